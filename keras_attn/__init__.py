@@ -1,0 +1,35 @@
+"""Attention encoder-decoders for Keras: layers, decoding, translation.
+
+Names are imported when first used, so that `keras_attn.translation` and
+`keras_attn.plotting` work in a process without Keras or TensorFlow.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AttentionCell": "keras_attn.layers",
+    "AttentionDecoder": "keras_attn.layers",
+    "BahdanauAttention": "keras_attn.layers",
+    "Bridge": "keras_attn.layers",
+    "Encoder": "keras_attn.layers",
+    "Readout": "keras_attn.layers",
+    "Seq2Seq": "keras_attn.models",
+    "Seq2SeqConfig": "keras_attn.models",
+    "Token": "keras_attn.translation",
+    "Translation": "keras_attn.translation",
+    "Translator": "keras_attn.translator",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,284 @@
+"""Beam search: the best hypotheses that a few parallel histories lead to."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from keras import ops, tree
+
+from keras_attn.decoding.candidates import SpecialTokens
+from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
+from keras_attn.decoding.options import row_limits
+from keras_attn.decoding.stepping import gather_along, run_steps, write_row
+
+__all__ = ["beam_search"]
+
+_ABSENT = float("-inf")  # the score of a beam or hypothesis that does not exist
+
+
+class _Finished(NamedTuple):
+    """The best finished hypotheses so far, best first, each `(B, K)`."""
+
+    ranks: Any  # float32, score / length ** length_penalty; -inf where absent
+    scores: Any  # float32; -inf where absent
+    lengths: Any  # int32; 0 where absent
+    origins: Any  # int32, the live slot whose step chose the end token
+    end_scores: Any  # float32, log p of the end token
+    truncated: Any  # bool
+
+
+class _Beams(NamedTuple):
+    """What one step of beam search hands to the next."""
+
+    token_ids: Any  # (B, K) int32, fed to the next step
+    state: Any  # the decoder's own, first axis B * K
+    scores: Any  # (B, K) float32, live beams, best first; -inf where dead
+    finished: _Finished
+
+
+class _Continuations(NamedTuple):
+    """The best continuations of the live beams of each row, each `(B, C)`."""
+
+    scores: Any  # float32, of the whole hypothesis, best first; -inf where absent
+    token_ids: Any  # int32
+    token_scores: Any  # float32
+    parents: Any  # int32, the live slot that each continues
+
+
+def beam_search(
+    step: Callable,
+    state: Any,
+    memory: Any,
+    *,
+    beam_size: int,
+    max_lengths: Any,
+    start_id: int,
+    end_id: int,
+    pad_id: int = 0,
+    forbidden_ids: Sequence[int] = (),
+    length_penalty: Any = 1.0,
+) -> Hypotheses:
+    """Keeps the `K` best open histories and, apart from them, the `K` best finished.
+
+    Each step ranks the continuations of the live beams by log p and takes the best
+    `2K`. Those among the first `K` that end are finished; the best `K` of the others
+    live on. A row stops when `K` of its hypotheses are finished or, at its limit,
+    when all live beams were ended. Finished ones are ranked by
+
+        sum_t log p(y_t) / length ** length_penalty
+
+    `beam_size=1` is greedy search. Every row runs as if it were alone.
+
+    Args:
+        step: `step(token_ids, state, memory) -> (logits, state, weights)` over
+            `N = B * K` beams: `token_ids` `(N,)` int32, `logits` `(N, V)` with `V` at
+            least 2, `weights` `(N, S)`.
+        state: Nested structure of tensors with first axis `B`, before the first
+            step; repeated and reordered here.
+        memory: Likewise, repeated here and handed to every step; leaves may be
+            `None`.
+        beam_size: `K`, hypotheses a row.
+        max_lengths: `(B,)` integers, most tokens of each row, the end token
+            included; below 1 counts as 1.
+        start_id: Fed to the first step.
+        end_id: Ends a hypothesis.
+        pad_id: Fills `token_ids` beyond the length.
+        forbidden_ids: Never chosen; their probability is not given to the others.
+        length_penalty: At least 0, a number or one a row `(B,)`. 0 ranks by the sum
+            of log p, which favours short answers; 1 by its mean a token.
+
+    Returns:
+        `Hypotheses`, best first by rank.
+
+    Raises:
+        TypeError: If an id or `beam_size` is no integer.
+        ValueError: If `beam_size`, `length_penalty` or an id is out of range,
+            `end_id` is forbidden, or `max_lengths` is not one number a row.
+
+    Reference: Bahdanau et al., 2015, arXiv:1409.0473, section 3 (beam search over
+        the decoder) and appendix B.
+    """
+    _check_options(beam_size, length_penalty)
+    special = SpecialTokens(
+        start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
+    )
+    limits = row_limits(max_lengths)
+    beam_limits = ops.repeat(limits, beam_size)
+    penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
+    penalty = ops.reshape(ops.maximum(penalty, 0.0), (-1, 1))
+    memory = _repeat(memory, beam_size)
+
+    def advance(t, beams):
+        logits, state, weights = step(
+            ops.reshape(beams.token_ids, (-1,)), beams.state, memory
+        )
+        candidates = special.candidates(logits, t + 1 >= beam_limits)
+        best = _best_continuations(beams.scores, candidates.scores)
+        cut = ops.reshape(candidates.cut, ops.shape(beams.scores))
+        finished = _finish(beams.finished, best, cut, t + 1, penalty, special.end_id)
+        live = _keep_open(best, beam_size, special.end_id)
+        full = finished.ranks[:, -1:] > _ABSENT
+        new_beams = _Beams(
+            token_ids=live.token_ids,
+            state=_reorder(state, live.parents),
+            # Without live beams nothing can join the finished ones any more.
+            scores=ops.where(full, _ABSENT, live.scores),
+            finished=finished,
+        )
+        weights = ops.reshape(
+            ops.cast(weights, "float32"),
+            (*ops.shape(beams.scores), ops.shape(weights)[-1]),
+        )
+        return new_beams, (live.token_ids, live.token_scores, live.parents, weights)
+
+    beams, buffers = run_steps(
+        advance,
+        _initial_beams(state, limits, beam_size, special.start_id),
+        limit=ops.max(limits, initial=1),
+        is_running=lambda beams: beams.scores > _ABSENT,
+    )
+    return _read_back(beams.finished, *buffers, special)
+
+
+def _check_options(beam_size, length_penalty):
+    if isinstance(beam_size, bool) or not isinstance(beam_size, int):
+        raise TypeError(
+            "`beam_size` must be an integer known when the search is built. "
+            f"Received: beam_size={beam_size!r}."
+        )
+    if beam_size < 1:
+        raise ValueError(
+            f"`beam_size` must be at least 1. Received: beam_size={beam_size}."
+        )
+    # Penalties that come as tensors, one a row, are clipped at 0 instead.
+    if isinstance(length_penalty, int | float) and not length_penalty >= 0:
+        raise ValueError(
+            "`length_penalty` must be at least 0 (0: no normalisation, 1: mean log p "
+            f"a token). Received: length_penalty={length_penalty!r}."
+        )
+
+
+def _initial_beams(state, limits, beam_size, start_id):
+    """Returns `K` beams a row of which only the first lives: all are alike."""
+    zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
+    absent = ops.full_like(zeros, _ABSENT, dtype="float32")
+    first = ops.equal(ops.arange(beam_size), 0)
+    return _Beams(
+        token_ids=ops.full_like(zeros, start_id),
+        state=_repeat(state, beam_size),
+        scores=ops.where(first, 0.0, absent),
+        finished=_Finished(
+            ranks=absent,
+            scores=absent,
+            lengths=zeros,
+            origins=zeros,
+            end_scores=ops.cast(zeros, "float32"),
+            truncated=ops.cast(zeros, "bool"),
+        ),
+    )
+
+
+def _best_continuations(scores, token_scores):
+    """Ranks the continuations `(B * K, V)` of the live beams `(B, K)`, takes 2K."""
+    batch, beam_size = ops.shape(scores)
+    vocabulary_size = ops.shape(token_scores)[-1]
+    shape = (batch, beam_size, vocabulary_size)
+    flat = (batch, beam_size * vocabulary_size)
+    token_scores = ops.reshape(token_scores, flat)
+    totals = ops.reshape(scores[..., None] + ops.reshape(token_scores, shape), flat)
+    best_scores, best = ops.top_k(totals, 2 * beam_size)
+    best = ops.cast(best, "int32")
+    return _Continuations(
+        scores=best_scores,
+        token_ids=best % vocabulary_size,
+        token_scores=gather_along(token_scores, best),
+        parents=best // vocabulary_size,
+    )
+
+
+def _finish(finished, best, cut, length, penalty, end_id):
+    """Merges what ends at this step into the finished, of which the best `K` stay.
+
+    Only the first `K` continuations can finish. An end token further down is one that
+    `K` open hypotheses beat; with it, `beam_size=1` would stop long before greedy
+    search does.
+    """
+    beam_size = finished.ranks.shape[1]
+    best = _Continuations(*(field[:, :beam_size] for field in best))
+    ends = ops.logical_and(ops.equal(best.token_ids, end_id), best.scores > _ABSENT)
+    new = _Finished(
+        ranks=ops.where(
+            ends, best.scores / ops.power(ops.cast(length, "float32"), penalty), _ABSENT
+        ),
+        scores=ops.where(ends, best.scores, _ABSENT),
+        lengths=ops.where(ends, length, 0),
+        origins=ops.where(ends, best.parents, 0),
+        end_scores=ops.where(ends, best.token_scores, 0.0),
+        truncated=ops.logical_and(ends, gather_along(cut, best.parents)),
+    )
+    both = [ops.concatenate(fields, 1) for fields in zip(finished, new, strict=True)]
+    _, order = ops.top_k(both[0], beam_size)
+    order = ops.cast(order, "int32")
+    return _Finished(*(gather_along(field, order) for field in both))
+
+
+def _keep_open(best, beam_size, end_id):
+    """Returns the best `K` continuations that do not end; dead ones where fewer."""
+    open_scores = ops.where(ops.equal(best.token_ids, end_id), _ABSENT, best.scores)
+    scores, order = ops.top_k(open_scores, beam_size)
+    order = ops.cast(order, "int32")
+    kept = _Continuations(*(gather_along(field, order) for field in best))
+    return kept._replace(scores=scores)
+
+
+def _repeat(structure, beam_size):
+    """Gives each of `K` beams a copy of its row: `(B, ...)` to `(B * K, ...)`."""
+    return tree.map_structure(
+        lambda leaf: None if leaf is None else ops.repeat(leaf, beam_size, axis=0),
+        structure,
+    )
+
+
+def _reorder(state, parents):
+    """Gives each new beam the state of its parent; `parents` is `(B, K)`."""
+    batch, beam_size = ops.shape(parents)
+    rows = ops.arange(batch, dtype="int32")[:, None] * beam_size
+    indices = ops.reshape(rows + parents, (-1,))
+    return tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), state)
+
+
+def _read_back(finished, token_ids, token_scores, parents, weights, special):
+    """Follows the parents of each finished hypothesis from its end to its start."""
+    longest = ops.max(finished.lengths, initial=0)
+    origins = _trace_origins(finished, parents, longest)
+    # Step t's token is kept in the slot that step t + 1 started from.
+    slots = ops.concatenate([origins[1:], origins[-1:]])
+    positions = ops.arange(longest, dtype="int32")[:, None, None]
+    at_end = ops.equal(positions, finished.lengths - 1)
+    return pack_hypotheses(
+        ops.where(at_end, special.end_id, gather_along(token_ids[:longest], slots)),
+        ops.where(
+            at_end, finished.end_scores, gather_along(token_scores[:longest], slots)
+        ),
+        gather_along(weights[:longest], origins),
+        lengths=finished.lengths,
+        scores=finished.scores,
+        truncated=finished.truncated,
+        pad_id=special.pad_id,
+    )
+
+
+def _trace_origins(finished, parents, longest):
+    """Returns `(T, B, K)`: the live slot that ran step t of each hypothesis."""
+
+    def body(t, slots, origins):
+        before_end = t < finished.lengths - 1
+        slots = ops.where(before_end, gather_along(parents[t], slots), finished.origins)
+        return t - 1, slots, write_row(origins, t, slots)
+
+    origins = ops.zeros((longest, *ops.shape(finished.lengths)), "int32")
+    _, _, origins = ops.while_loop(
+        lambda t, slots, origins: t >= 0,
+        body,
+        (ops.cast(longest, "int32") - 1, finished.origins, origins),
+    )
+    return origins

@@ -1,0 +1,55 @@
+"""Checks of what a caller passes to a search, before anything runs."""
+
+import operator
+from typing import Any
+
+from keras import ops
+
+__all__ = ["check_id", "row_limits"]
+
+
+def check_id(name: str, value: Any) -> int:
+    """Returns `value` as an `int`; raises for what cannot be a token id.
+
+    Args:
+        name: The argument that `value` came with, for the message.
+        value: Any integer type.
+
+    Returns:
+        The id.
+
+    Raises:
+        TypeError: If `value` is no integer.
+        ValueError: If `value` is negative.
+    """
+    try:
+        token_id = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"`{name}` must be made of integers. Received: {name}={value!r}."
+        ) from None
+    if token_id < 0:
+        raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}.")
+    return token_id
+
+
+def row_limits(max_lengths: Any) -> Any:
+    """Returns the length limits as `(B,)` int32, at least 1.
+
+    Args:
+        max_lengths: `(B,)` integers. A value below 1 counts as 1 instead of failing,
+            since it would fail the other rows of the batch with it.
+
+    Returns:
+        `(B,)` int32.
+
+    Raises:
+        ValueError: If `max_lengths` is not one number a row.
+    """
+    limits = ops.convert_to_tensor(max_lengths)
+    if len(limits.shape) != 1:
+        raise ValueError(
+            "`max_lengths` holds one limit for each row and must have shape (B,). "
+            f"Received: max_lengths.shape={tuple(limits.shape)}."
+        )
+    return ops.maximum(ops.cast(limits, "int32"), 1)

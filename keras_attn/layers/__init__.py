@@ -1,0 +1,19 @@
+"""Keras layers of the attention encoder-decoder, one formula a file."""
+
+from keras_attn.layers.attention_cell import AttentionCell
+from keras_attn.layers.bahdanau_attention import BahdanauAttention
+from keras_attn.layers.bridge import Bridge
+from keras_attn.layers.decoder import AttentionDecoder
+from keras_attn.layers.encoder import Encoder
+from keras_attn.layers.memory import Memory
+from keras_attn.layers.readout import Readout
+
+__all__ = [
+    "AttentionCell",
+    "AttentionDecoder",
+    "BahdanauAttention",
+    "Bridge",
+    "Encoder",
+    "Memory",
+    "Readout",
+]

@@ -1,0 +1,157 @@
+"""The decoder: the attention cell over a whole target, or one step at a time."""
+
+import keras
+from keras import ops
+
+from keras_attn.layers.arguments import check_rank
+from keras_attn.layers.attention_cell import AttentionCell
+from keras_attn.layers.bridge import Bridge
+from keras_attn.layers.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.memory import Memory, mean_of_memory
+
+__all__ = ["AttentionDecoder"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class AttentionDecoder(keras.layers.Layer):
+    """Runs an attention cell over a target sequence.
+
+    Called on whole targets it is the teacher-forced decoder that training needs.
+    `memorize`, `initial_state` and `step` are the same computation taken apart,
+    with the same weights and the same numbers, for decoding word by word. Nothing
+    is remembered between calls: memory and states are arguments and results.
+
+    Args:
+        cell: A Keras RNN cell.
+        attention: A layer called like `BahdanauAttention`; `None` for the plain
+            encoder-decoder, which sees the source only through its summary.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(B, T, E)`, embeddings of the previous target words.
+        memory: `(B, S, M)` encoder states.
+        memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        summary: `(B, M)`, the source as one vector, from which the first state is
+            computed; `None`: the mean of the real memory rows.
+        training: Whether the cell applies its dropout: one mask a sequence, drawn
+            anew at every call.
+
+    Returns:
+        outputs: `(B, T, Q)` in the compute dtype, the cell's outputs.
+        contexts: `(B, T, M)` in the compute dtype.
+        weights: `(B, T, S)` float32, where each step looked.
+
+    Raises:
+        ValueError: If a tensor has the wrong rank or `cell` is no RNN cell.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_attn import BahdanauAttention
+    >>> decode = AttentionDecoder(keras.layers.GRUCell(4), BahdanauAttention(8))
+    >>> outputs, contexts, weights = decode(ops.ones((2, 7, 3)), ops.ones((2, 5, 6)))
+    >>> tuple(outputs.shape), tuple(contexts.shape), tuple(weights.shape)
+    ((2, 7, 4), (2, 7, 6), (2, 7, 5))
+
+    Reference: Bahdanau et al., 2015, arXiv:1409.0473, sections 3.1 and A.2.2.
+    """
+
+    def __init__(self, cell, attention=None, **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.cell = AttentionCell(cell, attention, name="cell", dtype=policy)
+        sizes = keras.tree.flatten(self.cell.state_size)
+        self.bridge = Bridge(sizes, name="bridge", dtype=policy)
+
+    def build(self, inputs_shape, memory_shape):
+        check_rank(self.name, 3, "(B, T, E)", inputs=inputs_shape)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
+        step_shape = (inputs_shape[0], inputs_shape[2])
+        self.cell.build(step_shape, memory_shape)
+        self.cell.built = True
+        self.bridge.build((memory_shape[0], memory_shape[2]))
+        self.bridge.built = True
+
+    def memorize(self, memory, memory_mask=None, summary=None):
+        """Returns the `Memory` of encoded sources: all that no step changes.
+
+        Args:
+            memory: `(B, S, M)` encoder states.
+            memory_mask: `(B, S)` booleans; `None`: all real.
+            summary: `(B, M)`; `None`: the mean of the real memory rows.
+        """
+        memory = ops.cast(memory, self.compute_dtype)
+        if memory_mask is None:
+            memory_mask = ops.ones(ops.shape(memory)[:2], dtype="bool")
+        if summary is None:
+            summary = mean_of_memory(memory, memory_mask)
+        attention = self.cell.attention
+        keys = None if attention is None else attention.project_memory(memory)
+        return Memory(memory, keys, memory_mask, summary)
+
+    def initial_state(self, memory):
+        """Returns the cell's states before the first step, from a `Memory`."""
+        flat = self.bridge(memory.summary)
+        states = self.cell.state_size
+        states = list(states) if isinstance(states, list | tuple) else [states]
+        return keras.tree.pack_sequence_as(states, flat)
+
+    def step(self, inputs, states, memory, training=False):
+        """Takes one step.
+
+        Args:
+            inputs: `(B, E)`, embedding of the previous target word.
+            states: The cell's states, from `initial_state` or the step before.
+            memory: `Memory`, from `memorize`.
+            training: Passed to the cell.
+
+        Returns:
+            output `(B, Q)`, context `(B, M)`, weights `(B, S)`, next states.
+        """
+        return self.cell(
+            inputs,
+            states,
+            memory.values,
+            memory_mask=memory.mask,
+            keys=memory.keys,
+            summary=memory.summary,
+            training=training,
+        )
+
+    def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
+        check_rank(self.name, 3, "(B, T, E)", inputs=inputs)
+        memory = self.memorize(memory, memory_mask, summary)
+        states = self.initial_state(memory)
+        batch, length = ops.shape(memory.values)[:2]
+        output = ops.zeros((batch, self.cell.output_size), dtype=self.compute_dtype)
+        context = ops.zeros_like(memory.summary)
+        weights = ops.zeros((batch, length), dtype="float32")
+
+        def body(carry, step_inputs):
+            *looked, states = self.step(step_inputs, carry[3], memory, training)
+            # Some backends stack only what has the structure of the carry.
+            carry = (*looked, states)
+            return carry, carry
+
+        steps = ops.transpose(inputs, (1, 0, 2))  # (T, B, E)
+        cell_inputs = ops.concatenate([steps[0], context], axis=-1)
+        with fresh_dropout_masks(self.cell.cell, cell_inputs, states):
+            _, stacked = ops.scan(body, (output, context, weights, states), steps)
+        return tuple(ops.transpose(each, (1, 0, 2)) for each in stacked[:3])
+
+    def get_config(self):
+        cell_config = self.cell.get_config()
+        return {
+            **super().get_config(),
+            "cell": cell_config["cell"],
+            "attention": cell_config["attention"],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        restore = keras.saving.deserialize_keras_object
+        config = dict(config)
+        config["cell"] = restore(config["cell"])
+        if config["attention"] is not None:
+            config["attention"] = restore(config["attention"])
+        return cls(**config)

@@ -1,0 +1,38 @@
+"""Boolean masks (True = real token) from ids or lengths, and back."""
+
+from keras import ops
+
+__all__ = ["lengths_from_mask", "mask_from_ids", "mask_from_lengths"]
+
+
+def mask_from_ids(ids, pad_id=0):
+    """Returns `(B, S)` booleans, True where `ids` `(B, S)` holds a real token.
+
+    Example:
+
+    >>> mask_from_ids(ops.array([[7, 3, 0]])).numpy().tolist()
+    [[True, True, False]]
+    """
+    return ops.not_equal(ids, pad_id)
+
+
+def mask_from_lengths(lengths, size):
+    """Returns `(B, size)` booleans, True for the first `lengths` `(B,)` positions.
+
+    Example:
+
+    >>> mask_from_lengths(ops.array([2, 0]), 3).numpy().tolist()
+    [[True, True, False], [False, False, False]]
+    """
+    return ops.arange(size)[None, :] < ops.cast(lengths, "int32")[:, None]
+
+
+def lengths_from_mask(mask):
+    """Returns `(B,)` int32, the number of real tokens in each row of `mask`.
+
+    Example:
+
+    >>> lengths_from_mask(ops.array([[True, True, False]])).numpy().tolist()
+    [2]
+    """
+    return ops.sum(ops.cast(mask, "int32"), axis=-1)

@@ -1,0 +1,32 @@
+"""How good is it? Training metrics (Keras) and corpus scores (text).
+
+Names are imported when first used, so that reading an alignment does not load Keras.
+"""
+
+import importlib
+
+_HOMES = {
+    "Alignment": "keras_attn.metrics.alignment",
+    "CorpusScores": "keras_attn.metrics.corpus_scores",
+    "MaskedCrossentropy": "keras_attn.metrics.loss",
+    "Perplexity": "keras_attn.metrics.token_metrics",
+    "TokenAccuracy": "keras_attn.metrics.token_metrics",
+    "alignment_error_rate": "keras_attn.metrics.alignment",
+    "format_pharaoh": "keras_attn.metrics.alignment",
+    "links_from_attention": "keras_attn.metrics.alignment",
+    "parse_pharaoh": "keras_attn.metrics.alignment",
+    "read_pharaoh": "keras_attn.metrics.alignment",
+    "score_corpus": "keras_attn.metrics.corpus_scores",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__]

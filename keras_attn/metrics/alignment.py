@@ -1,0 +1,214 @@
+"""Word alignments: the Pharaoh format and the alignment error rate (AER).
+
+A link `(i, j)` joins source word `i` to target word `j`, both counted from 0.
+Annotators mark links as *sure* or merely *possible*; a file holds one sentence
+pair a line, `i-j` for a sure link and `ipj` for a possible one.
+"""
+
+import dataclasses
+import gzip
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+__all__ = [
+    "Alignment",
+    "alignment_error_rate",
+    "format_pharaoh",
+    "links_from_attention",
+    "parse_pharaoh",
+    "read_pharaoh",
+]
+
+Link = tuple[int, int]
+_LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alignment:
+    """The links an annotator calls sure, and those that are at least possible.
+
+    Attributes:
+        sure: Links that a good alignment must have.
+        possible: Links that a good alignment may have. Every sure link is possible
+            too: the constructor adds those that are not listed.
+
+    Example:
+
+    >>> gold = Alignment(sure={(0, 0)}, possible={(1, 2)})
+    >>> sorted(gold.possible)
+    [(0, 0), (1, 2)]
+    """
+
+    sure: frozenset[Link]
+    possible: frozenset[Link] = frozenset()
+
+    def __post_init__(self):
+        """Freezes both sets and makes `possible` include `sure`."""
+        sure = frozenset(self.sure)
+        object.__setattr__(self, "sure", sure)
+        object.__setattr__(self, "possible", sure | frozenset(self.possible))
+
+
+def parse_pharaoh(line: str) -> Alignment:
+    """Reads one line of a Pharaoh file.
+
+    Args:
+        line: Links between blanks, `"0-0 1p2"`; an empty line has no links.
+
+    Returns:
+        The alignment of one sentence pair.
+
+    Raises:
+        ValueError: If a token is neither `i-j` nor `ipj`.
+
+    Example:
+
+    >>> gold = parse_pharaoh("0-0 1p2")
+    >>> gold.sure == {(0, 0)}, gold.possible == {(0, 0), (1, 2)}
+    (True, True)
+    """
+    sure, possible = set(), set()
+    for position, token in enumerate(line.split(), start=1):
+        match = _LINK.fullmatch(token)
+        if match is None:
+            raise ValueError(
+                "A link must be written source-target, as 0-0 (sure) or 1p2 "
+                f"(possible), counting words from 0. Received: {token!r} as link "
+                f"{position} of the line."
+            )
+        link = (int(match[1]), int(match[3]))
+        (sure if match[2] == "-" else possible).add(link)
+    return Alignment(frozenset(sure), frozenset(possible))
+
+
+def format_pharaoh(alignment: Alignment) -> str:
+    """Writes one line of a Pharaoh file, links in order of source then target.
+
+    Args:
+        alignment: The links of one sentence pair.
+
+    Returns:
+        The line without its end; `parse_pharaoh` gives the alignment back.
+
+    Example:
+
+    >>> format_pharaoh(Alignment(sure={(2, 0)}, possible={(0, 1)}))
+    '0p1 2-0'
+    """
+    return " ".join(
+        f"{source}{'-' if (source, target) in alignment.sure else 'p'}{target}"
+        for source, target in sorted(alignment.possible)
+    )
+
+
+def read_pharaoh(path: str | os.PathLike) -> list[Alignment]:
+    """Reads a Pharaoh file, one sentence pair a line.
+
+    Args:
+        path: A text file, or the same compressed with a name ending in `.gz`.
+
+    Returns:
+        One alignment a line, in order.
+
+    Raises:
+        ValueError: If a line is not a list of links; names file and line.
+    """
+    name = os.fspath(path)
+    opened = gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb")
+    alignments = []
+    with opened as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                alignments.append(parse_pharaoh(line.decode("utf-8")))
+            except ValueError as error:  # UnicodeDecodeError is one too
+                raise ValueError(f"{name}:{number}: {error}") from error
+    return alignments
+
+
+def alignment_error_rate(
+    predicted: Sequence[Iterable[Link]], gold: Sequence[Alignment]
+) -> float:
+    """Scores predicted links against annotated ones; 0 is perfect, 1 the worst.
+
+    Over the whole corpus, with `A` the predicted, `S` the sure and `P` the possible
+    links (which include the sure ones):
+
+        AER = 1 - (|A & S| + |A & P|) / (|A| + |S|)
+
+    A missing sure link and a link that is not even possible both cost; a possible
+    link may be predicted or not. Counts are summed before dividing, so a long
+    sentence weighs more than a short one. Nothing predicted where nothing is sure
+    is no error: 0.
+
+    Args:
+        predicted: For each sentence pair its links `(source, target)`.
+        gold: For each sentence pair its annotation.
+
+    Returns:
+        A number from 0 to 1.
+
+    Raises:
+        ValueError: If the two do not have as many sentence pairs.
+
+    Example:
+
+    >>> alignment_error_rate([{(0, 0), (1, 1)}], [parse_pharaoh("0-0 1p1 2-2")])
+    0.25
+
+    Reference: Och and Ney, 2003, "A Systematic Comparison of Various Statistical
+    Alignment Models", Computational Linguistics 29(1), section 4.1.
+    """
+    if len(predicted) != len(gold):
+        raise ValueError(
+            "Each sentence pair needs one predicted and one gold alignment. "
+            f"Received: predicted={len(predicted)}, gold={len(gold)}."
+        )
+    agreed = total = 0
+    for links, truth in zip(predicted, gold, strict=True):
+        links = _as_links(links)
+        agreed += len(links & truth.sure) + len(links & truth.possible)
+        total += len(links) + len(truth.sure)
+    return 1.0 - agreed / total if total else 0.0
+
+
+def links_from_attention(word_attention: np.ndarray) -> set[Link]:
+    """Reads an alignment off attention: each target word takes its favourite.
+
+    Args:
+        word_attention: `(T + 1, S + 1)` weights between `T` target and `S` source
+            words, the end token as last row and last column.
+
+    Returns:
+        At most one link `(source, target)` a target word: to the source word with
+        the greatest weight (the first of equals), or none if that is the end token
+        or if the row is all zeros.
+
+    Raises:
+        ValueError: If the array is not a matrix with a row and a column for the
+            end token.
+
+    Example:
+
+    >>> sorted(links_from_attention(np.array([[0.1, 0.8, 0.1], [0.3, 0.1, 0.6]])))
+    [(1, 0)]
+    """
+    weights = np.asarray(word_attention)
+    if weights.ndim != 2 or 0 in weights.shape:
+        raise ValueError(
+            "Word attention must be a matrix whose last row and last column belong "
+            f"to the end token. Received: shape={weights.shape}."
+        )
+    end = weights.shape[1] - 1
+    favourites = weights[:-1].argmax(axis=1) if len(weights) > 1 else []
+    return {
+        (int(source), target)
+        for target, source in enumerate(favourites)
+        if source != end and weights[target, source] > 0
+    }
+
+
+def _as_links(links: Iterable[Link]) -> Collection[Link]:
+    return links if isinstance(links, (set, frozenset)) else set(links)

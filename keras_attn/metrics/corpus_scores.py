@@ -1,0 +1,108 @@
+"""BLEU and chrF of a whole corpus through sacreBLEU, with their signatures."""
+
+import dataclasses
+from collections.abc import Sequence
+
+__all__ = ["CorpusScores", "score_corpus"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusScores:
+    """Corpus scores from 0 to 100, each with the signature that makes it comparable.
+
+    Attributes:
+        bleu: Cased BLEU on detokenised text, tokenised by sacreBLEU's `13a`.
+        bleu_lowercase: The same with both sides lower-cased.
+        chrf: chrF2, character n-grams up to 6, recall weighted twice.
+        bleu_signature: What to quote beside `bleu`, as sacreBLEU's command prints it.
+        bleu_lowercase_signature: What to quote beside `bleu_lowercase`.
+        chrf_signature: What to quote beside `chrf`.
+    """
+
+    bleu: float
+    bleu_lowercase: float
+    chrf: float
+    bleu_signature: str
+    bleu_lowercase_signature: str
+    chrf_signature: str
+
+    def to_dict(self) -> dict[str, float | str]:
+        """Returns the scores as values that `json.dumps` accepts."""
+        return dataclasses.asdict(self)
+
+
+def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> CorpusScores:
+    """Scores translations against one reference each.
+
+    Both sides are plain, detokenised text: sacreBLEU does its own tokenising, so
+    that scores of different systems can be compared. A line break inside a
+    sentence counts as a blank.
+
+    Args:
+        hypotheses: The translations.
+        references: The wanted translations, in the same order.
+
+    Returns:
+        Cased and lower-cased BLEU and chrF2 with their signatures.
+
+    Raises:
+        TypeError: If one of the two is a single string.
+        ValueError: If there is nothing to score, or not as much on both sides.
+        ImportError: If sacreBLEU is not installed.
+
+    Example:
+
+    >>> scores = score_corpus(["the dog sees a cat"], ["The dog sees a cat"])
+    >>> round(scores.bleu, 1), round(scores.bleu_lowercase, 1)
+    (66.9, 100.0)
+
+    Reference: Papineni et al., 2002 (BLEU); Popovic, 2015 (chrF); Post, 2018,
+    "A Call for Clarity in Reporting BLEU Scores", arXiv:1804.08771.
+    """
+    _check_pairs(hypotheses, references)
+    bleu, chrf = _import_metrics()
+    hypotheses = [_one_line(text) for text in hypotheses]
+    references = [[_one_line(text) for text in references]]
+    scores = {}
+    for name, metric in (
+        ("bleu", bleu()),
+        ("bleu_lowercase", bleu(lowercase=True)),
+        ("chrf", chrf()),
+    ):
+        result = metric.corpus_score(hypotheses, references)
+        scores[name] = float(result.score)
+        scores[f"{name}_signature"] = f"{result.name}|{metric.get_signature()}"
+    return CorpusScores(**scores)
+
+
+def _check_pairs(hypotheses, references):
+    for name, texts in (("hypotheses", hypotheses), ("references", references)):
+        if isinstance(texts, (str, bytes)):
+            raise TypeError(
+                f"`{name}` must be a sequence of sentences, not one string. "
+                f"Received: {name}={texts!r}. Put it in a list."
+            )
+    if len(hypotheses) != len(references):
+        raise ValueError(
+            "Each translation needs exactly one reference. Received: "
+            f"hypotheses={len(hypotheses)}, references={len(references)}."
+        )
+    if not hypotheses:
+        raise ValueError(
+            "A corpus score needs at least one sentence. Received: hypotheses=0."
+        )
+
+
+def _import_metrics():
+    try:
+        from sacrebleu.metrics import BLEU, CHRF
+    except ImportError as error:
+        raise ImportError(
+            "Corpus scores are computed by sacreBLEU, which is not installed. "
+            "Install it with: pip install 'keras-attn[train]'."
+        ) from error
+    return BLEU, CHRF
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())

@@ -1,0 +1,85 @@
+"""Cross-entropy over real target tokens, with label smoothing."""
+
+import keras
+from keras import ops
+
+__all__ = ["MaskedCrossentropy", "token_losses"]
+
+
+def token_losses(labels, logits, label_smoothing=0.0):
+    """Returns the cross-entropy of each target token, `(B, T)` float32, in nats.
+
+    With smoothing `e`, the target gives `1 - e` to the right word and spreads `e`
+    evenly over the vocabulary:
+
+        loss = (1 - e) * -log p(y) + e * mean_k -log p(k)
+
+    Args:
+        labels: `(B, T)` integer ids.
+        logits: `(B, T, V)` of any float dtype; computed in float32.
+        label_smoothing: `e`, in [0, 1).
+
+    Reference: Szegedy et al., 2016, arXiv:1512.00567, section 7.
+    """
+    logits = ops.cast(logits, "float32")
+    labels = ops.cast(labels, "int32")
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    if not label_smoothing:
+        return losses
+    # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
+    label_logits = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
+    return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class MaskedCrossentropy(keras.losses.Loss):
+    """Mean cross-entropy per real target token; padding counts for nothing.
+
+    The mean is over the tokens of the whole batch, so that a long sentence weighs
+    as much as its words.
+
+    Args:
+        label_smoothing: Share of the target spread evenly over the vocabulary.
+        pad_id: The label that marks padding.
+        **kwargs: Passed to `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(B, T)` integer labels.
+        y_pred: `(B, T, V)` logits.
+
+    Returns:
+        A float32 scalar in nats; 0 for a batch of padding alone.
+
+    Raises:
+        ValueError: If `label_smoothing` is not in [0, 1).
+
+    Example:
+
+    >>> loss = MaskedCrossentropy()
+    >>> labels = ops.array([[1, 0]])
+    >>> round(float(loss(labels, ops.zeros((1, 2, 4)))), 4)  # ln 4
+    1.3863
+    """
+
+    def __init__(self, label_smoothing=0.0, pad_id=0, **kwargs):
+        # "sum" keeps the scalar that `call` returns as it is.
+        super().__init__(**{"name": "loss", "reduction": "sum", **kwargs})
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "`label_smoothing` is a share in [0, 1). "
+                f"Received: label_smoothing={label_smoothing!r}."
+            )
+        self.label_smoothing = label_smoothing
+        self.pad_id = pad_id
+
+    def call(self, y_true, y_pred):
+        losses = token_losses(y_true, y_pred, self.label_smoothing)
+        real = ops.cast(ops.not_equal(y_true, self.pad_id), losses.dtype)
+        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "label_smoothing": self.label_smoothing,
+            "pad_id": self.pad_id,
+        }

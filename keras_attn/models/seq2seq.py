@@ -1,0 +1,218 @@
+"""Encoder, decoder and readout as one `keras.Model` over ids."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_attn import masking
+from keras_attn.layers import AttentionDecoder, BahdanauAttention, Encoder, Readout
+from keras_attn.layers.encoder import make_cell
+from keras_attn.layers.scaled_embedding import ScaledEmbedding
+from keras_attn.models.config import Seq2SeqConfig
+
+__all__ = ["Seq2Seq"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class Seq2Seq(keras.Model):
+    """The attention encoder-decoder from source ids to target logits.
+
+    `compile`, `fit`, `evaluate` and `save` are Keras's own. For decoding, `encode`
+    gives the memory and the first state, and `step` predicts one word; both are the
+    training computation taken apart.
+
+    Args:
+        config: A `Seq2SeqConfig`.
+        **kwargs: Passed to `keras.Model`.
+
+    Call arguments:
+        inputs: A dict of `source` `(B, S)` and `target` `(B, T)` integer ids, padded
+            on the right; `target` begins with the start token, and position `t`
+            predicts the word after `target[:, t]`.
+        training: Whether to apply dropout.
+
+    Returns:
+        logits: `(B, T, V)` in the compute dtype.
+
+    Raises:
+        ValueError: If an input is missing or has another rank.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_attn import Seq2Seq, Seq2SeqConfig
+    >>> model = Seq2Seq(Seq2SeqConfig(
+    ...     source_vocabulary_size=10, target_vocabulary_size=12, embedding_dim=4,
+    ...     encoder_units=3, decoder_units=5, attention_units=6, readout_units=4,
+    ... ))
+    >>> logits = model({"source": np.array([[7, 3]]), "target": np.array([[2, 8, 9]])})
+    >>> tuple(logits.shape)
+    (1, 3, 12)
+
+    Reference: Bahdanau et al., 2015, arXiv:1409.0473.
+    """
+
+    def __init__(self, config, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(config, Seq2SeqConfig):
+            raise ValueError(
+                "`config` must be a `Seq2SeqConfig`; build one with "
+                "`Seq2SeqConfig.from_dict(values)`. "
+                f"Received: config={config!r}."
+            )
+        self.config = config
+        policy = self.dtype_policy
+        common = {"dropout": config.dropout, "seed": config.seed, "dtype": policy}
+        self.encoder = Encoder(
+            config.source_vocabulary_size,
+            config.embedding_dim,
+            config.encoder_units,
+            cell=config.cell,
+            name="encoder",
+            **common,
+        )
+        self.target_embedding = (
+            self.encoder.embedding
+            if config.share_embeddings
+            else ScaledEmbedding(
+                config.target_vocabulary_size,
+                config.embedding_dim,
+                name="target_embedding",
+                dtype=policy,
+            )
+        )
+        self.target_dropout = keras.layers.Dropout(
+            config.dropout, seed=config.seed, name="target_dropout", dtype=policy
+        )
+        self.decoder = AttentionDecoder(
+            make_cell(config.cell, config.decoder_units, dtype=policy),
+            _make_attention(config, policy),
+            name="decoder",
+            dtype=policy,
+        )
+        self.readout = Readout(config.readout_units, name="readout", **common)
+        self.projection = (
+            None
+            if config.tie_embeddings
+            else keras.layers.Dense(
+                config.target_vocabulary_size, name="projection", dtype=policy
+            )
+        )
+        self.build()
+
+    def build(self, input_shape=None):
+        """Creates all weights: the config alone says every size."""
+        config = self.config
+        memory_dim = 2 * config.encoder_units
+        layers_and_shapes = [
+            (self.encoder, [(None, None)]),
+            (self.target_embedding, [(None, None)]),
+            (
+                self.decoder,
+                [(None, None, config.embedding_dim), (None, None, memory_dim)],
+            ),
+            (
+                self.readout,
+                [
+                    (None, None, config.decoder_units),
+                    (None, None, memory_dim),
+                    (None, None, config.embedding_dim),
+                ],
+            ),
+        ]
+        if self.projection is not None:
+            layers_and_shapes.append(
+                (self.projection, [(None, None, config.readout_units)])
+            )
+        for layer, shapes in layers_and_shapes:
+            if not layer.built:
+                layer.build(*shapes)
+                layer.built = True
+        self.built = True
+
+    def call(self, inputs, training=None):
+        logits, _ = self.score(inputs["source"], inputs["target"], training=training)
+        return logits
+
+    def score(self, source, target, training=None):
+        """Predicts every next word of a given target, and says where it looked.
+
+        Args:
+            source: `(B, S)` integer ids, padded on the right.
+            target: `(B, T)` integer ids that begin with the start token.
+            training: Whether to apply dropout.
+
+        Returns:
+            logits `(B, T, V)` in the compute dtype; attention weights `(B, T, S)`
+            float32.
+        """
+        mask = masking.mask_from_ids(source, self.config.pad_id)
+        memory, summary = self.encoder(source, ids_mask=mask, training=training)
+        previous = self._embed_target(target, training)
+        outputs, contexts, weights = self.decoder(
+            previous, memory, memory_mask=mask, summary=summary, training=training
+        )
+        features = self.readout(outputs, contexts, previous, training=training)
+        return self._logits(features), weights
+
+    def encode(self, source):
+        """Reads sources once, before the first decoding step.
+
+        Args:
+            source: `(B, S)` integer ids, padded on the right.
+
+        Returns:
+            The decoder's first state and the `Memory`, the two values that `step`
+            takes and decoding passes on.
+        """
+        mask = masking.mask_from_ids(source, self.config.pad_id)
+        values, summary = self.encoder(source, ids_mask=mask, training=False)
+        memory = self.decoder.memorize(values, mask, summary)
+        return self.decoder.initial_state(memory), memory
+
+    def step(self, token_ids, state, memory):
+        """Predicts the word after `token_ids`.
+
+        Args:
+            token_ids: `(B,)` integers, the previous target words.
+            state: From `encode` or the step before.
+            memory: From `encode`.
+
+        Returns:
+            logits `(B, V)`; the next state; attention weights `(B, S)` float32.
+        """
+        previous = self._embed_target(token_ids, training=False)
+        output, context, weights, state = self.decoder.step(previous, state, memory)
+        features = self.readout(output, context, previous, training=False)
+        return self._logits(features), state, weights
+
+    def _embed_target(self, ids, training):
+        return self.target_dropout(self.target_embedding(ids), training=training)
+
+    def _logits(self, features):
+        if self.projection is None:
+            return self.target_embedding.logits(features)
+        return self.projection(features)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+            **dataclasses.asdict(self.config),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        own = {key: config.pop(key) for key in ("name", "dtype") if key in config}
+        return cls(Seq2SeqConfig.from_dict(config), **own)
+
+    def build_from_config(self, config):
+        """Does nothing: the weights exist since `__init__`."""
+
+
+def _make_attention(config, policy):
+    if config.attention is None:
+        return None
+    return BahdanauAttention(config.attention_units, name="attention", dtype=policy)

@@ -1,0 +1,47 @@
+"""Where TensorFlow's text world and the Keras backend meet.
+
+Tokenising runs in TensorFlow whatever computes the model. On the TensorFlow
+backend nothing is converted and the whole way from text to text is one graph.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["at_least_one_row", "compile_texts", "from_backend", "to_backend"]
+
+
+def compile_texts(function, arguments=1):
+    """Compiles a function of `arguments` string tensors `(B,)` where that is possible.
+
+    One trace serves every batch size. With another backend than TensorFlow the
+    function is returned as it is.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    texts = [tf.TensorSpec([None], tf.string)] * arguments
+    return tf.function(function, input_signature=texts, autograph=False)
+
+
+def to_backend(tensor):
+    """Returns a TensorFlow tensor as a tensor of the Keras backend."""
+    if keras.backend.backend() == "tensorflow":
+        return tensor
+    return keras.ops.convert_to_tensor(tensor.numpy())
+
+
+def from_backend(tensor):
+    """Returns a tensor of the Keras backend as a TensorFlow tensor."""
+    if keras.backend.backend() == "tensorflow":
+        return tensor
+    return tf.constant(np.asarray(keras.ops.convert_to_numpy(tensor)))
+
+
+def at_least_one_row(texts):
+    """Returns `texts` `(B,)`, or one empty text where there is none.
+
+    Loops and matrix products of some backends fail on an empty batch, and a request
+    of no rows must be answered like any other: compute one row and drop it.
+    """
+    missing = tf.cast(tf.equal(tf.size(texts), 0), tf.int32)
+    return tf.concat([texts, tf.fill([missing], "")], axis=0)

@@ -1,0 +1,146 @@
+"""What a SentencePiece model file says of its vocabulary.
+
+Read with protobuf alone: a translator must load where the SentencePiece package,
+which only training needs, is not installed.
+"""
+
+import dataclasses
+import functools
+
+__all__ = ["Vocabulary", "read_vocabulary"]
+
+_UNKNOWN, _CONTROL, _BYTE = 2, 3, 6  # SentencePiece.Type of the file format
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """The ids that mean something special, and how many ids there are.
+
+    Attributes:
+        size: Number of pieces; ids are `0 ... size - 1`.
+        pad_id: Fills rows up to the longest one.
+        unknown_id: Stands for every character that the vocabulary lacks.
+        start_id: What a decoder reads before its first word.
+        end_id: What a decoder writes after its last word.
+        silent_ids: Every id that adds nothing to a text: the above and other
+            control symbols.
+    """
+
+    size: int
+    pad_id: int
+    unknown_id: int
+    start_id: int
+    end_id: int
+    silent_ids: tuple[int, ...]
+
+
+def read_vocabulary(model: bytes) -> Vocabulary:
+    """Reads and checks the vocabulary of a SentencePiece model.
+
+    Args:
+        model: The bytes of a SentencePiece `.model` file.
+
+    Returns:
+        The vocabulary.
+
+    Raises:
+        TypeError: If `model` is not bytes.
+        ValueError: If the bytes are no SentencePiece model, or one without the four
+            special ids, with byte fallback, or with spaces as suffixes.
+    """
+    proto = _parse(model)
+    kinds = [piece.type for piece in proto.pieces]
+    if _BYTE in kinds:
+        raise ValueError(
+            "Byte fallback is not supported: a byte piece has no offsets of its own. "
+            f"Received: a model with {kinds.count(_BYTE)} byte pieces. "
+            "Train with byte_fallback=False."
+        )
+    if proto.trainer_spec.treat_whitespace_as_suffix:
+        raise ValueError(
+            "`▁` must mark the beginning of a word. Received: a model with "
+            "treat_whitespace_as_suffix=True. Train with False."
+        )
+    spec = proto.trainer_spec
+    special = {
+        "pad_id": (spec.pad_id, _CONTROL),
+        "unknown_id": (spec.unk_id, _UNKNOWN),
+        "start_id": (spec.bos_id, _CONTROL),
+        "end_id": (spec.eos_id, _CONTROL),
+    }
+    ids = {name: value for name, (value, _) in special.items()}
+    fits = all(0 <= i < len(kinds) and kinds[i] == kind for i, kind in special.values())
+    if not fits or len(set(ids.values())) < len(ids):
+        received = ", ".join(f"{name}={value}" for name, value in ids.items())
+        raise ValueError(
+            "A model must have four different special pieces: padding, unknown, start "
+            f"and end. Received: {received} (-1: there is none). Train with "
+            "`learn_subwords`, or with pad_id=0, unk_id=1, bos_id=2, eos_id=3."
+        )
+    silent = (i for i, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL))
+    return Vocabulary(size=len(kinds), silent_ids=tuple(silent), **ids)
+
+
+def _parse(model):
+    if not isinstance(model, bytes):
+        raise TypeError(
+            "A SentencePiece model is given as the bytes of its file. "
+            f"Received: {type(model).__name__}. Use `Path(...).read_bytes()`."
+        )
+    from google.protobuf.message import DecodeError
+
+    proto = _model_class()()
+    try:
+        proto.ParseFromString(model)
+    except DecodeError:
+        proto.Clear()
+    if not proto.pieces:
+        raise ValueError(
+            "The bytes must be those of a SentencePiece `.model` file. "
+            f"Received: {len(model)} bytes that are none. Is the file complete?"
+        )
+    return proto
+
+
+@functools.cache
+def _model_class():
+    """Builds the message class for the few fields of the file that are read here."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    # A pool of its own: the SentencePiece package registers the same message names.
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(name="sentencepiece.proto", package="sp")
+
+    piece = file.message_type.add(name="Piece")
+    spec = file.message_type.add(name="TrainerSpec")
+    model = file.message_type.add(name="Model")
+    # message, field, number, default; enums are read as the numbers they are.
+    for message, name, number, default in (
+        (piece, "type", 3, "1"),
+        (spec, "treat_whitespace_as_suffix", 24, "0"),
+        (spec, "unk_id", 40, "0"),
+        (spec, "bos_id", 41, "1"),
+        (spec, "eos_id", 42, "2"),
+        (spec, "pad_id", 43, "-1"),
+    ):
+        message.field.add(
+            name=name,
+            number=number,
+            type=kinds.TYPE_INT32,
+            label=kinds.LABEL_OPTIONAL,
+            default_value=default,
+        )
+    for name, number, label, type_name in (
+        ("pieces", 1, kinds.LABEL_REPEATED, ".sp.Piece"),
+        ("trainer_spec", 2, kinds.LABEL_OPTIONAL, ".sp.TrainerSpec"),
+    ):
+        model.field.add(
+            name=name,
+            number=number,
+            type=kinds.TYPE_MESSAGE,
+            label=label,
+            type_name=type_name,
+        )
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("sp.Model"))

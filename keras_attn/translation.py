@@ -1,0 +1,145 @@
+"""The typed answer to "translate this": text, score, tokens and attention.
+
+Plain values over NumPy, so that a client without TensorFlow or Keras returns the
+very same type as a `Translator` in the training process.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+__all__ = ["Token", "Translation", "translations_from_outputs"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Token:
+    """One subword and where its surface lies in the text it came from.
+
+    Attributes:
+        piece: The subword as the vocabulary spells it (`"▁Hund"`, `"</s>"`).
+        begin: First byte of its surface in the UTF-8 text.
+        end: One past the last byte; `begin == end` for the end token.
+    """
+
+    piece: str
+    begin: int
+    end: int
+
+    def surface(self, text: str) -> str:
+        """Returns the part of `text` that this token covers."""
+        return utf8(text)[self.begin : self.end].decode("utf-8", "replace")
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Translation:
+    """A translated sentence with everything that can be said of it.
+
+    Attributes:
+        source: The text that was asked for.
+        text: Its translation.
+        score: Sum of `token_scores`: log p of the whole target, end token included.
+        source_tokens: `S` tokens, the end token last.
+        target_tokens: `T` tokens, the end token last.
+        token_scores: `(T,)` float32, log p of each target token.
+        attention: `(T, S)` float32. Row `t` says where the model looked while it
+            wrote target token `t`, and sums to 1 (or is all zeros for a model
+            without attention).
+        source_truncated: Source tokens beyond the model's limit that were not read.
+        target_truncated: True where the length limit, not the model, ended the
+            translation.
+
+    Example:
+
+    >>> answer = Translation(
+    ...     source="Hund", text="dog", score=-0.5,
+    ...     source_tokens=(Token("▁Hund", 0, 4), Token("</s>", 4, 4)),
+    ...     target_tokens=(Token("▁dog", 0, 3), Token("</s>", 3, 3)),
+    ...     token_scores=np.float32([-0.25, -0.25]),
+    ...     attention=np.float32([[0.9, 0.1], [0.2, 0.8]]),
+    ... )
+    >>> answer.target_tokens[0].surface(answer.text)
+    'dog'
+    """
+
+    source: str
+    text: str
+    score: float
+    source_tokens: tuple[Token, ...]
+    target_tokens: tuple[Token, ...]
+    token_scores: np.ndarray
+    attention: np.ndarray
+    source_truncated: int = 0
+    target_truncated: bool = False
+
+    def to_dict(self) -> dict:
+        """Returns the translation as values that `json.dumps` accepts."""
+        return {
+            **{
+                field.name: getattr(self, field.name)
+                for field in dataclasses.fields(self)
+            },
+            "source_tokens": [dataclasses.asdict(token) for token in self.source_tokens],
+            "target_tokens": [dataclasses.asdict(token) for token in self.target_tokens],
+            "token_scores": self.token_scores.tolist(),
+            "attention": self.attention.tolist(),
+        }
+
+
+def utf8(text: str) -> bytes:
+    """Returns `text` as bytes; a lone surrogate, which UTF-8 lacks, becomes `?`."""
+    return text.encode("utf-8", "replace")
+
+
+def translations_from_outputs(
+    sources: Sequence[str], outputs: Mapping[str, np.ndarray]
+) -> list[Translation]:
+    """Cuts a batch of signature outputs into one `Translation` a row.
+
+    Args:
+        sources: The `B` texts that were asked for.
+        outputs: The outputs of the serving signature `translate`, padded to the
+            longest row of whatever batch they were computed in.
+
+    Returns:
+        `B` translations without padding, in the order of `sources`.
+
+    Raises:
+        ValueError: If `outputs` has another number of rows than `sources`.
+    """
+    rows = len(outputs["translation"])
+    if rows != len(sources):
+        raise ValueError(
+            "The answer must have one row for each text sent. "
+            f"Received: rows={rows} for texts={len(sources)}."
+        )
+    return [_row(source, outputs, row) for row, source in enumerate(sources)]
+
+
+def _row(source, outputs, row):
+    source_length = int(outputs["source_length"][row])
+    target_length = int(outputs["target_length"][row])
+    return Translation(
+        source=source,
+        text=_text(outputs["translation"][row]),
+        score=float(outputs["score"][row]),
+        source_tokens=_tokens(outputs, "source", row, source_length),
+        target_tokens=_tokens(outputs, "target", row, target_length),
+        token_scores=np.array(outputs["token_scores"][row, :target_length]),
+        attention=np.array(outputs["attention"][row, :target_length, :source_length]),
+        source_truncated=int(outputs["source_truncated"][row]),
+        target_truncated=bool(outputs["target_truncated"][row]),
+    )
+
+
+def _tokens(outputs, side, row, length):
+    columns = (f"{side}_tokens", f"{side}_begin", f"{side}_end")
+    pieces, begins, ends = (outputs[name][row, :length].tolist() for name in columns)
+    return tuple(
+        Token(_text(piece), begin, end)
+        for piece, begin, end in zip(pieces, begins, ends, strict=True)
+    )
+
+
+def _text(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

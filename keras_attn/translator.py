@@ -1,0 +1,400 @@
+"""Text in, translation out: the thing that is saved, evaluated and served."""
+
+import functools
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_attn.decoding import beam_search, greedy_search, score_targets
+from keras_attn.models import Seq2Seq
+from keras_attn.translation import Translation, translations_from_outputs, utf8
+
+__all__ = ["SAVED_NAME", "Translator", "find_translator"]
+
+FORMAT_VERSION = 1
+SAVED_NAME = "translator.keras"  # of a translator in a folder of its own
+
+# A translation may have this many target tokens for each source token, and some more.
+# Longer ones are loops of the decoder, which would hold up the whole batch.
+_TARGET_PER_SOURCE, _TARGET_MORE = 3, 10
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class Translator(keras.Model):
+    """A `Seq2Seq` with the subword codecs of its two languages.
+
+    Saved as one `.keras` file with the subword models inside; restored by
+    `keras.saving.load_model`. It is not trained as a whole: train `seq2seq`.
+
+    Args:
+        seq2seq: A `Seq2Seq`.
+        source_codec: A `SubwordCodec` for source texts.
+        target_codec: A `SubwordCodec` for target texts; `None`: `source_codec`
+            serves both.
+        beam_size: Hypotheses kept at each step; 1 is greedy search.
+        length_penalty: Exponent of the length by which a hypothesis's score is
+            divided when hypotheses are compared.
+        max_source_length: Source tokens read, end token included. What is beyond is
+            not read, and `Translation.source_truncated` counts it.
+        max_target_length: Target tokens written, end token included; also at most
+            3 for each source token and 10 more. Where the limit ends a translation,
+            `Translation.target_truncated` says so.
+        format_version: Of the saved file.
+        **kwargs: Passed to `keras.Model`.
+
+    Raises:
+        ValueError: If codecs and model do not fit, an option is out of range, or the
+            file was written by a newer format.
+
+    Example:
+
+    >>> from keras_attn import Seq2Seq, Seq2SeqConfig
+    >>> from keras_attn.text import SubwordCodec, learn_subwords
+    >>> codec = SubwordCodec(learn_subwords(["ein Hund", "a dog"], 20))
+    >>> size = codec.vocabulary_size
+    >>> config = Seq2SeqConfig(source_vocabulary_size=size, target_vocabulary_size=size)
+    >>> translator = Translator(Seq2Seq(config), codec)
+    >>> [answer] = translator.translate(["ein Hund"])
+    >>> answer.attention.shape == (len(answer.target_tokens), len(answer.source_tokens))
+    True
+    """
+
+    def __init__(
+        self,
+        seq2seq,
+        source_codec,
+        target_codec=None,
+        beam_size=5,
+        length_penalty=1.0,
+        max_source_length=256,
+        max_target_length=256,
+        format_version=FORMAT_VERSION,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(seq2seq, Seq2Seq):
+            raise ValueError(
+                f"`seq2seq` must be a `Seq2Seq`. Received: seq2seq={seq2seq!r}."
+            )
+        if format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"This release reads translators up to format {FORMAT_VERSION}. "
+                f"Received: format_version={format_version}. Install a newer keras-attn."
+            )
+        _check_limits(
+            beam_size=beam_size,
+            max_source_length=max_source_length,
+            max_target_length=max_target_length,
+        )
+        self.seq2seq = seq2seq
+        self.source_codec = source_codec
+        self.target_codec = source_codec if target_codec is None else target_codec
+        self.beam_size = beam_size
+        self.length_penalty = length_penalty
+        self.max_source_length = max_source_length
+        self.max_target_length = max_target_length
+        self._functions = _Functions()
+        self.built = True
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Translator":
+        """Restores a saved translator, as `keras.saving.load_model` does.
+
+        Raises:
+            ValueError: If the file holds something else than a translator.
+        """
+        loaded = keras.saving.load_model(path)
+        if not isinstance(loaded, cls):
+            raise ValueError(
+                "A saved translator is needed. "
+                f"Received: {os.fspath(path)}, which holds a {type(loaded).__name__}."
+            )
+        return loaded
+
+    @property
+    def shares_codec(self):
+        """Whether one codec serves source and target."""
+        return self.target_codec is self.source_codec
+
+    def translate(
+        self,
+        texts: Iterable[str],
+        *,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+        batch_size: int = 64,
+    ) -> list[Translation]:
+        """Translates texts, in batches of similar length.
+
+        Args:
+            texts: Any number of texts. Empty ones get an answer, too.
+            beam_size: Overrides the translator's own.
+            length_penalty: Overrides the translator's own.
+            batch_size: Texts computed together.
+
+        Returns:
+            A `Translation` for each text, in the order of `texts`.
+
+        Raises:
+            TypeError: If `texts` is one string, or holds something else than strings.
+            ValueError: If an option is out of range.
+        """
+        respond = functools.partial(
+            self.respond,
+            beam_size=self.beam_size if beam_size is None else beam_size,
+            length_penalty=(
+                self.length_penalty if length_penalty is None else length_penalty
+            ),
+        )
+        return self._in_batches(respond, [check_texts("texts", texts)], batch_size)
+
+    def align(
+        self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
+    ) -> list[Translation]:
+        """Scores given translations and says where the model looked for each word.
+
+        Args:
+            sources: Source texts.
+            targets: A translation of each; written as it is, not searched for.
+            batch_size: Pairs computed together.
+
+        Returns:
+            A `Translation` for each pair, whose text is the target as the vocabulary
+            spells it.
+
+        Raises:
+            TypeError: As in `translate`.
+            ValueError: If there is not one target for each source.
+        """
+        columns = [check_texts("sources", sources), check_texts("targets", targets)]
+        if len(columns[0]) != len(columns[1]):
+            raise ValueError(
+                "Each source needs one target. "
+                f"Received: sources={len(columns[0])}, targets={len(columns[1])}."
+            )
+        return self._in_batches(self.respond_aligned, columns, batch_size)
+
+    def respond(self, text, beam_size=None, length_penalty=None):
+        """Translates a string tensor in the graph: what the exporter serves.
+
+        Args:
+            text: `(B,)` strings, any bytes, any B.
+            beam_size: Overrides the translator's own; a Python number.
+            length_penalty: Overrides the translator's own; a Python number.
+
+        Returns:
+            A dict of tensors: the outputs of the serving signature `translate`.
+        """
+        beam_size = self.beam_size if beam_size is None else beam_size
+        if length_penalty is None:
+            length_penalty = self.length_penalty
+
+        def search(ids, lengths):
+            state, memory = self.seq2seq.encode(ids)
+            options = {
+                "max_lengths": self._target_limits(lengths),
+                "start_id": self.target_codec.start_id,
+                "end_id": self.target_codec.end_id,
+                "pad_id": self.target_codec.pad_id,
+                "forbidden_ids": self._forbidden_ids(),
+            }
+            if beam_size == 1:
+                found = greedy_search(self.seq2seq.step, state, memory, **options)
+            else:
+                found = beam_search(
+                    self.seq2seq.step,
+                    state,
+                    memory,
+                    beam_size=beam_size,
+                    length_penalty=length_penalty,
+                    **options,
+                )
+            # Nothing is missing from the empty answer to an empty text.
+            missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
+            return found._replace(truncated=missing)
+
+        return self._answer(text, search)
+
+    def respond_aligned(self, text, target):
+        """Scores given targets in the graph.
+
+        Args:
+            text: `(B,)` strings.
+            target: `(B,)` strings, the translation of each.
+
+        Returns:
+            A dict of tensors as from `respond`.
+        """
+        from keras_attn.text import graph
+
+        forced = self.target_codec.encode(
+            graph.at_least_one_row(target), self.max_target_length
+        )
+
+        def score(ids, _):
+            state, memory = self.seq2seq.encode(ids)
+            hypotheses = score_targets(
+                self.seq2seq.step,
+                state,
+                memory,
+                target_ids=graph.to_backend(forced.ids),
+                target_lengths=graph.to_backend(forced.lengths),
+                start_id=self.target_codec.start_id,
+                pad_id=self.target_codec.pad_id,
+            )
+            cut = ops.greater(graph.to_backend(forced.truncated), 0)
+            return hypotheses._replace(truncated=cut[:, None])
+
+        return self._answer(text, score)
+
+    def _answer(self, text, search):
+        """Runs encode -> search -> decode and names the results for serving."""
+        from keras_attn.text import graph
+
+        encoded = self.source_codec.encode(
+            graph.at_least_one_row(text), self.max_source_length
+        )
+        found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
+        best = type(found)(*(graph.from_backend(field)[:, 0] for field in found))
+        decoded = self.target_codec.surface(best.token_ids, best.lengths)
+        outputs = {
+            "translation": decoded.text,
+            "score": best.scores,
+            "token_scores": best.token_scores,
+            "source_tokens": encoded.pieces,
+            "target_tokens": decoded.pieces,
+            "source_begin": encoded.begin,
+            "source_end": encoded.end,
+            "target_begin": decoded.begin,
+            "target_end": decoded.end,
+            "source_length": encoded.lengths,
+            "target_length": best.lengths,
+            "attention": best.attention,
+            "source_truncated": encoded.truncated,
+            "target_truncated": ops.cast(best.truncated, "int32"),
+        }
+        rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
+        return {name: tensor[:rows] for name, tensor in outputs.items()}
+
+    def _target_limits(self, source_lengths):
+        limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
+        limits = ops.minimum(limits, self.max_target_length)
+        # A text without words, only the end token, gets a translation without words.
+        return ops.where(source_lengths > 1, limits, 1)
+
+    def _forbidden_ids(self):
+        codec = self.target_codec
+        return (codec.pad_id, codec.unknown_id, codec.start_id)
+
+    def _in_batches(self, respond, columns, batch_size):
+        """Answers rows of `columns` in batches of similar length, order kept."""
+        _check_limits(batch_size=batch_size)
+        compiled = self._functions.get(respond, arguments=len(columns))
+        order = np.argsort([len(text) for text in columns[0]], kind="stable")
+        answers: list[Translation | None] = [None] * len(order)
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            outputs = compiled(
+                *(_strings([column[row] for row in rows]) for column in columns)
+            )
+            arrays = {name: np.asarray(value) for name, value in outputs.items()}
+            sources = [columns[0][row] for row in rows]
+            for row, answer in zip(
+                rows, translations_from_outputs(sources, arrays), strict=True
+            ):
+                answers[row] = answer
+        return answers
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "seq2seq": serialize(self.seq2seq),
+            "source_codec": serialize(self.source_codec),
+            "target_codec": None if self.shares_codec else serialize(self.target_codec),
+            "beam_size": self.beam_size,
+            "length_penalty": self.length_penalty,
+            "max_source_length": self.max_source_length,
+            "max_target_length": self.max_target_length,
+            "format_version": FORMAT_VERSION,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        import keras_attn.text.codec  # registers the class that is restored here
+
+        restore = keras.saving.deserialize_keras_object
+        config = dict(config)
+        for name in ("seq2seq", "source_codec", "target_codec"):
+            if config[name] is not None:
+                config[name] = restore(config[name])
+        return cls(**config)
+
+    def build_from_config(self, config):
+        """Does nothing: the parts are built by their own configs."""
+
+
+def find_translator(path: str | os.PathLike) -> Path:
+    """Returns the saved translator that `path` names: the file, or its folder.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    path = Path(path)
+    found = path / SAVED_NAME if path.is_dir() else path
+    if not found.is_file():
+        raise FileNotFoundError(
+            f"A translator is a .keras file, or a folder with {SAVED_NAME} in it, "
+            f"which a training run writes when it is finished. Received: {path}."
+        )
+    return found
+
+
+class _Functions:
+    """Compiled functions by their options, outside of Keras's attribute tracking."""
+
+    def __init__(self):
+        self._compiled = {}
+
+    def get(self, function, arguments):
+        from keras_attn.text import graph
+
+        options = getattr(function, "keywords", {})
+        key = (arguments, *sorted(options.items()))
+        if key not in self._compiled:
+            self._compiled[key] = graph.compile_texts(function, arguments)
+        return self._compiled[key]
+
+
+def check_texts(name: str, texts: Iterable[str]) -> Sequence[str]:
+    """Returns `texts` as a list, or raises `TypeError` if they are not texts."""
+    if isinstance(texts, str | bytes):
+        raise TypeError(
+            f"`{name}` must be a list of strings. Received: {name}={texts!r}. "
+            f"For one text pass a list of one, [{texts!r}]."
+        )
+    texts = list(texts)
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"`{name}` must hold strings. Received: {name}[{index}]={text!r}."
+            )
+    return texts
+
+
+def _strings(texts):
+    import tensorflow as tf
+
+    return tf.constant([utf8(text) for text in texts], tf.string)
+
+
+def _check_limits(**values):
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. Received: {name}={value!r}."
+            )

@@ -1,0 +1,1 @@
+"""Everything between a saved translator and an answer over the network."""

@@ -1,0 +1,90 @@
+"""The subcommands of `keras-attn` that this package adds.
+
+Each function is registered as an entry point of the group `keras_attn.commands` and
+becomes the subcommand of that name. What is heavy is imported when it is needed, so
+that `keras-attn --help` is quick.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.local_server.version_folders import check_base
+
+__all__ = ["serve"]
+
+
+def serve(
+    models_dir: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of one model, with one numbered folder for each version, as "
+            "`keras-attn export` writes it.",
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Name of the model in requests.")
+    ] = "translator",
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65535, help="gRPC port; 0 takes any free one and prints it."
+        ),
+    ] = 8500,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. The default is reached from this machine only; "
+            "0.0.0.0 is open to the network, without encryption or passwords."
+        ),
+    ] = "127.0.0.1",
+    poll_seconds: Annotated[
+        float, typer.Option(help="Seconds between two looks for a new version.")
+    ] = 1.0,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads for the model's arithmetic.",
+            show_default="one for each CPU",
+        ),
+    ] = None,
+) -> None:
+    """Serve an exported translator by TensorFlow Serving's gRPC, from Python.
+
+    The newest version is served; a version that appears later takes over without a
+    failed request. Needs the extra `serve`.
+    """
+    import logging
+    import os
+    import sys
+
+    try:
+        check_base(models_dir)  # in no time, while TensorFlow takes seconds to load
+    except FileNotFoundError as error:
+        print(f"keras-attn serve: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its errors only
+    try:
+        from keras_attn.quiet import import_tensorflow
+
+        import_tensorflow()
+        from serving.local_server.run import run
+    except ImportError as error:
+        print(
+            f"keras-attn serve: {error}. The server needs TensorFlow and "
+            'tensorflow-serving-api: pip install "keras-attn[serve]".',
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from error
+    code = run(
+        models_dir,
+        name=name,
+        port=port,
+        host=host,
+        poll_seconds=poll_seconds,
+        threads=threads,
+    )
+    raise SystemExit(code)

@@ -1,0 +1,165 @@
+"""Writes a translator as a SavedModel version that TensorFlow Serving loads."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from serving.local_server.version_folders import version_folders
+from serving.operations import check_operations
+from serving.signature import DEFAULT_SIGNATURE, TRANSLATE
+
+__all__ = ["export_translator"]
+
+# What a reload must answer as the translator does, before a version is published.
+_PROBES = ("", " \t", "one two three", "ẞ ﬁ 字 🙂", "a" * 50)
+
+
+def export_translator(
+    translator: Any,
+    models_dir: Path,
+    version: int | None = None,
+    *,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
+) -> Path:
+    """Writes `translator` as the folder `models_dir/version`.
+
+    The version is written beside its place and renamed when it is whole, since a
+    server takes whatever stands in a numbered folder, even half of it, and keeps it.
+    Before that it is loaded again and must answer as the translator does.
+
+    Args:
+        translator: A `keras_attn.Translator`.
+        models_dir: Base path of one model; made where it is missing.
+        version: A positive number without a folder yet; `None`: one more than the
+            highest there.
+        beam_size: Overrides the translator's own.
+        length_penalty: Overrides the translator's own.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        ValueError: If the version is taken or not positive, or the graph holds
+            operations that a stock server lacks.
+        RuntimeError: If the written model answers otherwise than the translator.
+    """
+    models_dir = Path(models_dir)
+    models_dir.mkdir(parents=True, exist_ok=True)
+    number = _free_version(models_dir, version)
+    # Not a number, so no server looks at it; on the same file system, so that the
+    # rename is one step.
+    aside = models_dir / f".exporting-{number}-{os.getpid()}"
+    try:
+        endpoint = _write(translator, aside, beam_size, length_penalty)
+        _check_answers(endpoint, aside)
+        _flush(aside)
+        place = models_dir / str(number)
+        os.rename(aside, place)
+        _flush(models_dir, recursive=False)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return place
+
+
+def _free_version(models_dir, version):
+    taken = version_folders(models_dir)
+    if version is None:
+        return max([0, *taken]) + 1
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise ValueError(
+            f"A version is a positive number. Received: version={version!r}."
+        )
+    if version in taken:
+        raise ValueError(
+            "A version is never overwritten: a server that has loaded it would not see "
+            f"the change. Received: version={version}, which exists in {models_dir}. "
+            f"The next free one is {max(taken) + 1}."
+        )
+    return version
+
+
+def _write(translator, folder, beam_size, length_penalty):
+    import tensorflow as tf
+
+    def translate(text):
+        # The server checks the type of an input but not its shape.
+        text = tf.ensure_shape(text, [None])
+        outputs = translator.respond(text, beam_size, length_penalty)
+        return {
+            field.name: tf.identity(
+                tf.cast(outputs[field.name], field.dtype)
+                if field.dtype != "string"
+                else outputs[field.name],
+                name=field.name,
+            )
+            for field in TRANSLATE.outputs
+        }
+
+    [text] = TRANSLATE.inputs
+    function = tf.function(
+        translate,
+        input_signature=[tf.TensorSpec([None], tf.string, name=text.name)],
+        autograph=False,
+        jit_compile=False,
+    )
+    endpoint = function.get_concrete_function()
+    check_operations(endpoint.graph.as_graph_def(), tf.raw_ops.__dict__)
+    tf.saved_model.save(
+        _root(translator),
+        os.fspath(folder),
+        signatures={TRANSLATE.name: endpoint, DEFAULT_SIGNATURE: endpoint},
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+    return endpoint
+
+
+def _root(translator):
+    """Returns a module that holds what the graph reads, but not the Keras model.
+
+    A tracked Keras model would be traced once more, with inputs that it does not take.
+    """
+    import tensorflow as tf
+
+    root = tf.Module()
+    root.weights = [weight.value for weight in translator.seq2seq.weights]
+    root.tokenizers = [
+        translator.source_codec.tokenizer,
+        translator.target_codec.tokenizer,
+    ]
+    return root
+
+
+def _check_answers(endpoint, folder):
+    import numpy as np
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(os.fspath(folder)).signatures[TRANSLATE.name]
+    texts = tf.constant([text.encode() for text in _PROBES])
+    want, got = endpoint(texts), signature(text=texts)
+    for field in TRANSLATE.outputs:
+        expected, received = want[field.name].numpy(), got[field.name].numpy()
+        same = (
+            # Threads may add up in another order.
+            np.allclose(expected, received, rtol=1e-4, atol=1e-5)
+            if field.dtype == "float32"
+            else np.array_equal(expected, received)
+        )
+        if not same:
+            raise RuntimeError(
+                "The written model must answer as the translator does. Received another "
+                f"`{field.name}` for texts={_PROBES}. Nothing was published."
+            )
+
+
+def _flush(folder, recursive=True):
+    """Waits until the folder's files and names are on disk."""
+    paths = [folder, *(folder.rglob("*") if recursive else ())]
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

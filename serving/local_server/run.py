@@ -1,0 +1,58 @@
+"""The server as a process: what it prints, which signals end it, how it exits."""
+
+import signal
+import sys
+from pathlib import Path
+
+from serving.local_server.server import LocalServer
+
+__all__ = ["run"]
+
+
+def run(models_dir: Path, **options) -> int:
+    """Serves until SIGTERM or SIGINT (Ctrl+C).
+
+    When requests are answered, one line goes to standard output, so that a script that
+    asked for port 0 learns the port:
+    `listening on HOST:PORT model=NAME version=NUMBER`. All else goes to standard error.
+
+    Args:
+        models_dir: The model's base path.
+        **options: Those of `LocalServer`.
+
+    Returns:
+        The exit code: 0 after a signal, 2 if the server cannot start as it was asked.
+    """
+    try:
+        server = LocalServer(models_dir, **options)
+    except (ValueError, OSError) as error:
+        return _refuse(error)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.request_stop())
+    with server:
+        try:
+            version = server.start()
+        except OSError as error:
+            return _refuse(
+                f"{error}. Is another server running on {server.address}? "
+                "Choose another --port (0: any free one)."
+            )
+        if version is not None:
+            name = server.versions.name
+            print(
+                f"Serving {name!r} from {models_dir} on {server.address}. "
+                "Stop with Ctrl+C.",
+                file=sys.stderr,
+            )
+            print(
+                f"listening on {server.address} model={name} version={version}",
+                flush=True,
+            )
+            server.wait()
+        print("Stopping: open requests are answered first.", file=sys.stderr)
+    return 0
+
+
+def _refuse(reason):
+    print(f"keras-attn serve: {reason}", file=sys.stderr)
+    return 2

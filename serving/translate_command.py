@@ -1,0 +1,207 @@
+"""`keras-attn translate`: text from arguments or standard input, here or by gRPC."""
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_attn.translation import Translation
+
+__all__ = ["translate"]
+
+_LINES_AT_ONCE = 512
+
+
+class AttentionForm(str, Enum):
+    """How attention is shown."""
+
+    text = "text"
+    html = "html"
+    png = "png"
+
+
+def translate(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; without any, one text a line of standard input."),
+    ] = None,
+    translator: Annotated[
+        Path | None,
+        typer.Option(
+            "--translator", "-t", help="A .keras file, or the run folder that holds it."
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of a server, instead of --translator."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Name of the model on the server.")
+    ] = "translator",
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds to wait for the server.")
+    ] = 60.0,
+    attention: Annotated[
+        AttentionForm | None,
+        typer.Option(help="Show where the model looked: in the terminal or a file."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the html or png; several png are numbered.",
+            show_default="attention.html, attention.png",
+        ),
+    ] = None,
+    subwords: Annotated[
+        bool, typer.Option("--subwords", help="Attention of subwords, not of words.")
+    ] = False,
+    beam_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Only with --translator.", show_default="the translator's own"
+        ),
+    ] = None,
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Only with --translator.", show_default="the translator's own"
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="One JSON object a line: text, score, tokens, attention."
+        ),
+    ] = False,
+) -> None:
+    """Translate text, and show where the model looked.
+
+    Examples: keras-attn translate -t runs/demo "Der Hund schläft." --attention text
+
+    keras-attn translate --server localhost:8500 < source.txt > target.txt
+    """
+    if (translator is None) == (server is None):
+        raise ValueError(
+            "A translation is made by --translator or by --server. Received: "
+            f"--translator {translator}, --server {server}. Give one of them."
+        )
+    if server is not None and (beam_size, length_penalty) != (None, None):
+        raise ValueError(
+            "A server searches as its model was exported. Received: --beam-size "
+            f"{beam_size}, --length-penalty {length_penalty} with --server. Give them "
+            "to `keras-attn export`."
+        )
+    if server is not None:
+        answer = _remote(server, model, timeout, batch_size)
+    else:
+        answer = _local(translator, beam_size, length_penalty, batch_size)
+    show = _Output(attention, out, not subwords, as_json)
+    for chunk in _chunks(texts or _lines(sys.stdin.buffer)):
+        for translation in answer(chunk):
+            show(translation)
+    show.close()
+
+
+def _remote(server, model, timeout, batch_size):
+    from serving.client import Client
+
+    client = Client(server, model=model, timeout=timeout, batch_size=batch_size)
+    return client.translate
+
+
+def _local(path, beam_size, length_penalty, batch_size) -> Callable:
+    from keras_attn.quiet import import_tensorflow
+
+    import_tensorflow()
+    from keras_attn import Translator
+    from keras_attn.translator import find_translator
+
+    translator = Translator.load(find_translator(path))
+
+    def answer(texts: Sequence[str]) -> list[Translation]:
+        return translator.translate(
+            texts,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            batch_size=batch_size,
+        )
+
+    return answer
+
+
+def _lines(stream) -> Iterator[str]:
+    """Yields the lines of a byte stream; says so where one is not UTF-8."""
+    for number, line in enumerate(stream, 1):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        try:
+            yield line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            _warn(f"line {number} is not UTF-8 ({error.reason}); read with U+FFFD.")
+            yield line.decode("utf-8", "replace")
+
+
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yields lists of texts; of one line where a person types them."""
+    size = 1 if sys.stdin.isatty() else _LINES_AT_ONCE
+    texts = iter(texts)
+    while chunk := list(itertools.islice(texts, size)):
+        yield chunk
+
+
+class _Output:
+    """Prints translations and draws their attention."""
+
+    def __init__(self, attention, out, words, as_json):
+        self.attention = attention
+        self.out = out
+        self.words = words
+        self.as_json = as_json
+        self.count = 0
+        self.page: list[Translation] = []
+
+    def __call__(self, translation: Translation) -> None:
+        self.count += 1
+        if self.as_json:
+            print(json.dumps(translation.to_dict(), ensure_ascii=False), flush=True)
+        else:
+            print(translation.text, flush=True)
+        if translation.source_truncated:
+            _warn(
+                f"text {self.count} is over the translator's limit: its last "
+                f"{translation.source_truncated} tokens were not read."
+            )
+        if translation.target_truncated:
+            _warn(f"translation {self.count} was ended by the length limit.")
+        if self.attention is AttentionForm.text:
+            from keras_attn.plotting import attention_text
+
+            print(attention_text(translation, words=self.words), flush=True)
+        elif self.attention is AttentionForm.html:
+            self.page.append(translation)
+        elif self.attention is AttentionForm.png:
+            from keras_attn.plotting import save_attention_png
+
+            path = self.out or Path("attention.png")
+            if self.count > 1:
+                path = path.with_stem(f"{path.stem}-{self.count}")
+            save_attention_png(translation, path, words=self.words)
+            _warn(f"wrote {path}", level="note")
+
+    def close(self) -> None:
+        if self.page:
+            from keras_attn.plotting import attention_html
+
+            path = self.out or Path("attention.html")
+            page = attention_html(self.page, words=self.words)
+            path.write_text(page, encoding="utf-8")
+            _warn(f"wrote {path}", level="note")
+
+
+def _warn(message, level="warning"):
+    print(f"keras-attn: {level}: {message}", file=sys.stderr, flush=True)

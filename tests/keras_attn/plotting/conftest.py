@@ -1,0 +1,59 @@
+import re
+
+import numpy as np
+import pytest
+
+from keras_attn.translation import Token, Translation
+
+
+def tokens_of(text):
+    """One token a run of letters or a sign, and the end token."""
+    tokens, size = [], len(text.encode("utf-8", "replace"))
+    for match in re.finditer(r"\S+", text):
+        begin = len(text[: match.start()].encode("utf-8", "replace"))
+        end = begin + len(match[0].encode("utf-8", "replace"))
+        tokens.append(Token("▁" + match[0], begin, end))
+    return (*tokens, Token("</s>", size, size))
+
+
+def make(source, text, attention=None, **changes):
+    """A translation whose attention is nearly diagonal unless it is given."""
+    source_tokens, target_tokens = tokens_of(source), tokens_of(text)
+    rows, columns = len(target_tokens), len(source_tokens)
+    if attention is None:
+        places = np.linspace(0, columns - 1, rows)
+        distance = np.abs(places[:, None] - np.arange(columns))
+        attention = np.exp(-2 * distance)
+        attention = attention / attention.sum(axis=1, keepdims=True)
+    values = {
+        "source": source,
+        "text": text,
+        "score": -1.25,
+        "source_tokens": source_tokens,
+        "target_tokens": target_tokens,
+        "token_scores": np.full(rows, -1.25 / rows, "float32"),
+        "attention": np.asarray(attention, "float32"),
+    }
+    return Translation(**{**values, **changes})
+
+
+@pytest.fixture
+def make_translation():
+    """`make(source, text, attention=None, **changes) -> Translation`."""
+    return make
+
+
+@pytest.fixture
+def dog():
+    """A small sentence with a word order to see: the verb moves."""
+    attention = [
+        # Der kleine Hund hat geschlafen . </s>
+        [0.91, 0.05, 0.04, 0.00, 0.00, 0.00, 0.00],  # The
+        [0.04, 0.88, 0.08, 0.00, 0.00, 0.00, 0.00],  # little
+        [0.01, 0.11, 0.86, 0.02, 0.00, 0.00, 0.00],  # dog
+        [0.00, 0.00, 0.06, 0.66, 0.28, 0.00, 0.00],  # has
+        [0.00, 0.00, 0.02, 0.18, 0.79, 0.01, 0.00],  # slept
+        [0.00, 0.00, 0.00, 0.01, 0.05, 0.90, 0.04],  # .
+        [0.00, 0.00, 0.00, 0.00, 0.01, 0.19, 0.80],  # </s>
+    ]
+    return make("Der kleine Hund hat geschlafen .", "The little dog has slept .", attention)

@@ -1,0 +1,36 @@
+"""The exporter refuses what a stock server cannot run, and names it."""
+
+import pytest
+import tensorflow as tf
+
+from serving.operations import check_operations, operations
+
+
+def graph_of(function, *specs):
+    return function.get_concrete_function(*specs).graph.as_graph_def()
+
+
+def test_core_operations_pass():
+    graph = graph_of(
+        tf.function(lambda text: tf.strings.upper(text)), tf.TensorSpec([None], tf.string)
+    )
+    check_operations(graph, tf.raw_ops.__dict__)
+    assert "StringUpper" in dict(operations(graph))
+
+
+def test_a_text_operation_that_old_servers_lack_is_named():
+    import tensorflow_text as text
+
+    graph = graph_of(
+        tf.function(lambda a: text.RoundRobinTrimmer(3).trim([a])[0].flat_values),
+        tf.RaggedTensorSpec([None, None], tf.int32),
+    )
+    with pytest.raises(ValueError, match=r"only operations.*Received: .*RoundRobinTrim"):
+        check_operations(graph, tf.raw_ops.__dict__)
+
+
+def test_what_xla_compiles_is_named():
+    inner = tf.function(lambda x: x + 1, jit_compile=True)
+    graph = graph_of(tf.function(lambda x: inner(x)), tf.TensorSpec([2], tf.float32))
+    with pytest.raises(ValueError, match="XlaMustCompile"):
+        check_operations(graph, tf.raw_ops.__dict__)

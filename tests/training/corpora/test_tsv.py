@@ -1,0 +1,132 @@
+"""Tables as Tatoeba and Anki ship them, and how one is divided into splits."""
+
+import collections
+import gzip
+
+import pytest
+
+from training.corpora import CorpusError, SentencePair, Split, load_corpus, read_tsv
+from training.corpora.held_out import hold_out
+from training.recipes import CorpusOptions
+
+TABLE = (
+    "Go.\tGeh.\tCC-BY 2.0 #1\n"
+    "Hi.\tHallo!\tCC-BY 2.0 #2\n"
+    'He said "no".\t"Nein", sagte er.\tCC-BY 2.0 #3\n'
+)
+
+
+def write(path, text):
+    data = text.encode("utf-8")
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["deu.txt", "deu.tsv.gz"])
+def test_columns_are_chosen_by_number(tmp_path, name):
+    path = write(tmp_path / name, TABLE)
+    pairs = read_tsv(path)
+    assert list(pairs) == [
+        SentencePair("Go.", "Geh."),
+        SentencePair("Hi.", "Hallo!"),
+        SentencePair('He said "no".', '"Nein", sagte er.'),
+    ]
+    assert list(read_tsv(path, source_column=2, target_column=1)) == [
+        pair.swapped() for pair in pairs
+    ]
+
+
+def test_blank_lines_and_empty_cells_are_counted(tmp_path):
+    path = write(tmp_path / "x.tsv", "a\tb\n\n\tc\nd\t \te\n")
+    pairs = read_tsv(path)
+    assert (list(pairs), pairs.skipped_empty) == ([SentencePair("a", "b")], 3)
+
+
+def test_too_few_columns_name_file_and_line(tmp_path):
+    path = write(tmp_path / "x.tsv", "a\tb\tc\nd e f\n")
+    with pytest.raises(CorpusError) as error:
+        read_tsv(path, source_column=3, target_column=1)
+    assert "at least 3 columns" in str(error.value)
+    assert f"{path}:2 with 1 ('d e f')" in str(error.value)
+
+
+def test_a_table_without_pairs_is_refused(tmp_path):
+    path = write(tmp_path / "x.tsv", "a\t\n\tb\n")
+    with pytest.raises(CorpusError, match=r"each of 2 lines have an empty side"):
+        read_tsv(path)
+
+
+@pytest.mark.parametrize("columns", [(0, 1), (2, 2)])
+def test_column_numbers_are_checked(tmp_path, columns):
+    source, target = columns
+    with pytest.raises(ValueError, match=f"source_column={source}"):
+        read_tsv(tmp_path / "x", source_column=source, target_column=target)
+
+
+def repeated_sources() -> Split:
+    """Each of 500 sentences with 1 to 4 translations, far apart in the file."""
+    return Split.of(
+        SentencePair(("Satz  %d" if copy % 2 else "satz %d") % n, f"{n} {copy}")
+        for copy in range(4)
+        for n in range(500)
+        if n % 4 >= copy
+    )
+
+
+def test_held_out_parts_are_a_partition_without_shared_sources():
+    pairs = repeated_sources()
+    parts = hold_out(pairs, validation_share=0.2, test_share=0.3)
+    total = collections.Counter(pair for part in parts for pair in part)
+    assert total == collections.Counter(pairs)
+    sources = [{" ".join(p.source.lower().split()) for p in part} for part in parts]
+    assert sum(map(len, sources)) == len(set.union(*sources)) == 500
+    # Binomial(500, 0.2) and (500, 0.3): four standard deviations.
+    assert abs(len(sources[1]) - 100) < 36
+    assert abs(len(sources[2]) - 150) < 41
+
+
+def test_where_a_pair_goes_does_not_depend_on_the_others():
+    pairs = repeated_sources()
+    parts = hold_out(pairs, validation_share=0.2, test_share=0.3)
+    some = Split(pairs.pairs[::-3])
+    for part, whole in zip(
+        hold_out(some, validation_share=0.2, test_share=0.3), parts, strict=True
+    ):
+        assert set(part) == set(whole) & set(some)
+
+
+def test_held_out_is_the_same_in_every_release():
+    pairs = Split.of(SentencePair(f"Satz {n}", "x") for n in range(12))
+    parts = hold_out(pairs, validation_share=0.25, test_share=0.25)
+    assert [[p.source.split()[1] for p in part] for part in parts] == [
+        ["1", "4", "5", "7", "8", "9", "10"],
+        ["6", "11"],
+        ["0", "2", "3"],
+    ]
+
+
+def test_a_recipe_names_the_language_of_each_column(tmp_path):
+    # Tatoeba's own download: number, sentence, number, sentence.
+    rows = "".join(f"{n}\tsentence {n}\t{n + 7}\tSatz {n}\n" for n in range(300))
+    options = {
+        "kind": "tsv",
+        "data": str(write(tmp_path / "pairs.tsv", rows)),
+        "columns": ("-", "en", "-", "de"),
+        "validation_share": 0.1,
+        "test_share": 0.1,
+    }
+    corpus = load_corpus(CorpusOptions(**options))
+    parts = [corpus.train, corpus.validation, corpus.tests["test"]]
+    assert sum(map(len, parts)) == 300
+    pairs = {pair for part in parts for pair in part}
+    assert pairs == {SentencePair(f"Satz {n}", f"sentence {n}") for n in range(300)}
+    swapped = load_corpus(
+        CorpusOptions(**options, source_language="en", target_language="de")
+    )
+    assert swapped.train[0].source.startswith("sentence")
+
+
+def test_a_split_that_stays_empty_is_refused(tmp_path):
+    path = write(tmp_path / "x.tsv", "Go.\tGeh.\n")
+    with pytest.raises(CorpusError, match=r"no pair for '(train|validation|test)'"):
+        load_corpus(CorpusOptions(kind="tsv", data=str(path)))

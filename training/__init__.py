@@ -1,0 +1,1 @@
+"""Corpora, pipeline, recipes and the commands that train and evaluate."""

@@ -1,0 +1,61 @@
+"""One table of sentence pairs, as Tatoeba and Anki ship it."""
+
+from pathlib import Path
+
+from training.corpora.files import read_lines
+from training.corpora.pairs import CorpusError, SentencePair, Split
+
+__all__ = ["read_tsv"]
+
+
+def read_tsv(
+    path: str | Path, *, source_column: int = 1, target_column: int = 2
+) -> Split:
+    """Reads sentence pairs from two columns of a tab-separated file.
+
+    Columns beyond the two (attribution, sentence numbers) are ignored. Quotation
+    marks have no meaning: these files do not quote, and sentences begin with one.
+
+    Args:
+        path: The file, UTF-8, plain or gzip.
+        source_column: Column of the sentences to translate, the first being 1.
+        target_column: Column of their translations.
+
+    Returns:
+        The pairs in order; pairs with an empty side, blank lines among them, are
+        skipped and counted.
+
+    Raises:
+        CorpusError: The file cannot be read (see `read_lines`), a line has too few
+            columns (named as `file:line`), or no line has text in both columns.
+        ValueError: The column numbers are below 1 or equal.
+    """
+    if min(source_column, target_column) < 1 or source_column == target_column:
+        raise ValueError(
+            "Columns are two different numbers, the first column being 1. Received: "
+            f"source_column={source_column}, target_column={target_column}."
+        )
+    needed = max(source_column, target_column)
+    pairs = []
+    for number, line in enumerate(read_lines(path), start=1):
+        cells = line.split("\t") if line.strip() else [""] * needed
+        if len(cells) < needed:
+            raise CorpusError(
+                f"Each line needs at least {needed} columns separated by tabs, to "
+                f"have a source in column {source_column} and a target in column "
+                f"{target_column}. Received: {path}:{number} with {len(cells)} "
+                f"({_shorten(line)!r})."
+            )
+        pairs.append(SentencePair(cells[source_column - 1], cells[target_column - 1]))
+    split = Split.of(pairs)
+    if not split:
+        raise CorpusError(
+            "A corpus needs at least one pair with text on both sides. Received: "
+            f"{path}, where columns {source_column} and {target_column} of each of "
+            f"{len(pairs)} lines have an empty side."
+        )
+    return split
+
+
+def _shorten(line: str, width: int = 60) -> str:
+    return line if len(line) <= width else line[: width - 3] + "..."

@@ -1,0 +1,219 @@
+"""From sentence pairs to the batches of ids that a model trains on."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from training.batching import Batch, padded_lengths, plan_epoch
+from training.corpora.pairs import SentencePair
+
+__all__ = ["Pipeline", "make_pipeline"]
+
+_TOKENIZE_AT_ONCE = 1024  # sentences: enough to keep the tokenizer's threads busy
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Tokens:
+    """The ids of many sentences end to end, without start and end tokens."""
+
+    ids: np.ndarray  # (total,) int32
+    begins: np.ndarray  # (N,) int64, where each sentence begins in `ids`
+    lengths: np.ndarray  # (N,) int64
+
+    def select(self, indices: np.ndarray) -> "_Tokens":
+        return _Tokens(self.ids, self.begins[indices], self.lengths[indices])
+
+    def fill(self, rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """Writes sentences to the left of `rows` `(B, T)`; returns their lengths."""
+        lengths = self.lengths[indices]
+        position = np.arange(rows.shape[1])
+        row, column = np.nonzero(position < lengths[:, np.newaxis])
+        rows[row, column] = self.ids[self.begins[indices][row] + column]
+        return lengths
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Pipeline:
+    """Batches for training or validation, the same for every run with one seed.
+
+    An element is `({"source": (B, S), "target": (B, T)}, labels (B, T))`, all int32:
+    `source` is the ids and the end token, `target` the start token and the ids,
+    `labels` the ids and the end token, and the codec's `pad_id` beyond.
+
+    Attributes:
+        kept: Pairs in an epoch; each occurs exactly once.
+        dropped_too_long: Pairs left out because a side is over the length limit.
+        dropped_empty: Pairs left out because a side has no token.
+        max_length: That limit, in tokens of a side, end token included.
+        steps_per_epoch: Batches in an epoch, the same in every epoch.
+        source_tokens: Source tokens in an epoch, end tokens included.
+        target_tokens: Target tokens in an epoch, end tokens included.
+        plan: The batches of an epoch, as indices and shapes, by epoch number.
+        collate: The element of a batch, as NumPy arrays.
+    """
+
+    kept: int
+    dropped_too_long: int
+    dropped_empty: int
+    max_length: int
+    steps_per_epoch: int
+    source_tokens: int
+    target_tokens: int
+    plan: Callable[[int], Sequence[Batch]]
+    collate: Callable[[Batch], Any]
+
+    def epoch(self, epoch: int = 0) -> tf.data.Dataset:
+        """Returns the batches of one epoch; the order depends on seed and `epoch`."""
+        return self._dataset(lambda: self.plan(epoch)).apply(
+            tf.data.experimental.assert_cardinality(self.steps_per_epoch)
+        )
+
+    def epochs(self, first: int = 0) -> tf.data.Dataset:
+        """Returns the batches of epoch `first` and all after it, without end.
+
+        For `model.fit(pipeline.epochs(), steps_per_epoch=..., shuffle=False)`.
+        """
+        return self._dataset(
+            lambda: itertools.chain.from_iterable(
+                self.plan(epoch) for epoch in itertools.count(first)
+            )
+        )
+
+    def describe(self) -> str:
+        """Returns a line saying what is kept and what was left out, and why."""
+        line = f"{self.kept:,} pairs in {self.steps_per_epoch:,} batches"
+        if self.dropped_too_long:
+            line += (
+                f"; {self.dropped_too_long:,} dropped with a side over "
+                f"{self.max_length} tokens"
+            )
+        if self.dropped_empty:
+            line += f"; {self.dropped_empty:,} dropped with a side of no token"
+        return line
+
+    def density(self, epoch: int = 0) -> tuple[float, float]:
+        """Returns the shares of source and target positions that are not padding."""
+        batches = self.plan(epoch)
+        source = sum(len(batch.indices) * batch.source_width for batch in batches)
+        target = sum(len(batch.indices) * batch.target_width for batch in batches)
+        return self.source_tokens / source, self.target_tokens / target
+
+    def _dataset(self, batches: Callable[[], Iterable[Batch]]) -> tf.data.Dataset:
+        def elements() -> Iterator[Any]:
+            return map(self.collate, batches())
+
+        ids = tf.TensorSpec((None, None), tf.int32)
+        dataset = tf.data.Dataset.from_generator(
+            elements, output_signature=({"source": ids, "target": ids}, ids)
+        )
+        return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def make_pipeline(
+    pairs: Iterable[SentencePair],
+    source_codec: Any,
+    target_codec: Any,
+    *,
+    batch_size: int,
+    max_length: int,
+    shuffle_seed: int | None,
+) -> Pipeline:
+    """Tokenises pairs once, drops and counts what is too long, and plans batches.
+
+    Sentences of like length share a batch and a small set of shapes (see
+    `training.batching`), so that few positions are padding.
+
+    Args:
+        pairs: The sentence pairs.
+        source_codec: Has `tokenize(texts) -> RaggedTensor` of int32 ids without
+            start and end, `end_id` and `pad_id`, such as `SubwordCodec`.
+        target_codec: The same, and `start_id`.
+        batch_size: Pairs in a batch; the last one of an epoch may have fewer.
+        max_length: Most tokens of a side, counting the end token.
+        shuffle_seed: Seed of the order, which changes every epoch; `None` for the
+            same fixed order in all, as validation wants.
+
+    Returns:
+        The pipeline; it holds the ids of all kept pairs in memory.
+
+    Raises:
+        ValueError: `batch_size` or `max_length` is too small, or no pair is kept.
+    """
+    if batch_size < 1 or max_length < 2:
+        raise ValueError(
+            "`batch_size` is at least 1, and `max_length` at least 2: a token and the "
+            f"end token. Received: batch_size={batch_size}, max_length={max_length}."
+        )
+    pairs = list(pairs)
+    source = _tokenize([pair.source for pair in pairs], source_codec)
+    target = _tokenize([pair.target for pair in pairs], target_codec)
+    longest = np.maximum(source.lengths, target.lengths) + 1
+    is_empty = np.minimum(source.lengths, target.lengths) == 0
+    is_long = (longest > max_length) & ~is_empty
+    kept = np.flatnonzero(~is_empty & ~is_long)
+    if not len(kept):
+        raise ValueError(
+            "At least one pair must be within the length limit. Received: "
+            f"max_length={max_length}, {is_long.sum()} of {len(pairs)} pairs longer, "
+            f"{is_empty.sum()} without tokens. Raise `max_length`."
+        )
+    source, target = source.select(kept), target.select(kept)
+    widths = padded_lengths(source.lengths + 1, target.lengths + 1)
+
+    def plan(epoch: int) -> Sequence[Batch]:
+        return plan_epoch(
+            *widths, batch_size=batch_size, seed=shuffle_seed, epoch=epoch
+        )
+
+    def collate(batch: Batch) -> Any:
+        return _collate(batch, source, target, source_codec, target_codec)
+
+    return Pipeline(
+        kept=len(kept),
+        dropped_too_long=int(is_long.sum()),
+        dropped_empty=int(is_empty.sum()),
+        max_length=max_length,
+        steps_per_epoch=-(-len(kept) // batch_size),
+        source_tokens=int(source.lengths.sum()) + len(kept),
+        target_tokens=int(target.lengths.sum()) + len(kept),
+        plan=plan,
+        collate=collate,
+    )
+
+
+def _tokenize(texts: Sequence[str], codec: Any) -> _Tokens:
+    """Runs the codec in the graph, many sentences at a time."""
+    if not texts:
+        return _Tokens(*(np.zeros(0, kind) for kind in ("int32", "int64", "int64")))
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(list(texts))
+        .batch(_TOKENIZE_AT_ONCE)
+        .map(codec.tokenize, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(lambda ragged: (ragged.flat_values, ragged.row_lengths()))
+        .prefetch(1)
+    )
+    ids, counts = zip(*dataset.as_numpy_iterator(), strict=True)
+    lengths = np.concatenate(counts)
+    return _Tokens(np.concatenate(ids), np.cumsum(lengths) - lengths, lengths)
+
+
+def _collate(
+    batch: Batch, source: _Tokens, target: _Tokens, source_codec: Any, target_codec: Any
+) -> Any:
+    rows = np.arange(len(batch.indices))
+    source_shape = (len(rows), batch.source_width)
+    target_shape = (len(rows), batch.target_width)
+    sources = np.full(source_shape, source_codec.pad_id, "int32")
+    sources[rows, source.fill(sources, batch.indices)] = source_codec.end_id
+    labels = np.full(target_shape, target_codec.pad_id, "int32")
+    target_lengths = target.fill(labels, batch.indices)
+    # The decoder reads the same ids one step later, so without the end token.
+    inputs = np.full(target_shape, target_codec.pad_id, "int32")
+    inputs[:, 0] = target_codec.start_id
+    inputs[:, 1:] = labels[:, :-1]
+    labels[rows, target_lengths] = target_codec.end_id
+    return {"source": sources, "target": inputs}, labels

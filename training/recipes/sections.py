@@ -1,0 +1,245 @@
+"""The sections of a recipe and what each of their options may be."""
+
+import dataclasses
+from typing import ClassVar
+
+from training.recipes.typed import Options, RecipeError, option
+
+__all__ = [
+    "CorpusOptions",
+    "DecodingOptions",
+    "ModelOptions",
+    "TextOptions",
+    "TrainingOptions",
+]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CorpusOptions(Options):
+    """Where the sentence pairs come from; `load_corpus` reads them."""
+
+    section: ClassVar[str] = "corpus"
+
+    kind: str = option(
+        help="Where sentence pairs come from.",
+        choices=("builtin", "files", "tsv", "tfds"),
+    )
+    source_language: str = option("de", help="Language to translate from.")
+    target_language: str = option("en", help="Language to translate into.")
+    data: str | None = option(
+        None, help="Folder (files), file (tsv), or folder of prepared datasets (tfds)."
+    )
+    name: str | None = option(None, help="tfds: NAME or NAME/CONFIG.")
+    download: bool = option(
+        False,
+        help="tfds: prepare the dataset, which may download it, if it is missing.",
+    )
+    columns: tuple[str, ...] = option(
+        ("en", "de"), help="tsv: language of each column; '-' for a column to ignore."
+    )
+    train_split: str = option("train", help="files, tfds: name of the training split.")
+    validation_split: str | None = option(
+        None,
+        help="files, tfds: name of the validation split; 'held-out': part of train.",
+    )
+    test_splits: tuple[str, ...] = option(
+        (), help="files, tfds: names of test splits; empty: all that are there."
+    )
+    validation_share: float = option(
+        0.02,
+        help="tsv and held-out: share of sentences for validation.",
+        above=0,
+        at_most=0.5,
+    )
+    test_share: float = option(
+        0.02,
+        help="tsv and held-out: share of sentences for testing.",
+        at_least=0,
+        below=0.5,
+    )
+    train_pairs: int | None = option(
+        None, help="Pairs to train on: the first ones; none: all.", at_least=1
+    )
+    validation_pairs: int | None = option(
+        None, help="Pairs to validate on: the first ones; none: all.", at_least=1
+    )
+    test_pairs: int | None = option(
+        None, help="Pairs of each test: the first ones; none: all.", at_least=1
+    )
+    seed: int = option(0, help="builtin: seed of the generator.", at_least=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.source_language == self.target_language:
+            raise RecipeError(
+                "Source and target are two languages. Received: "
+                f"corpus.source_language={self.source_language!r}, "
+                f"corpus.target_language={self.target_language!r}."
+            )
+        if self.kind == "builtin":
+            self._need_counts()
+        if self.kind == "tfds" and self.name is None:
+            raise RecipeError(
+                "A tfds corpus is chosen by its name. Received: corpus.name=none. Set "
+                "corpus.name=NAME or NAME/CONFIG."
+            )
+        if self.kind == "tsv":
+            self._need_columns()
+
+    def _need_counts(self):
+        for name in ("train_pairs", "validation_pairs", "test_pairs"):
+            if getattr(self, name) is None:
+                raise RecipeError(
+                    "The built-in corpus is generated, so each split needs a size. "
+                    f"Received: corpus.{name}=none. Set for example corpus.{name}=1000."
+                )
+
+    def _need_columns(self):
+        for language in (self.source_language, self.target_language):
+            if self.columns.count(language) != 1:
+                raise RecipeError(
+                    "`corpus.columns` names each language of the table once, in the "
+                    f"order of its columns. Received: corpus.columns={self.columns!r} "
+                    f"for the language {language!r}."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextOptions(Options):
+    """How text becomes subwords; learnt from the training split only."""
+
+    section: ClassVar[str] = "text"
+
+    vocabulary_size: int = option(
+        8000, help="Subwords to learn, of each vocabulary.", at_least=16
+    )
+    shared: bool = option(True, help="One vocabulary for both languages.")
+    model_type: str = option(
+        "unigram", help="Kind of subword model.", choices=("unigram", "bpe")
+    )
+    character_coverage: float = option(
+        1.0,
+        help="Share of the text's characters that the vocabulary must hold.",
+        above=0,
+        at_most=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """Sizes and choices of the model; the vocabulary sizes come from the text."""
+
+    section: ClassVar[str] = "model"
+
+    embedding_dim: int = option(256, help="Width of word embeddings.", at_least=1)
+    encoder_units: int = option(
+        256, help="Width of each of the encoder's two directions.", at_least=1
+    )
+    decoder_units: int = option(512, help="Width of the decoder state.", at_least=1)
+    attention_units: int = option(
+        512, help="Width where decoder state and source are compared.", at_least=1
+    )
+    readout_units: int = option(
+        256, help="Width of the features that predict the next word.", at_least=1
+    )
+    cell: str = option(
+        "gru", help="Recurrent cell.", choices=("gru", "lstm", "simple_rnn")
+    )
+    attention: str | None = option(
+        "additive",
+        help="How to look at the source; none: only through one fixed vector.",
+        choices=("additive",),
+    )
+    dropout: float = option(0.2, help="Dropout rate.", at_least=0, below=1)
+    tie_embeddings: bool = option(
+        True, help="One table for target embeddings and output projection."
+    )
+    share_embeddings: bool = option(
+        False, help="One table for source and target embeddings."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.tie_embeddings and self.readout_units != self.embedding_dim:
+            raise RecipeError(
+                "`model.tie_embeddings` uses one table twice, so model.readout_units "
+                "must equal model.embedding_dim. Received: "
+                f"model.readout_units={self.readout_units}, "
+                f"model.embedding_dim={self.embedding_dim}. Make them equal, or set "
+                "model.tie_embeddings=false."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions(Options):
+    """How the model learns, and when it stops."""
+
+    section: ClassVar[str] = "training"
+
+    epochs: int = option(20, help="Most passes over the training pairs.", at_least=1)
+    minutes: float | None = option(
+        None, help="Stop after this many minutes; none: no limit.", above=0
+    )
+    patience: int | None = option(
+        None, help="Stop after this many epochs without progress.", at_least=1
+    )
+    batch_size: int = option(64, help="Sentences in a batch.", at_least=1)
+    max_length: int = option(
+        100,
+        help="Longest side in subwords, end token included; longer pairs are dropped.",
+        at_least=2,
+    )
+    learning_rate: float = option(1e-3, help="Highest learning rate.", above=0)
+    schedule: str = option(
+        "cosine",
+        help="What follows the warm-up.",
+        choices=("cosine", "inverse_sqrt", "constant"),
+    )
+    warmup_steps: int = option(
+        0, help="Steps of linear rise to learning_rate.", at_least=0
+    )
+    final_learning_rate: float = option(
+        0.0, help="Where the cosine schedule ends.", at_least=0
+    )
+    label_smoothing: float = option(
+        0.1, help="Probability spread over all words.", at_least=0, below=1
+    )
+    clip_norm: float | None = option(
+        1.0, help="Largest norm of all gradients together; none: no limit.", above=0
+    )
+    weight_decay: float = option(0.0, help="Decoupled weight decay.", at_least=0)
+    ema_momentum: float | None = option(
+        None,
+        help="Momentum of the averaged weights; none: no average.",
+        above=0,
+        below=1,
+    )
+    seed: int = option(
+        0, help="Seed of weights, dropout and the order of batches.", at_least=0
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.final_learning_rate > self.learning_rate:
+            raise RecipeError(
+                "`training.final_learning_rate` is where the rate falls to, so it "
+                "cannot be above training.learning_rate. Received: "
+                f"training.final_learning_rate={self.final_learning_rate}, "
+                f"training.learning_rate={self.learning_rate}."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DecodingOptions(Options):
+    """How the saved translator searches for a translation."""
+
+    section: ClassVar[str] = "decoding"
+
+    beam_size: int = option(
+        5, help="Hypotheses kept a sentence; 1: greedy.", at_least=1
+    )
+    length_penalty: float = option(
+        1.0,
+        help="Power of the length that divides a hypothesis' score; 0: none.",
+        at_least=0,
+    )

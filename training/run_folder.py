@@ -1,0 +1,80 @@
+"""The folder of one training run: what is in it, and when it counts as finished.
+
+    recipe.toml        every option of the run, written before training starts
+    history.jsonl      one line an epoch
+    best.weights.h5    weights of the best epoch so far
+    translator.keras   the saved translator, written last: its presence says "finished"
+    report.json        what the run was and what came out
+
+Files are written under another name and renamed, so that none of them is ever half a
+file under its own name.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["RunFolder", "written_aside"]
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Gives a path to write to and renames it to `path` when the block succeeds.
+
+    The name given ends like `path`, since some writers choose their format by it.
+    """
+    aside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        yield aside
+        with open(aside, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+class RunFolder:
+    """Paths and small files of one run.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.toml"
+        self.history = self.path / "history.jsonl"
+        self.best_weights = self.path / "best.weights.h5"
+        self.translator = self.path / "translator.keras"
+        self.report = self.path / "report.json"
+
+    def create(self) -> None:
+        """Makes the folder.
+
+        Raises:
+            FileExistsError: If it holds a run already, finished or not.
+        """
+        if self.recipe.exists():
+            state = "a finished" if self.translator.exists() else "an unfinished"
+            raise FileExistsError(
+                f"A run starts in a new folder. Received: {self.path}, which holds "
+                f"{state} run. Choose another one, or delete it."
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Writes a small text file in one step."""
+        with written_aside(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+
+    def write_report(self, values: dict[str, Any]) -> None:
+        """Writes `report.json`."""
+        self.write_text(self.report, json.dumps(values, indent=2) + "\n")
+
+    def append_history(self, values: dict[str, Any]) -> None:
+        """Adds one epoch to `history.jsonl`."""
+        with open(self.history, "a", encoding="utf-8") as lines:
+            lines.write(json.dumps(values) + "\n")
