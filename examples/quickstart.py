@@ -49,9 +49,7 @@ def main() -> None:
     say("4. Serve it, and ask by gRPC")
     sentences = held_out(ASKED)
     with server(MODELS) as address:
-        remote = keras_attn(
-            "translate", "--server", address, "--json", stdin=sentences
-        )
+        remote = keras_attn("translate", "--server", address, "--json", stdin=sentences)
         show(address, sentences[0])
     local = keras_attn("translate", "--translator", RUN, "--json", stdin=sentences)
     served_equals_local = same_answers(remote, local)

@@ -47,7 +47,10 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show it and exit."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Show it and exit.",
         ),
     ] = False,
 ):

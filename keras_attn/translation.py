@@ -79,8 +79,12 @@ class Translation:
                 field.name: getattr(self, field.name)
                 for field in dataclasses.fields(self)
             },
-            "source_tokens": [dataclasses.asdict(token) for token in self.source_tokens],
-            "target_tokens": [dataclasses.asdict(token) for token in self.target_tokens],
+            "source_tokens": [
+                dataclasses.asdict(token) for token in self.source_tokens
+            ],
+            "target_tokens": [
+                dataclasses.asdict(token) for token in self.target_tokens
+            ],
             "token_scores": self.token_scores.tolist(),
             "attention": self.attention.tolist(),
         }

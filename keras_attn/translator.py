@@ -313,7 +313,7 @@ class Translator(keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "seq2seq": serialize(self.seq2seq),
+            "seq2seq": _without_training(serialize(self.seq2seq)),
             "source_codec": serialize(self.source_codec),
             "target_codec": None if self.shares_codec else serialize(self.target_codec),
             "beam_size": self.beam_size,
@@ -325,7 +325,6 @@ class Translator(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        import keras_attn.text.codec  # registers the class that is restored here
 
         restore = keras.saving.deserialize_keras_object
         config = dict(config)
@@ -368,6 +367,11 @@ class _Functions:
         if key not in self._compiled:
             self._compiled[key] = graph.compile_texts(function, arguments)
         return self._compiled[key]
+
+
+def _without_training(config):
+    """Drops optimizer, loss and metrics: a translator only answers."""
+    return {key: config[key] for key in config if key != "compile_config"}
 
 
 def check_texts(name: str, texts: Iterable[str]) -> Sequence[str]:

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from serving.local_server.version_folders import version_folders
 from serving.operations import check_operations
 from serving.signature import DEFAULT_SIGNATURE, TRANSLATE
+from serving.version_folders import version_folders
 
 __all__ = ["export_translator"]
 

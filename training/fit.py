@@ -54,8 +54,11 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     seq2seq = Seq2Seq(_config(recipe, source_codec, target_codec))
     tell(f"model: {seq2seq.count_params():,} parameters")
     trained = _train(seq2seq, recipe, train, validation, run)
+    # A model that was never compiled, so that no optimizer state is saved with it.
+    best = Seq2Seq(seq2seq.config)
+    best.load_weights(run.best_weights)
     translator = Translator(
-        seq2seq,
+        best,
         source_codec,
         None if recipe.text.shared else target_codec,
         **dataclasses.asdict(recipe.decoding),
@@ -132,7 +135,7 @@ def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
 
 
 def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
-    """Fits the model and leaves the best epoch's weights in it."""
+    """Fits the model and leaves the best epoch's weights in the run folder."""
     options = recipe.training
     pad_id = seq2seq.config.pad_id
     seq2seq.compile(
@@ -160,7 +163,6 @@ def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
         verbose=0,
     )
     train_seconds = time.monotonic() - started
-    seq2seq.load_weights(run.best_weights)
     epochs = len(history.epoch)
     return {
         "epochs": epochs,

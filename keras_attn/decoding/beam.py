@@ -130,13 +130,15 @@ def beam_search(
         )
         return new_beams, (live.token_ids, live.token_scores, live.parents, weights)
 
-    beams, buffers = run_steps(
+    beams, (token_ids, token_scores, parents, weights) = run_steps(
         advance,
         _initial_beams(state, limits, beam_size, special.start_id),
         limit=ops.max(limits, initial=1),
         is_running=lambda beams: beams.scores > _ABSENT,
     )
-    return _read_back(beams.finished, *buffers, special)
+    return _read_back(
+        beams.finished, token_ids, token_scores, parents, weights, special
+    )
 
 
 def _check_options(beam_size, length_penalty):

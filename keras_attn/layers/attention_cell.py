@@ -123,8 +123,11 @@ class AttentionCell(keras.layers.Layer):
 
     def _move(self, cell_inputs, states, training):
         if getattr(self.cell, "_call_has_training_arg", False):
-            return self.cell(cell_inputs, states, training=training)
-        return self.cell(cell_inputs, states)
+            output, after = self.cell(cell_inputs, states, training=training)
+        else:
+            output, after = self.cell(cell_inputs, states)
+        # A stack of one cell returns its states without the list around them.
+        return output, keras.tree.pack_sequence_as(states, keras.tree.flatten(after))
 
     def _query(self, states):
         last = states[-1] if self._is_stacked() else states

@@ -42,7 +42,8 @@ class AttentionDecoder(keras.layers.Layer):
         weights: `(B, T, S)` float32, where each step looked.
 
     Raises:
-        ValueError: If a tensor has the wrong rank or `cell` is no RNN cell.
+        ValueError: If a tensor has the wrong rank, `cell` is no RNN cell, or cell and
+            attention compute in another dtype than this layer.
 
     Example:
 
@@ -59,6 +60,10 @@ class AttentionDecoder(keras.layers.Layer):
     def __init__(self, cell, attention=None, **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
+        _check_dtypes(self, cell, attention)
+        # On TensorFlow, XLA compiles no gradient of `ops.scan`, which gives its loop
+        # no greatest number of steps. Keras reads this before it compiles a model.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.cell = AttentionCell(cell, attention, name="cell", dtype=policy)
         sizes = keras.tree.flatten(self.cell.state_size)
         self.bridge = Bridge(sizes, name="bridge", dtype=policy)
@@ -120,6 +125,7 @@ class AttentionDecoder(keras.layers.Layer):
 
     def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory)
         memory = self.memorize(memory, memory_mask, summary)
         states = self.initial_state(memory)
         batch, length = ops.shape(memory.values)[:2]
@@ -155,3 +161,15 @@ class AttentionDecoder(keras.layers.Layer):
         if config["attention"] is not None:
             config["attention"] = restore(config["attention"])
         return cls(**config)
+
+
+def _check_dtypes(layer, cell, attention):
+    """Raises unless all parts compute in one dtype, as what a loop carries must."""
+    for part in (cell, *getattr(cell, "cells", ()), attention):
+        dtype = getattr(part, "compute_dtype", layer.compute_dtype)
+        if dtype != layer.compute_dtype:
+            raise ValueError(
+                "`cell` and `attention` must compute in the dtype of their decoder. "
+                f"Received: {part.name!r} in {dtype}, {layer.name!r} in "
+                f"{layer.compute_dtype}. Give all the same `dtype` policy."
+            )

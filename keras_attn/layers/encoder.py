@@ -15,18 +15,18 @@ _CELLS = {
 }
 
 
-def make_cell(name, units, **kwargs):
-    """Returns a Keras RNN cell by name: `"gru"`, `"lstm"` or `"simple_rnn"`.
+def make_cell(kind, units, **kwargs):
+    """Returns a Keras RNN cell by its kind: `"gru"`, `"lstm"` or `"simple_rnn"`.
 
     Raises:
-        ValueError: If `name` is none of these.
+        ValueError: If `kind` is none of these.
     """
-    if name not in _CELLS:
+    if kind not in _CELLS:
         raise ValueError(
             f"`cell` must be one of {', '.join(map(repr, _CELLS))}. "
-            f"Received: cell={name!r}."
+            f"Received: cell={kind!r}."
         )
-    return _CELLS[name](units, **kwargs)
+    return _CELLS[kind](units, **kwargs)
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -90,12 +90,14 @@ class Encoder(keras.layers.Layer):
         self.embedding = ScaledEmbedding(
             vocabulary_size, embedding_dim, name="embedding", dtype=policy
         )
+        # All parts are named, so that the paths of weights do not count instances.
         self.rnn = keras.layers.Bidirectional(
             keras.layers.RNN(
-                make_cell(cell, units, dtype=policy),
+                make_cell(cell, units, name="cell", dtype=policy),
                 return_sequences=True,
                 return_state=True,
                 zero_output_for_mask=True,
+                name="rnn",
                 dtype=policy,
             ),
             name="rnn",

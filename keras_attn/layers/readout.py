@@ -54,7 +54,9 @@ class Readout(keras.layers.Layer):
         self.units = units
         self.seed = seed
         policy = self.dtype_policy
-        self.mix = keras.layers.Dense(units, activation="tanh", name="mix", dtype=policy)
+        self.mix = keras.layers.Dense(
+            units, activation="tanh", name="mix", dtype=policy
+        )
         self.dropout = keras.layers.Dropout(
             dropout, seed=seed, name="dropout", dtype=policy
         )

@@ -14,7 +14,7 @@ class ScaledEmbedding(keras.layers.Layer):
 
     The table is drawn from N(0, 1 / E) and a looked-up row is multiplied by
     sqrt(E), so that its numbers have variance 1. `keras.layers.Embedding` starts
-    twenty times smaller; the recurrent layers then see almost nothing of the words
+    more than thirty times smaller; the recurrent layers then see almost nothing of the words
     during the first epochs. As an output layer the same table gives logits of
     variance at most 1 for bounded features: a loss of about ln V before training.
 

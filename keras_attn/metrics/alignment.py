@@ -9,7 +9,7 @@ import dataclasses
 import gzip
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -70,7 +70,8 @@ def parse_pharaoh(line: str) -> Alignment:
     >>> gold.sure == {(0, 0)}, gold.possible == {(0, 0), (1, 2)}
     (True, True)
     """
-    sure, possible = set(), set()
+    sure: set[Link] = set()
+    possible: set[Link] = set()
     for position, token in enumerate(line.split(), start=1):
         match = _LINK.fullmatch(token)
         if match is None:
@@ -117,9 +118,9 @@ def read_pharaoh(path: str | os.PathLike) -> list[Alignment]:
         ValueError: If a line is not a list of links; names file and line.
     """
     name = os.fspath(path)
-    opened = gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb")
+    open_file = gzip.open if name.endswith(".gz") else open
     alignments = []
-    with opened as lines:
+    with open_file(name, "rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 alignments.append(parse_pharaoh(line.decode("utf-8")))
@@ -168,9 +169,9 @@ def alignment_error_rate(
         )
     agreed = total = 0
     for links, truth in zip(predicted, gold, strict=True):
-        links = _as_links(links)
-        agreed += len(links & truth.sure) + len(links & truth.possible)
-        total += len(links) + len(truth.sure)
+        found = frozenset(links)
+        agreed += len(found & truth.sure) + len(found & truth.possible)
+        total += len(found) + len(truth.sure)
     return 1.0 - agreed / total if total else 0.0
 
 
@@ -208,7 +209,3 @@ def links_from_attention(word_attention: np.ndarray) -> set[Link]:
         for target, source in enumerate(favourites)
         if source != end and weights[target, source] > 0
     }
-
-
-def _as_links(links: Iterable[Link]) -> Collection[Link]:
-    return links if isinstance(links, (set, frozenset)) else set(links)

@@ -61,18 +61,25 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
     """
     _check_pairs(hypotheses, references)
     bleu, chrf = _import_metrics()
-    hypotheses = [_one_line(text) for text in hypotheses]
-    references = [[_one_line(text) for text in references]]
-    scores = {}
-    for name, metric in (
-        ("bleu", bleu()),
-        ("bleu_lowercase", bleu(lowercase=True)),
-        ("chrf", chrf()),
-    ):
-        result = metric.corpus_score(hypotheses, references)
-        scores[name] = float(result.score)
-        scores[f"{name}_signature"] = f"{result.name}|{metric.get_signature()}"
-    return CorpusScores(**scores)
+    outputs = [_one_line(text) for text in hypotheses]
+    wanted = [[_one_line(text) for text in references]]
+    cased, cased_signature = _score(bleu(), outputs, wanted)
+    lowercase, lowercase_signature = _score(bleu(lowercase=True), outputs, wanted)
+    characters, chrf_signature = _score(chrf(), outputs, wanted)
+    return CorpusScores(
+        bleu=cased,
+        bleu_lowercase=lowercase,
+        chrf=characters,
+        bleu_signature=cased_signature,
+        bleu_lowercase_signature=lowercase_signature,
+        chrf_signature=chrf_signature,
+    )
+
+
+def _score(metric, outputs, wanted):
+    result = metric.corpus_score(outputs, wanted)
+    # The exponential of a mean of logarithms may come out a hair over 100.
+    return min(float(result.score), 100.0), f"{result.name}|{metric.get_signature()}"
 
 
 def _check_pairs(hypotheses, references):

@@ -62,8 +62,10 @@ class Seq2SeqConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             whole = isinstance(value, int) and not isinstance(value, bool)
-            if field.type is int and field.name != "pad_id" and not (
-                whole and value > 0
+            if (
+                field.type is int
+                and field.name != "pad_id"
+                and not (whole and value > 0)
             ):
                 raise ValueError(
                     f"`{field.name}` must be a positive integer. "
@@ -71,9 +73,17 @@ class Seq2SeqConfig:
                 )
         _check_choice("cell", self.cell, _CELLS)
         _check_choice("attention", self.attention, _ATTENTIONS)
-        if not 0.0 <= self.dropout < 1.0:
+        rate = isinstance(self.dropout, int | float) and 0.0 <= self.dropout < 1.0
+        if not rate:
             raise ValueError(
                 f"`dropout` is a rate in [0, 1). Received: dropout={self.dropout!r}."
+            )
+        smaller = min(self.source_vocabulary_size, self.target_vocabulary_size)
+        if not isinstance(self.pad_id, int) or not 0 <= self.pad_id < smaller:
+            raise ValueError(
+                "`pad_id` must be an id of both vocabularies. "
+                f"Received: pad_id={self.pad_id!r}, of sizes "
+                f"{self.source_vocabulary_size} and {self.target_vocabulary_size}."
             )
         self._check_shared_tables()
 

@@ -3,10 +3,10 @@
 import dataclasses
 
 import keras
-from keras import ops
 
 from keras_attn import masking
 from keras_attn.layers import AttentionDecoder, BahdanauAttention, Encoder, Readout
+from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.encoder import make_cell
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.models.config import Seq2SeqConfig
@@ -63,13 +63,16 @@ class Seq2Seq(keras.Model):
             )
         self.config = config
         policy = self.dtype_policy
-        common = {"dropout": config.dropout, "seed": config.seed, "dtype": policy}
+        common = {"dropout": config.dropout, "dtype": policy}
+        # With one seed for all, they would drop the same places of source and target.
+        seeds = [None if config.seed is None else config.seed + i for i in range(3)]
         self.encoder = Encoder(
             config.source_vocabulary_size,
             config.embedding_dim,
             config.encoder_units,
             cell=config.cell,
             name="encoder",
+            seed=seeds[0],
             **common,
         )
         self.target_embedding = (
@@ -83,15 +86,17 @@ class Seq2Seq(keras.Model):
             )
         )
         self.target_dropout = keras.layers.Dropout(
-            config.dropout, seed=config.seed, name="target_dropout", dtype=policy
+            config.dropout, seed=seeds[1], name="target_dropout", dtype=policy
         )
         self.decoder = AttentionDecoder(
-            make_cell(config.cell, config.decoder_units, dtype=policy),
+            make_cell(config.cell, config.decoder_units, name="rnn_cell", dtype=policy),
             _make_attention(config, policy),
             name="decoder",
             dtype=policy,
         )
-        self.readout = Readout(config.readout_units, name="readout", **common)
+        self.readout = Readout(
+            config.readout_units, name="readout", seed=seeds[2], **common
+        )
         self.projection = (
             None
             if config.tie_embeddings
@@ -132,6 +137,13 @@ class Seq2Seq(keras.Model):
         self.built = True
 
     def call(self, inputs, training=None):
+        for name in ("source", "target"):
+            if not isinstance(inputs, dict) or name not in inputs:
+                received = sorted(inputs) if isinstance(inputs, dict) else type(inputs)
+                raise ValueError(
+                    "`inputs` must be a dict of `source` and `target` ids. "
+                    f"Received: inputs={received} (layer {self.name!r})."
+                )
         logits, _ = self.score(inputs["source"], inputs["target"], training=training)
         return logits
 
@@ -147,6 +159,8 @@ class Seq2Seq(keras.Model):
             logits `(B, T, V)` in the compute dtype; attention weights `(B, T, S)`
             float32.
         """
+        check_rank(self.name, 2, "(B, S)", source=source)
+        check_rank(self.name, 2, "(B, T)", target=target)
         mask = masking.mask_from_ids(source, self.config.pad_id)
         memory, summary = self.encoder(source, ids_mask=mask, training=training)
         previous = self._embed_target(target, training)
@@ -207,6 +221,15 @@ class Seq2Seq(keras.Model):
         config = dict(config)
         own = {key: config.pop(key) for key in ("name", "dtype") if key in config}
         return cls(Seq2SeqConfig.from_dict(config), **own)
+
+    def compile_from_config(self, config):
+        """Compiles as the saved model was compiled, with this package's own parts."""
+        # Registers the loss and the metrics, which a process that only loads and
+        # uses a model has not imported.
+        import keras_attn.metrics.loss
+        import keras_attn.metrics.token_metrics  # noqa: F401
+
+        super().compile_from_config(config)
 
     def build_from_config(self, config):
         """Does nothing: the weights exist since `__init__`."""

@@ -12,7 +12,7 @@ from keras_attn.translation import Translation
 __all__ = ["attention_html"]
 
 _LEVELS = 20  # shades of a cell: styles are classes, since the policy bans attributes
-_LIGHT_TEXT_FROM = 11  # level from which dark text on the cell would be hard to read
+_LIGHT_TEXT_FROM = 12  # level from which dark text on the cell would be hard to read
 _HINT = (
     "Point at a word, or move to it with Tab, to see where the model looked while it "
     "wrote that word, or which words it wrote while looking there."
@@ -129,13 +129,16 @@ def _table(number, grid):
     body = "\n".join(
         f'<tr><th scope="row" data-target="{index}" dir="auto">{_escape(label)}</th>'
         f"{''.join(map(_cell, row))}</tr>"
-        for index, (label, row) in enumerate(zip(grid.targets, grid.weights, strict=True))
+        for index, (label, row) in enumerate(
+            zip(grid.targets, grid.weights, strict=True)
+        )
     )
-    caption = "Weights in percent: a row a target word, a column a source word"
+    key = f"key-{number}"
     return (
+        f'<p class="key" id="{key}">Weights in percent: a row a target word, a column '
+        "a source word</p>\n"
         f'<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="Attention map {number}">\n<table>\n'
-        f"<caption>{caption}</caption>\n"
+        f'aria-label="Attention map {number}">\n<table aria-describedby="{key}">\n'
         f'<thead lang=""><tr><td></td>{head}</tr></thead>\n'
         f'<tbody lang="">\n{body}\n</tbody>\n</table>\n</div>'
     )

@@ -114,15 +114,15 @@ def display_width(text: str) -> int:
 
 def _draw(grid: AttentionGrid, width, color, ascii_only):
     """Returns the panels of a map, one below the other, and the key."""
-    sources, targets = grid.sources, grid.targets
-    if ascii_only:  # the word-boundary mark of subwords is the one sign of ours
-        sources = tuple(label.replace("▁", "_") for label in sources)
-        targets = tuple(label.replace("▁", "_") for label in targets)
-    label_width = max(width // 2, width - _CELL * len(sources)) - 1
-    sources = [_fold(label, label_width) for label in sources]
-    targets = [_fold(label, label_width) for label in targets]
+    # Beside few columns labels may be long, beside many they get half the width.
+    label_width = max(width // 2, width - _CELL * len(grid.sources)) - 1
+    mark = "_" if ascii_only else "▁"  # of subwords that begin a word
+    sources, targets = (
+        [_fold(label.replace("▁", mark), label_width) for label in labels]
+        for labels in (grid.sources, grid.targets)
+    )
     panels = _panels(sources, targets, width)
-    lines = []
+    lines: list[str] = []
     for begin, end in panels:
         if len(panels) > 1:
             lines += [""] * bool(lines)

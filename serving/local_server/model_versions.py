@@ -11,7 +11,7 @@ import grpc
 
 from serving.local_server.errors import RequestError
 from serving.local_server.servable import Servable
-from serving.local_server.version_folders import version_folders
+from serving.version_folders import version_folders
 
 __all__ = ["ModelVersions", "State"]
 

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import (
 from serving.local_server.grpc_services import ModelService, PredictionService
 from serving.local_server.model_versions import ModelVersions
 from serving.local_server.servable import load_servable
-from serving.local_server.version_folders import check_base
+from serving.version_folders import check_base
 
 __all__ = ["LocalServer"]
 

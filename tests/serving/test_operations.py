@@ -12,7 +12,8 @@ def graph_of(function, *specs):
 
 def test_core_operations_pass():
     graph = graph_of(
-        tf.function(lambda text: tf.strings.upper(text)), tf.TensorSpec([None], tf.string)
+        tf.function(lambda text: tf.strings.upper(text)),
+        tf.TensorSpec([None], tf.string),
     )
     check_operations(graph, tf.raw_ops.__dict__)
     assert "StringUpper" in dict(operations(graph))
@@ -25,7 +26,9 @@ def test_a_text_operation_that_old_servers_lack_is_named():
         tf.function(lambda a: text.RoundRobinTrimmer(3).trim([a])[0].flat_values),
         tf.RaggedTensorSpec([None, None], tf.int32),
     )
-    with pytest.raises(ValueError, match=r"only operations.*Received: .*RoundRobinTrim"):
+    with pytest.raises(
+        ValueError, match=r"only operations.*Received: .*RoundRobinTrim"
+    ):
         check_operations(graph, tf.raw_ops.__dict__)
 
 

@@ -42,7 +42,10 @@ def gradients(layer, outputs_of):
             total += tf.reduce_sum(tf.cast(output, "float32") * noise)
     weights = layer.trainable_weights
     found = tape.gradient(total, [weight.value for weight in weights])
-    return {w.path: None if g is None else g.numpy() for w, g in zip(weights, found)}
+    return {
+        weight.path: None if each is None else tf.convert_to_tensor(each).numpy()
+        for weight, each in zip(weights, found, strict=True)
+    }
 
 
 def check_gradients(layer, outputs_of):

@@ -191,5 +191,7 @@ def token_losses(labels, logits, label_smoothing=0.0, pad_id=0):
 
 def hits(labels, logits, pad_id=0):
     """1 or 0 for every real token: is the right word the most probable?"""
-    pairs = zip(np.ravel(labels), np.reshape(logits, (-1, logits.shape[-1])), strict=True)
+    pairs = zip(
+        np.ravel(labels), np.reshape(logits, (-1, logits.shape[-1])), strict=True
+    )
     return np.array([np.argmax(s) == label for label, s in pairs if label != pad_id])

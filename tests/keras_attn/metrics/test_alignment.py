@@ -60,7 +60,7 @@ def test_a_file_is_read_line_by_line(tmp_path, name):
 def test_a_bad_file_names_file_and_line(tmp_path, bad):
     path = tmp_path / "gold.txt"
     path.write_bytes(b"0-0\n" + bad + b"\n")
-    with pytest.raises(ValueError, match="gold.txt:2: "):
+    with pytest.raises(ValueError, match=r"gold\.txt:2: "):
         read_pharaoh(path)
 
 

@@ -66,8 +66,10 @@ def test_scores_and_signatures_are_those_of_the_command(tmp_path):
 
     def command(*options):
         run = subprocess.run(
-            [sys.executable, "-m", "sacrebleu", "ref", "-i", "hyp", "-w", "6"]
-            + ["-f", "json", *options],
+            [
+                *(sys.executable, "-m", "sacrebleu", "ref", "-i", "hyp"),
+                *("-w", "6", "-f", "json", *options),
+            ],
             cwd=tmp_path,
             capture_output=True,
             check=True,

@@ -56,4 +56,6 @@ def dog():
         [0.00, 0.00, 0.00, 0.01, 0.05, 0.90, 0.04],  # .
         [0.00, 0.00, 0.00, 0.00, 0.01, 0.19, 0.80],  # </s>
     ]
-    return make("Der kleine Hund hat geschlafen .", "The little dog has slept .", attention)
+    return make(
+        "Der kleine Hund hat geschlafen .", "The little dog has slept .", attention
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.local_server.version_folders import version_folders
+from serving.version_folders import version_folders
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-RUN = "import typer; from serving.commands import serve; typer.run(serve)"
+RUN = "import typer; from serving.commands.serve import serve; typer.run(serve)"
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 # A process in which importing any of these fails, as where they are not installed.

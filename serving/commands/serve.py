@@ -1,16 +1,11 @@
-"""The subcommands of `keras-attn` that this package adds.
-
-Each function is registered as an entry point of the group `keras_attn.commands` and
-becomes the subcommand of that name. What is heavy is imported when it is needed, so
-that `keras-attn --help` is quick.
-"""
+"""`keras-attn serve`: TensorFlow Serving's gRPC, from Python."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from serving.local_server.version_folders import check_base
+from serving.version_folders import check_base
 
 __all__ = ["serve"]
 

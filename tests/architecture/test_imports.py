@@ -1,0 +1,240 @@
+"""Imports go one way: the table of docs/architecture.md, enforced by AST."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OURS = ("keras_attn", "training", "serving")
+
+# What a room may import of our own, beside itself. The longest prefix decides.
+MAY_IMPORT = {
+    "keras_attn": (),
+    "keras_attn.masking": (),
+    "keras_attn.quiet": (),
+    "keras_attn.translation": (),
+    "keras_attn.cli": ("keras_attn",),
+    "keras_attn.layers": ("keras_attn.masking",),
+    # The loss and the metrics, so that a compiled model loads in a fresh process.
+    "keras_attn.models": ("keras_attn.masking", "keras_attn.layers", "keras_attn.metrics"),
+    "keras_attn.decoding": (),
+    "keras_attn.metrics": (),
+    "keras_attn.text": ("keras_attn.translation",),
+    "keras_attn.plotting": ("keras_attn.translation", "keras_attn.text.words"),
+    "keras_attn.translator": (
+        "keras_attn.decoding",
+        "keras_attn.layers",
+        "keras_attn.masking",
+        "keras_attn.models",
+        "keras_attn.text",
+        "keras_attn.translation",
+    ),
+    "training": ("keras_attn",),
+    "serving": ("keras_attn",),
+}
+TENSORFLOW = ("tensorflow", "tensorflow_text", "tensorflow_serving", "tensorflow_datasets")
+MAY_USE_TENSORFLOW = (
+    "keras_attn.text",
+    "keras_attn.quiet",
+    "keras_attn.translator",
+    "training",
+    "serving",
+)
+# These run on every Keras backend: nothing else may compute.
+ONLY_KERAS = tuple(
+    f"keras_attn.{room}" for room in ("masking", "layers", "models", "decoding")
+)
+CLIENT = ("serving.client", "serving.wire", "serving.signature")
+CLIENT_NEVER = (*TENSORFLOW, "keras", "keras_core", "jax", "torch")
+
+
+def within(name, prefixes):
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def imports(source, module, is_package=False):
+    """Yields (imported name, whether inside of a function) of Python source."""
+    tree = ast.parse(source)
+    late = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in late
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                parts = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*parts, *([base] if base else [])])
+            for alias in node.names:
+                yield f"{base}.{alias.name}", id(node) in late
+
+
+def violations(module, source, is_package=False):
+    room = max((r for r in MAY_IMPORT if within(module, [r])), key=len)
+    for name, late in imports(source, module, is_package):
+        top = name.split(".")[0]
+        if top in OURS:
+            # `keras_attn.Translator` and the like come through the lazy package.
+            plain = name.startswith("keras_attn.") and name.split(".")[1][0].isupper()
+            if plain and top != module.split(".")[0]:
+                continue
+            if not within(name, (room, *MAY_IMPORT[room])) or (
+                room == "keras_attn" and module == "keras_attn"
+            ):
+                yield f"{module} must not import {name}"
+        if within(name, ["keras.src"]):
+            yield f"{module} imports {name}, which is private to Keras"
+        if top in TENSORFLOW:
+            if not within(module, MAY_USE_TENSORFLOW):
+                yield f"{module} must not import {name}"
+            if module == "keras_attn.translator" and not late:
+                yield f"{module} must import {name} late"
+        if within(module, ONLY_KERAS) and top not in {
+            *OURS, "keras", "numpy", *sys.stdlib_module_names
+        }:  # fmt: skip
+            yield f"{module} must compute with keras.ops alone, not with {name}"
+
+
+def modules():
+    """All our modules by name: path."""
+    found = {}
+    for package in OURS:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def module_imports(module):
+    path = MODULES[module]
+    return imports(path.read_text("utf-8"), module, path.name == "__init__.py")
+
+
+def reached(start):
+    """`start`, and all of our modules that importing or running it may import."""
+    seen, queue = set(), [start]
+    while queue:
+        module = queue.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name, _ in module_imports(module):
+            parts = name.split(".")
+            prefixes = {".".join(parts[: n + 1]) for n in range(len(parts))}
+            queue += prefixes & MODULES.keys()
+    return seen
+
+
+def test_every_package_is_seen():
+    assert {"keras_attn.layers.decoder", "serving.client", "training.fit"} <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module):
+    path = MODULES[module]
+    source = path.read_text("utf-8")
+    assert not list(violations(module, source, path.name == "__init__.py"))
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if within(name, CLIENT)])
+def test_the_client_reaches_neither_tensorflow_nor_keras(module):
+    for each in sorted(reached(module)):
+        forbidden = [n for n, _ in module_imports(each) if within(n, CLIENT_NEVER)]
+        assert not forbidden, f"{module} reaches {each}, which imports {forbidden}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "told"),
+    [
+        ("keras_attn.masking", "from keras_attn.layers import Bridge", "layers.Bridge"),
+        ("keras_attn.layers.bridge", "import keras_attn.models", "keras_attn.models"),
+        ("keras_attn.layers.bridge", "from ..models import config", "models.config"),
+        ("keras_attn.layers.bridge", "from keras_attn import models", "models"),
+        ("keras_attn.layers.bridge", "import tensorflow as tf", "tensorflow"),
+        ("keras_attn.layers.bridge", "import scipy", "scipy"),
+        ("keras_attn.layers.bridge", "import keras.src.ops", "keras.src"),
+        ("keras_attn.layers.bridge", "from keras.src import ops", "keras.src"),
+        ("keras_attn.models.seq2seq", "from keras_attn.text import x", "text.x"),
+        ("keras_attn.decoding.beam", "import keras_attn.layers", "layers"),
+        ("keras_attn.decoding.beam", "def f():\n import keras_attn.models", "models"),
+        ("keras_attn.text.codec", "import keras_attn.layers", "layers"),
+        ("keras_attn.plotting.page", "import keras_attn.text.codec", "text.codec"),
+        ("keras_attn.plotting.page", "import tensorflow", "tensorflow"),
+        ("keras_attn.metrics.loss", "import tensorflow", "tensorflow"),
+        ("keras_attn.translator", "import tensorflow", "late"),
+        ("keras_attn.translator", "from training.fit import fit", "training.fit"),
+        ("keras_attn", "from keras_attn.layers import Bridge", "layers.Bridge"),
+        ("keras_attn.translation", "def f():\n import serving.export", "serving"),
+        ("training.fit", "from serving.export import export", "serving.export"),
+        ("serving.export", "def f():\n from training import fit", "training.fit"),
+    ],
+)
+def test_the_checker_sees(module, source, told):
+    found = list(violations(module, source))
+    assert found
+    assert told in found[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("keras_attn.layers.bridge", "import keras\nfrom keras import ops"),
+        ("keras_attn.layers.bridge", "from .arguments import check_rank"),
+        ("keras_attn.models.seq2seq", "from keras_attn import masking"),
+        ("keras_attn.translator", "def f():\n import tensorflow as tf"),
+        ("serving.export", "from keras_attn import Translator"),
+        ("training.fit", "import keras_attn\nimport tensorflow"),
+    ],
+)
+def test_the_checker_allows(module, source):
+    assert not list(violations(module, source))
+
+
+BLOCK = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Refuse())
+import {module}
+{use}
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "use"),
+    [
+        ("keras_attn", "assert 'Translator' in dir(keras_attn)"),
+        ("keras_attn.translation", "import keras_attn; keras_attn.Translation"),
+        ("keras_attn.plotting", "keras_attn.plotting.attention_text"),
+        ("keras_attn.text.words", "keras_attn.text.words.word_spans"),
+        ("keras_attn.cli", "keras_attn.cli.main"),
+        ("serving.client", "serving.client.Client"),
+        ("serving.signature", ""),
+        ("training.commands", ""),
+        ("serving.commands", ""),
+        ("serving.translate_command", ""),
+        ("serving.export_command", ""),
+    ],
+)
+def test_light_modules_import_where_heavy_ones_are_missing(module, use):
+    names = {*CLIENT_NEVER, "matplotlib", "sentencepiece", "sacrebleu"}
+    program = BLOCK.format(names=names, module=module, use=use)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,55 @@
+import layer_tools
+import numpy as np
+import pytest
+import reference
+
+from keras_attn import Readout
+
+GENERATOR = np.random.default_rng(0)
+SIZES = {"state": 4, "context": 6, "previous": 3}
+
+
+def inputs(*leading):
+    return {
+        name: GENERATOR.normal(size=(*leading, size)).astype("float32")
+        for name, size in SIZES.items()
+    }
+
+
+@pytest.mark.parametrize("leading", [(2,), (2, 5)], ids=["step", "whole targets"])
+def test_equals_the_formula(leading):
+    readout, batch = Readout(8), inputs(*leading)
+    readout(**batch)
+    layer_tools.randomise(readout)
+    got = readout(**batch)
+    assert got.shape == (*leading, 8)
+    for place in np.ndindex(*leading):
+        mixed = np.concatenate([batch[name][place] for name in SIZES])
+        want = reference.dense_tanh(readout.mix, np.float64(mixed))
+        # float32 against float64 over sums of 13 terms.
+        np.testing.assert_allclose(got[place], want, rtol=1e-5, atol=1e-6)
+    layer_tools.check_gradients(readout, lambda: readout(**batch))
+
+
+def test_dropout_only_in_training():
+    readout, batch = Readout(8, dropout=0.5), inputs(2, 5)
+    np.testing.assert_array_equal(readout(**batch), readout(**batch))
+    draws = [readout(**batch, training=True).numpy() for _ in range(2)]
+    assert (draws[0] != draws[1]).any()
+    assert 0.2 < np.mean(draws[0] == 0) < 0.8
+
+
+def test_config_survives_json():
+    readout = Readout(8, dropout=0.25, seed=4, name="mix")
+    assert layer_tools.through_json(readout).get_config() == readout.get_config()
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1, "0.5", None])
+def test_refuses_dropout(dropout):
+    with pytest.raises(ValueError, match=rf"rate in \[0, 1\).*dropout={dropout!r}"):
+        Readout(8, dropout=dropout)
+
+
+def test_refuses_units():
+    with pytest.raises(ValueError, match="`units` must be .*units=0"):
+        Readout(0)

@@ -1,0 +1,87 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import reference
+import tensorflow as tf
+
+from keras_attn.metrics import MaskedCrossentropy
+from keras_attn.metrics.loss import token_losses
+
+B, T, V = 3, 4, 7
+LABELS = np.array([[5, 2, 3, 1], [6, 3, 0, 0], [4, 0, 0, 0]])
+LOGITS = np.random.default_rng(0).normal(scale=3, size=(B, T, V)).astype("float32")
+smoothings = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+
+
+@smoothings
+def test_is_the_mean_over_real_tokens(smoothing):
+    got = MaskedCrossentropy(label_smoothing=smoothing)(LABELS, LOGITS)
+    want = reference.token_losses(LABELS, LOGITS, smoothing).mean()
+    assert got.shape == ()
+    # float32 against float64.
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@smoothings
+def test_each_token(smoothing):
+    got = token_losses(LABELS, LOGITS, smoothing)
+    want = reference.token_losses(LABELS, LOGITS, smoothing)
+    np.testing.assert_allclose(got[LABELS != 0], want, rtol=1e-5)
+
+
+def test_another_padding_id():
+    labels = np.where(LABELS == 0, 6, np.where(LABELS == 6, 0, LABELS))
+    want = reference.token_losses(labels, LOGITS, pad_id=6).mean()
+    np.testing.assert_allclose(
+        MaskedCrossentropy(pad_id=6)(labels, LOGITS), want, rtol=1e-5
+    )
+
+
+def test_what_padding_predicts_counts_for_nothing():
+    wild = np.where((LABELS == 0)[:, :, None], 1e4 * LOGITS, LOGITS)
+    loss = MaskedCrossentropy(label_smoothing=0.1)
+    np.testing.assert_allclose(loss(LABELS, wild), loss(LABELS, LOGITS), rtol=1e-6)
+
+
+@smoothings
+@pytest.mark.parametrize("labels", [LABELS, 0 * LABELS], ids=["some", "all padding"])
+def test_gradients_are_finite_and_leave_padding_alone(labels, smoothing):
+    logits = tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = MaskedCrossentropy(label_smoothing=smoothing)(labels, logits)
+    gradient = tape.gradient(loss, logits).numpy()
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[labels == 0], 0)
+    if not labels.any():
+        assert float(loss) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_is_computed_in_float32(dtype):
+    rounded = tf.cast(LOGITS, dtype)
+    got = MaskedCrossentropy(label_smoothing=0.1)(LABELS, rounded)
+    want = reference.token_losses(LABELS, np.float64(tf.cast(rounded, "float64")), 0.1)
+    assert got.dtype == "float32"
+    np.testing.assert_allclose(got, want.mean(), rtol=1e-5)
+
+
+def test_large_logits_stay_finite():
+    loss = MaskedCrossentropy(label_smoothing=0.1)(LABELS, 1e4 * LOGITS)
+    assert np.isfinite(loss)
+
+
+def test_config_survives_json():
+    loss = MaskedCrossentropy(label_smoothing=0.1, pad_id=3)
+    config = json.loads(json.dumps(keras.losses.serialize(loss)))
+    again = keras.losses.deserialize(config)
+    assert isinstance(again, MaskedCrossentropy)
+    assert again.get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_refuses_smoothing(smoothing):
+    with pytest.raises(ValueError, match=f"share in .*label_smoothing={smoothing}"):
+        MaskedCrossentropy(label_smoothing=smoothing)

@@ -1,0 +1,195 @@
+import subprocess
+import sys
+import textwrap
+
+import keras
+import layer_tools
+import numpy as np
+import pytest
+import reference
+import tiny
+
+from keras_attn import Seq2Seq
+from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
+
+KINDS = {
+    "gru": {},
+    "lstm": {"cell": "lstm"},
+    "simple_rnn": {"cell": "simple_rnn"},
+    "no attention": {"attention": None},
+    "untied": {"tie_embeddings": False, "readout_units": 9},
+    "shared": {"share_embeddings": True},
+    "shared, untied": {"share_embeddings": True, "tie_embeddings": False},
+}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+INPUTS, LABELS = tiny.copy_task(tiny.ids(6, 5))
+
+
+@pytest.fixture(autouse=True)
+def default_policy():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def compiled(model, learning_rate=0.01):
+    metrics = [TokenAccuracy(), Perplexity()]
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer, MaskedCrossentropy(), metrics=metrics)
+    return model
+
+
+def score_by_hand(model, source, target):
+    """Section 3 and A.2 from ids to logits, one sentence, with a model's weights."""
+    table = np.float64(model.target_embedding.table)
+    width = np.sqrt(model.config.embedding_dim)
+    encoder, decoder = model.encoder, model.decoder
+    directions = [encoder.rnn.forward_layer, encoder.rnn.backward_layer]
+    words = width * np.float64(encoder.embedding.table)[source]
+    rows, summary = reference.bidirectional(
+        *(reference.cell_step(each.cell) for each in directions),
+        words,
+        [np.zeros(model.config.encoder_units)],
+    )
+    previous = width * table[target]
+    outputs, contexts, weights, _ = reference.decode(
+        reference.cell_step(decoder.cell.cell),
+        reference.additive(decoder.cell.attention),
+        previous,
+        rows,
+        np.ones(len(rows), bool),
+        [reference.dense_tanh(each, summary) for each in decoder.bridge.maps],
+    )
+    features = [
+        reference.dense_tanh(model.readout.mix, np.concatenate(parts))
+        for parts in zip(outputs, contexts, previous, strict=True)
+    ]
+    return np.array(features) @ table.T, weights
+
+
+def test_equals_the_paper_from_ids_to_logits():
+    model = layer_tools.randomise(tiny.model())
+    logits, weights = model.score(INPUTS["source"], INPUTS["target"])
+    for row, source in enumerate(INPUTS["source"]):
+        source = source[source != tiny.PAD]
+        want, looked = score_by_hand(model, source, INPUTS["target"][row])
+        # float32 against float64 through two recurrences.
+        np.testing.assert_allclose(logits[row], want, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            weights[row, :, : len(source)], looked, rtol=1e-3, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"cell": "lstm", "tie_embeddings": False, "readout_units": 9},
+        {"cell": "simple_rnn", "attention": None, "share_embeddings": True},
+    ],
+    ids=["gru", "lstm, untied", "simple_rnn, shared, no attention"],
+)
+def test_compile_fit_evaluate_predict_save_load(tmp_path, kind):
+    model = compiled(tiny.model(**kind, seed=3))
+    history = model.fit(INPUTS, LABELS, batch_size=3, epochs=2, verbose=0).history
+    assert history["loss"][1] < history["loss"][0]
+    results = model.evaluate(INPUTS, LABELS, verbose=0, return_dict=True)
+    assert set(results) == {"loss", "token_accuracy", "perplexity"}
+    want = model.predict(INPUTS, batch_size=6, verbose=0)
+    assert want.shape == (*LABELS.shape, 13)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.get_config() == model.get_config()
+    assert again.optimizer.iterations == model.optimizer.iterations
+    for weight, expected in zip(again.weights, model.weights, strict=True):
+        assert weight.path == expected.path
+        np.testing.assert_array_equal(weight, expected)
+    np.testing.assert_array_equal(again.predict(INPUTS, batch_size=6, verbose=0), want)
+
+
+def test_loads_in_a_fresh_process(tmp_path):
+    model = compiled(tiny.model())
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "batch.npz", **INPUTS, want=model.predict(INPUTS, verbose=0))
+    program = """
+        import keras, numpy as np
+        import keras_attn.models
+        model = keras.saving.load_model("model.keras")
+        batch = dict(np.load("batch.npz"))
+        want = batch.pop("want")
+        np.testing.assert_array_equal(model.predict(batch, verbose=0), want)
+        print("equal")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "equal", done.stderr
+
+
+@every_kind
+def test_every_weight_gets_a_gradient(kind):
+    model = layer_tools.randomise(tiny.model(**kind))
+    layer_tools.check_gradients(model, lambda: model(INPUTS))
+
+
+@every_kind
+def test_shared_tables_are_one(kind):
+    model = tiny.model(**kind)
+    tables = [w for w in model.weights if w.path.endswith("table")]
+    assert len(tables) == (1 if kind.get("share_embeddings") else 2)
+    assert len({weight.path for weight in model.weights}) == len(model.weights)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_fits_in_mixed_precision(policy, tmp_path):
+    keras.config.set_dtype_policy(policy)
+    model = compiled(tiny.model(dropout=0.2))
+    history = model.fit(INPUTS, LABELS, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert {w.dtype for w in model.trainable_weights} == {"float32"}
+    logits, weights = model.score(INPUTS["source"], INPUTS["target"])
+    assert (logits.dtype, weights.dtype) == (policy.removeprefix("mixed_"), "float32")
+    want = model.predict(INPUTS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    # A file keeps its policy, whatever the process that loads it has set.
+    keras.config.set_dtype_policy("float32")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(INPUTS, verbose=0), want)
+
+
+def test_dropout_with_one_seed_differs_between_places():
+    model = tiny.model(dropout=0.5, seed=7)
+    ones = np.ones((4, 5, 8), "float32")
+    places = [model.encoder.dropout, model.target_dropout, model.readout.dropout]
+    drawn = [np.asarray(place(ones, training=True)).tobytes() for place in places]
+    assert len(set(drawn)) == 3
+
+
+def test_dropout_survives_many_fits():
+    model = compiled(tiny.model(dropout=0.3, seed=7))
+    for length in (5, 3, 5):
+        inputs, labels = tiny.copy_task(tiny.ids(4, length))
+        model.fit(inputs, labels, verbose=0)
+    np.testing.assert_array_equal(model(INPUTS), model(INPUTS))
+
+
+def test_refuses_what_is_no_config():
+    with pytest.raises(ValueError, match="must be a `Seq2SeqConfig`.*config=3"):
+        Seq2Seq(3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "rule"),
+    [
+        (
+            {"source": INPUTS["source"]},
+            r"a dict of `source` and `target`.*\['source'\]",
+        ),
+        (INPUTS["source"], "a dict of `source` and `target`"),
+        ({**INPUTS, "source": LABELS[0]}, r"`source` must have shape .*\(5,\)"),
+        ({**INPUTS, "target": LABELS[0]}, r"`target` must have shape .*\(5,\)"),
+    ],
+)
+def test_refuses_inputs(inputs, rule):
+    with pytest.raises(ValueError, match=rule):
+        tiny.model()(inputs)

@@ -1,0 +1,153 @@
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from keras_attn.plotting.page import attention_html
+
+
+class Page(HTMLParser):
+    """Reads a page the way a browser does, and keeps what the tests ask for."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.text, self.cells, self.buttons = [], {}, [], []
+        self.open = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.cells.append([])
+        if tag == "td":
+            self.cells[-1].append("")
+        if tag == "button":
+            self.buttons.append("")
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"badly nested {tag}"
+
+    def handle_data(self, data):
+        inside = self.open[-1] if self.open else ""
+        self.text[inside] = self.text.get(inside, "") + data
+        if inside == "td":
+            self.cells[-1][-1] += data
+        if inside == "button":
+            self.buttons[-1] += data
+
+
+def test_every_weight_is_in_its_cell(dog):
+    page = Page(attention_html(dog))
+    rows = [row for row in page.cells if len(row) == 7]
+    want = [[f"{w:.0f}" if w >= 5 else "" for w in row] for row in dog.attention * 100]
+    assert rows == want
+    levels = [a["class"] for t, a in page.tags if t == "td" and "class" in a]
+    assert levels == [f"w{round(w * 20)}" for w in dog.attention.ravel()]
+
+
+def test_both_sentences_are_shown_with_what_they_look_at(dog):
+    page = Page(attention_html(dog))
+    assert page.buttons[:7] == [*dog.source.split(), "</s>"]
+    assert page.buttons[7:] == [*dog.text.split(), "</s>"]
+    titles = [attrs["title"] for tag, attrs in page.tags if tag == "button"]
+    assert titles[7 + 3] == "hat 66%, geschlafen 28%, Hund 6%"
+    assert titles[3] == "has 66%, slept 18%"
+
+
+def test_several_translations_make_several_maps(dog, make_translation):
+    page = Page(attention_html([dog, make_translation("a", "b")], title="Two"))
+    assert [tag for tag, _ in page.tags].count("table") == 2
+    assert page.text["title"] == page.text["h1"] == "Two"
+    assert "No translations" in attention_html([])
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    "</style>",
+    "<!-- --> ]]>",
+    '" onmouseover="alert(1)" \'',
+    "&lt;b&gt; & &#60;",
+    "\ud800 \x00",
+]
+
+
+@pytest.mark.parametrize("words", [True, False])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(make_translation, text, words):
+    harmless = Page(attention_html(make_translation("a", "b"), words=words))
+    allowed = {tag for tag, _ in harmless.tags}
+    page_text = attention_html(make_translation(text, text), words=words, title=text)
+    page_text.encode("utf-8")
+    page = Page(page_text)
+    assert {tag for tag, _ in page.tags} <= allowed
+    assert page.text["script"] == harmless.text["script"]
+    assert page.text["style"] == harmless.text["style"]
+    for _, attrs in page.tags:
+        assert not [name for name in attrs if name.startswith("on") or name == "style"]
+    if not words and "\x00" not in text:
+        shown = [button.lstrip("▁") for button in page.buttons]
+        assert shown == [*text.split(), "</s>"] * 2
+
+
+def test_the_policy_names_exactly_the_own_style_and_script(dog):
+    page = Page(attention_html(dog))
+    (policy,) = [a["content"] for _, a in page.tags if "http-equiv" in a]
+    for kind in ("style", "script"):
+        digest = hashlib.sha256(page.text[kind].encode()).digest()
+        assert f"{kind}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
+        assert [tag for tag, _ in page.tags].count(kind) == 1
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+def test_nothing_is_loaded_from_anywhere(dog):
+    text = attention_html(dog)
+    page = Page(text)
+    for _, attrs in page.tags:
+        assert not {"src", "href", "srcset", "action"} & set(attrs)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
+
+
+def test_every_shade_in_use_has_its_style(make_translation):
+    weights = np.linspace(0, 1, 42).reshape(6, 7)
+    page = Page(attention_html(make_translation("a b c d e f", "a b c d e", weights)))
+    used = {a["class"] for tag, a in page.tags if tag == "td" and "class" in a}
+    assert used == {f"w{level}" for level in range(21)}
+    for level in range(1, 21):
+        assert f".w{level}{{" in page.text["style"]
+    assert "prefers-color-scheme: dark" in page.text["style"]
+
+
+def test_direction_is_left_to_the_text_and_maps_can_be_reached(make_translation):
+    page = Page(attention_html(make_translation("שלום", "مرحبا")))
+    heads = [attrs for tag, attrs in page.tags if tag == "th"]
+    assert [a.get("scope") for a in heads] == ["col", "col", "row", "row"]
+    assert all(a["dir"] == "auto" for a in heads if a["scope"] == "row")
+    (scroll,) = [a for _, a in page.tags if a.get("class") == "scroll"]
+    assert scroll["tabindex"] == "0"
+    assert scroll["aria-label"]
+
+
+def test_emoji_and_long_sentences_are_whole(make_translation):
+    family = "👩\u200d👩\u200d👧"
+    long = " ".join(f"wort{i}" for i in range(80))
+    page = Page(attention_html(make_translation(f"{family} {long}", "x"), words=False))
+    assert page.buttons[0] == f"▁{family}"
+    assert len(page.buttons) == 82 + 2
+
+
+def test_a_model_without_attention_is_said_so(make_translation):
+    text = attention_html(make_translation("a", "b", np.zeros((2, 2))))
+    assert "No attention: every weight is zero." in text
+    assert "<table" not in text
+
+
+def test_an_empty_translation_has_its_end_token(make_translation):
+    assert Page(attention_html(make_translation("", ""))).buttons == ["</s>"] * 2

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_attn import masking
+
+
+@pytest.mark.parametrize("pad_id", [0, 9])
+def test_mask_from_ids(pad_id):
+    ids = np.array([[4, 9, 0], [0, 9, 9]])
+    mask = masking.mask_from_ids(ids, pad_id)
+    assert mask.dtype == "bool"
+    np.testing.assert_array_equal(mask, ids != pad_id)
+
+
+# TensorFlow's first call in a process takes longer than hypothesis's deadline.
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=5), st.integers(6, 8))
+def test_lengths_to_mask_and_back(lengths, size):
+    mask = masking.mask_from_lengths(np.array(lengths), size)
+    want = [[position < length for position in range(size)] for length in lengths]
+    np.testing.assert_array_equal(mask, want)
+    again = masking.lengths_from_mask(mask)
+    assert again.dtype == "int32"
+    assert again.numpy().tolist() == lengths
+
+
+def test_lengths_beyond_the_size_fill_the_row():
+    mask = masking.mask_from_lengths(np.array([9]), 3)
+    assert mask.numpy().tolist() == [[True, True, True]]

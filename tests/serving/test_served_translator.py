@@ -1,0 +1,64 @@
+"""A real translator: what the server answers is what the translator answers."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.text import SubwordCodec, learn_subwords
+from serving.client import Client
+from serving.export import export_translator
+from serving.local_server.server import LocalServer
+
+SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
+TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]
+
+
+@pytest.fixture(scope="module")
+def translator():
+    keras.utils.set_random_seed(11)
+    codec = SubwordCodec(learn_subwords(SENTENCES * 3, 40))
+    config = Seq2SeqConfig(
+        source_vocabulary_size=codec.vocabulary_size,
+        target_vocabulary_size=codec.vocabulary_size,
+        embedding_dim=8,
+        encoder_units=6,
+        decoder_units=10,
+        attention_units=7,
+        readout_units=8,
+    )
+    return Translator(
+        Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
+    )
+
+
+@pytest.fixture(scope="module")
+def address(translator, tmp_path_factory):
+    models_dir = tmp_path_factory.mktemp("models")
+    export_translator(translator, models_dir)
+    with LocalServer(models_dir, threads=2) as server:
+        server.start()
+        yield server.address
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+def test_answers_as_the_translator_does(translator, address, batch_size):
+    with Client(address, batch_size=batch_size) as client:
+        served = client.translate(TEXTS)
+    for got, want in zip(served, translator.translate(TEXTS), strict=True):
+        for field in ("source", "text", "source_tokens", "target_tokens"):
+            assert getattr(got, field) == getattr(want, field)
+        assert got.source_truncated == want.source_truncated
+        assert got.target_truncated == want.target_truncated
+        # The same operations, but another order of sums for another batch.
+        np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
+        np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
+
+
+def test_odd_bytes_and_an_empty_batch_are_answered(address):
+    odd = np.empty(4, dtype=object)
+    odd[:] = [b"\xff\xfe", b"\x00", b"Hund\xc3", b""]
+    with Client(address) as client:
+        assert len(client.predict({"text": odd})["translation"]) == 4
+        outputs = client.predict({"text": odd[:0]})
+    assert {len(array) for array in outputs.values()} == {0}
