@@ -70,8 +70,8 @@ def _load_commands():
 
 def main() -> None:
     """Runs the command line."""
-    _load_commands()
     try:
+        _load_commands()
         app()
     except (ValueError, TypeError, OSError, ImportError) as error:
         if {"-v", "--verbose"} & set(sys.argv):

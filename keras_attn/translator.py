@@ -255,6 +255,7 @@ class Translator(keras.Model):
         """Runs encode -> search -> decode and names the results for serving."""
         from keras_attn.text import graph
 
+        self._check_vocabularies()
         encoded = self.source_codec.encode(
             graph.at_least_one_row(text), self.max_source_length
         )
@@ -279,6 +280,20 @@ class Translator(keras.Model):
         }
         rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
         return {name: tensor[:rows] for name, tensor in outputs.items()}
+
+    def _check_vocabularies(self):
+        # Not in the constructor: a codec that is being restored has no model yet.
+        config = self.seq2seq.config
+        for side, codec, size in (
+            ("source", self.source_codec, config.source_vocabulary_size),
+            ("target", self.target_codec, config.target_vocabulary_size),
+        ):
+            if codec.vocabulary_size != size:
+                raise ValueError(
+                    f"`{side}_codec` must have the vocabulary that `seq2seq` was made "
+                    f"for. Received: vocabulary_size={codec.vocabulary_size} for a "
+                    f"model with {side}_vocabulary_size={size}."
+                )
 
     def _target_limits(self, source_lengths):
         limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
@@ -325,6 +340,8 @@ class Translator(keras.Model):
 
     @classmethod
     def from_config(cls, config):
+        # Registers the class of the codecs that are restored here.
+        from keras_attn.text import codec  # noqa: F401
 
         restore = keras.saving.deserialize_keras_object
         config = dict(config)

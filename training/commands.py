@@ -54,7 +54,9 @@ def train(
     resolved = load_recipe(recipe).override(assignments)
 
     from keras_attn.quiet import import_tensorflow
+    from training.allocator import keep_freed_memory
 
+    keep_freed_memory()
     import_tensorflow()
     from training.fit import fit
 

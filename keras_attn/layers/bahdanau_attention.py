@@ -159,8 +159,12 @@ class BahdanauAttention(keras.layers.Layer):
 def _masked_softmax(scores, mask):
     """Softmax of `(B, S)` in float32 over the True positions of `mask`."""
     scores = ops.cast(scores, "float32")
-    if mask is None:
-        return ops.softmax(scores, axis=-1)
-    weights = ops.softmax(ops.where(mask, scores, _MASKED_SCORE), axis=-1)
+    if mask is not None:
+        scores = ops.where(mask, scores, _MASKED_SCORE)
+    if scores.shape[-1] == 1:
+        # The softmax over one position, of which Keras warns as a likely mistake.
+        weights = 0.0 * scores + 1.0
+    else:
+        weights = ops.softmax(scores, axis=-1)
     # A row without any real token would be uniform here: make it zeros.
-    return ops.where(mask, weights, 0.0)
+    return weights if mask is None else ops.where(mask, weights, 0.0)

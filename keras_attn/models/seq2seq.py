@@ -226,8 +226,7 @@ class Seq2Seq(keras.Model):
         """Compiles as the saved model was compiled, with this package's own parts."""
         # Registers the loss and the metrics, which a process that only loads and
         # uses a model has not imported.
-        import keras_attn.metrics.loss
-        import keras_attn.metrics.token_metrics  # noqa: F401
+        from keras_attn.metrics import loss, token_metrics  # noqa: F401
 
         super().compile_from_config(config)
 

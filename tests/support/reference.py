@@ -156,7 +156,7 @@ def query_of(states):
 
 
 def decode(step, attend, inputs, rows, keep, states):
-    """Sections 3.1 and A.2.2: look with s_{t-1}, then s_t = cell([x'_t ; c_t], s_{t-1})."""
+    """Sections 3.1, A.2.2: look with s_{t-1}; s_t = cell([x'_t ; c_t], s_{t-1})."""
     outputs, contexts, weights = [], [], []
     for x in inputs:
         context, looked = attend(query_of(states), rows, keep)

@@ -3,6 +3,7 @@
 import functools
 
 import keras
+import layer_tools
 import numpy as np
 
 from keras_attn import Seq2Seq, Seq2SeqConfig
@@ -66,13 +67,11 @@ def subwords(side=None, vocabulary_size=60):
     return learn_subwords(texts, vocabulary_size)
 
 
-def translator(codecs=1, seed=0, scale=3.0, **options):
+def translator(codecs=1, seed=0, scale=0.5, **options):
     """An untrained translator whose weights are large enough to have opinions."""
     from keras_attn import Translator
     from keras_attn.text import SubwordCodec
 
-    # Before the codecs: seeding TensorFlow empties the cache that keeps them alive.
-    keras.utils.set_random_seed(seed)
     if codecs == 1:
         parts = [SubwordCodec(subwords())]
     else:
@@ -81,9 +80,7 @@ def translator(codecs=1, seed=0, scale=3.0, **options):
         "source_vocabulary_size": parts[0].vocabulary_size,
         "target_vocabulary_size": parts[-1].vocabulary_size,
     }
-    seq2seq = Seq2Seq(config(**sizes))
-    for weight in seq2seq.weights:
-        if weight.path.split("/")[-1] in {"score_kernel", "table"}:
-            weight.assign(scale * weight)
+    # No `set_random_seed`: TensorFlow drops the models of all living codecs with it.
+    seq2seq = layer_tools.randomise(Seq2Seq(config(**sizes)), seed, scale)
     options = {"beam_size": 2, "max_target_length": 20, **options}
     return Translator(seq2seq, *parts, **options)

@@ -62,7 +62,7 @@ def test_without_attention_the_context_is_the_summary(batch):
 def test_without_attention_the_summary_is_needed(batch):
     cell = AttentionCell(layers.GRUCell(Q), name="plain")
     del batch["summary"]
-    with pytest.raises(ValueError, match="summary=None .layer 'plain'."):
+    with pytest.raises(ValueError, match=r"summary=None .layer 'plain'."):
         cell(states=states_like(cell), **batch)
 
 
@@ -104,7 +104,7 @@ def test_config_survives_json(attention):
 
 
 def test_refuses_what_is_no_cell():
-    with pytest.raises(ValueError, match="must be a Keras RNN cell.* cell=3 "):
+    with pytest.raises(ValueError, match=r"must be a Keras RNN cell.* cell=3 "):
         AttentionCell(3)
 
 

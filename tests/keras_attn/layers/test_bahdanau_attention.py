@@ -89,6 +89,18 @@ def test_row_without_any_token_is_zeros_with_finite_gradients(layer, batch):
     layer_tools.check_gradients(layer, lambda: layer(**batch))
 
 
+def test_a_source_of_one_token(layer, batch):
+    batch["memory"] = batch["memory"][:, :1]
+    batch["memory_mask"] = np.array([[True], [False], [True]])
+    context, weights = layer(**batch)
+    np.testing.assert_array_equal(weights, [[1], [0], [1]])
+    np.testing.assert_array_equal(context[0], batch["memory"][0, 0])
+    assert all(
+        np.isfinite(gradient).all()
+        for gradient in layer_tools.gradients(layer, lambda: layer(**batch)).values()
+    )
+
+
 def test_gradient_reaches_inputs_but_no_masked_row(layer, batch):
     memory = tf.constant(batch["memory"])
     with tf.GradientTape() as tape:

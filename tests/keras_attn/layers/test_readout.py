@@ -51,5 +51,5 @@ def test_refuses_dropout(dropout):
 
 
 def test_refuses_units():
-    with pytest.raises(ValueError, match="`units` must be .*units=0"):
+    with pytest.raises(ValueError, match=r"`units` must be .*units=0"):
         Readout(0)

@@ -1,0 +1,107 @@
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import keras_attn
+
+BLOCKED = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"tensorflow", "keras", "matplotlib"}:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Refuse())
+"""
+# A command that a third package might register.
+REGISTER = """
+import importlib.metadata, os, signal, sys
+class Entry:
+    def __init__(self, name, function):
+        self.name, self.load = name, lambda: function
+def fail(kind: str):
+    if kind == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+    raise {"value": ValueError, "os": OSError, "key": KeyError}[kind]("the rule")
+def broken():
+    raise ImportError("no such package")
+importlib.metadata.entry_points = lambda group: ENTRIES
+ENTRIES = [Entry("fail", fail)]
+"""
+
+
+def run(*arguments, before=""):
+    program = f"{before}\nfrom keras_attn.cli import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_the_commands_without_tensorflow(flag):
+    done = run(flag, before=BLOCKED)
+    assert done.returncode == 0, done.stderr
+    names = [
+        e.name for e in importlib.metadata.entry_points(group="keras_attn.commands")
+    ]
+    assert names
+    for name in names:
+        assert f" {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "translate", "export", "serve"]
+)
+def test_help_of_a_command_without_tensorflow(command):
+    done = run(command, "--help", before=BLOCKED)
+    assert done.returncode == 0, done.stderr
+    assert command in done.stdout
+
+
+def test_version():
+    done = run("--version", before=BLOCKED)
+    assert done.returncode == 0
+    assert done.stdout == f"keras-attn {keras_attn.__version__}\n"
+
+
+def test_unknown_command():
+    done = run("trian", before=BLOCKED)
+    assert done.returncode == 2
+    assert "trian" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["value", "os"])
+def test_a_refusal_is_told_in_one_line(kind):
+    done = run("fail", kind, before=REGISTER)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "keras-attn: error: the rule\n"
+
+
+def test_verbose_shows_the_traceback():
+    done = run("--verbose", "fail", "value", before=REGISTER)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ValueError: the rule" in done.stderr
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    done = run("fail", "key", before=REGISTER)
+    assert done.returncode == 1
+    assert "KeyError: 'the rule'" in done.stderr
+
+
+def test_interrupt():
+    done = run("fail", "interrupt", before=REGISTER)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_a_package_that_cannot_be_imported_is_told_in_one_line():
+    before = REGISTER + "ENTRIES[0].load = broken\n"
+    done = run("--help", before=before)
+    assert done.returncode == 2
+    assert done.stderr == "keras-attn: error: no such package\n"
