@@ -4,7 +4,7 @@ Names are imported when first used, so that `keras_attn.translation` and
 `keras_attn.plotting` work in a process without Keras or TensorFlow.
 """
 
-import importlib
+from keras_attn.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -22,14 +22,4 @@ _HOMES = {
     "Translator": "keras_attn.translator",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,11 +5,17 @@ very same type as a `Translator` in the training process.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["Token", "Translation", "translations_from_outputs"]
+__all__ = [
+    "Token",
+    "Translation",
+    "check_texts",
+    "translations_from_outputs",
+    "utf8",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,6 +99,28 @@ class Translation:
 def utf8(text: str) -> bytes:
     """Returns `text` as bytes; a lone surrogate, which UTF-8 lacks, becomes `?`."""
     return text.encode("utf-8", "replace")
+
+
+def check_texts(name: str, texts: Iterable[str]) -> list[str]:
+    """Returns `texts` as a list.
+
+    Raises:
+        TypeError: If they are one text, or hold something else than strings.
+    """
+    if isinstance(texts, str | bytes):
+        raise TypeError(
+            f"`{name}` must be a sequence of texts. "
+            f"Received: a single {type(texts).__name__}, {name}={texts!r}. "
+            "For one text pass a list of one."
+        )
+    texts = list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"Each of `{name}` must be a `str`. "
+                f"Received: {name}[{row}]={text!r} of type {type(text).__name__}."
+            )
+    return texts
 
 
 def translations_from_outputs(

@@ -2,21 +2,24 @@
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_attn.decoding import beam_search, greedy_search, score_targets
+from keras_attn.layers.arguments import restored_parts
 from keras_attn.models import Seq2Seq
-from keras_attn.translation import Translation, translations_from_outputs, utf8
+from keras_attn.translation import (
+    Translation,
+    check_texts,
+    translations_from_outputs,
+)
 
-__all__ = ["SAVED_NAME", "Translator", "find_translator"]
+__all__ = ["Translator"]
 
 FORMAT_VERSION = 1
-SAVED_NAME = "translator.keras"  # of a translator in a folder of its own
 
 # A translation may have this many target tokens for each source token, and some more.
 # Longer ones are loops of the decoder, which would hold up the whole batch.
@@ -83,13 +86,14 @@ class Translator(keras.Model):
         if format_version > FORMAT_VERSION:
             raise ValueError(
                 f"This release reads translators up to format {FORMAT_VERSION}. "
-                f"Received: format_version={format_version}. Install a newer keras-attn."
+                f"Received: format_version={format_version}. Install a newer one."
             )
         _check_limits(
             beam_size=beam_size,
             max_source_length=max_source_length,
             max_target_length=max_target_length,
         )
+        _check_length_penalty(length_penalty)
         self.seq2seq = seq2seq
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
@@ -97,7 +101,7 @@ class Translator(keras.Model):
         self.length_penalty = length_penalty
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
-        self._functions = _Functions()
+        self._compiled = {}
         self.built = True
 
     @classmethod
@@ -192,6 +196,8 @@ class Translator(keras.Model):
         beam_size = self.beam_size if beam_size is None else beam_size
         if length_penalty is None:
             length_penalty = self.length_penalty
+        _check_limits(beam_size=beam_size)
+        _check_length_penalty(length_penalty)
 
         def search(ids, lengths):
             state, memory = self.seq2seq.encode(ids)
@@ -307,14 +313,16 @@ class Translator(keras.Model):
 
     def _in_batches(self, respond, columns, batch_size):
         """Answers rows of `columns` in batches of similar length, order kept."""
+        from keras_attn.text import graph
+
         _check_limits(batch_size=batch_size)
-        compiled = self._functions.get(respond, arguments=len(columns))
+        compiled = self._compile(respond, len(columns))
         order = np.argsort([len(text) for text in columns[0]], kind="stable")
         answers: list[Translation | None] = [None] * len(order)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             outputs = compiled(
-                *(_strings([column[row] for row in rows]) for column in columns)
+                *(graph.strings(column[row] for row in rows) for column in columns)
             )
             arrays = {name: np.asarray(value) for name, value in outputs.items()}
             sources = [columns[0][row] for row in rows]
@@ -323,6 +331,15 @@ class Translator(keras.Model):
             ):
                 answers[row] = answer
         return answers
+
+    def _compile(self, respond, arguments):
+        """Compiles an answering function once for each set of its options."""
+        from keras_attn.text import graph
+
+        key = (arguments, *sorted(getattr(respond, "keywords", {}).items()))
+        if key not in self._compiled:
+            self._compiled[key] = graph.compile_texts(respond, arguments)
+        return self._compiled[key]
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -343,47 +360,10 @@ class Translator(keras.Model):
         # Registers the class of the codecs that are restored here.
         from keras_attn.text import codec  # noqa: F401
 
-        restore = keras.saving.deserialize_keras_object
-        config = dict(config)
-        for name in ("seq2seq", "source_codec", "target_codec"):
-            if config[name] is not None:
-                config[name] = restore(config[name])
-        return cls(**config)
+        return cls(**restored_parts(config, "seq2seq", "source_codec", "target_codec"))
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""
-
-
-def find_translator(path: str | os.PathLike) -> Path:
-    """Returns the saved translator that `path` names: the file, or its folder.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    path = Path(path)
-    found = path / SAVED_NAME if path.is_dir() else path
-    if not found.is_file():
-        raise FileNotFoundError(
-            f"A translator is a .keras file, or a folder with {SAVED_NAME} in it, "
-            f"which a training run writes when it is finished. Received: {path}."
-        )
-    return found
-
-
-class _Functions:
-    """Compiled functions by their options, outside of Keras's attribute tracking."""
-
-    def __init__(self):
-        self._compiled = {}
-
-    def get(self, function, arguments):
-        from keras_attn.text import graph
-
-        options = getattr(function, "keywords", {})
-        key = (arguments, *sorted(options.items()))
-        if key not in self._compiled:
-            self._compiled[key] = graph.compile_texts(function, arguments)
-        return self._compiled[key]
 
 
 def _without_training(config):
@@ -391,26 +371,13 @@ def _without_training(config):
     return {key: config[key] for key in config if key != "compile_config"}
 
 
-def check_texts(name: str, texts: Iterable[str]) -> Sequence[str]:
-    """Returns `texts` as a list, or raises `TypeError` if they are not texts."""
-    if isinstance(texts, str | bytes):
-        raise TypeError(
-            f"`{name}` must be a list of strings. Received: {name}={texts!r}. "
-            f"For one text pass a list of one, [{texts!r}]."
+def _check_length_penalty(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not value >= 0:
+        raise ValueError(
+            "`length_penalty` must be a number, 0 or more. "
+            f"Received: length_penalty={value!r}."
         )
-    texts = list(texts)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(
-                f"`{name}` must hold strings. Received: {name}[{index}]={text!r}."
-            )
-    return texts
-
-
-def _strings(texts):
-    import tensorflow as tf
-
-    return tf.constant([utf8(text) for text in texts], tf.string)
 
 
 def _check_limits(**values):

@@ -149,8 +149,8 @@ def _check_answers(endpoint, folder):
         )
         if not same:
             raise RuntimeError(
-                "The written model must answer as the translator does. Received another "
-                f"`{field.name}` for texts={_PROBES}. Nothing was published."
+                "The written model must answer as the translator does. Received "
+                f"another `{field.name}` for texts={_PROBES}. Nothing was published."
             )
 
 

@@ -24,4 +24,4 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError):
         return False
     wanted = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20}
-    return all([mallopt(name, value) == 1 for name, value in wanted.items()])
+    return {mallopt(name, value) for name, value in wanted.items()} == {1}

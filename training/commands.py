@@ -112,16 +112,16 @@ def evaluate(
     keras-attn evaluate runs/multi30k --source test.de --target test.en
     """
     from keras_attn.quiet import import_tensorflow
+    from keras_attn.saved import find_translator
 
+    path = find_translator(translator)
     import_tensorflow()
     from rich.progress import track
 
     from keras_attn import Translator
-    from keras_attn.translator import find_translator
     from training.evaluation import evaluate_translator
     from training.evaluation_pairs import pairs_from_files, pairs_from_run
 
-    path = find_translator(translator)
     if source is None and target is None and alignment is None:
         name, pairs = pairs_from_run(path.parent, split, data)
     else:

@@ -1,6 +1,8 @@
-"""Checks of constructor and call arguments, each with the layer's name in its error."""
+"""Constructor and call arguments: checks that name the layer, and parts of configs."""
 
-__all__ = ["check_positive_integer", "check_rank", "check_rate"]
+import keras
+
+__all__ = ["check_positive_integer", "check_rank", "check_rate", "restored_parts"]
 
 
 def check_positive_integer(layer_name, **values):
@@ -32,3 +34,10 @@ def check_rank(layer_name, rank, axes, **tensors):
                 f"`{name}` must have shape {axes}. "
                 f"Received: {name} of shape {shape} (layer {layer_name!r})."
             )
+
+
+def restored_parts(config, *names):
+    """Returns `config` with the serialized objects under `names` made again."""
+    restore = keras.saving.deserialize_keras_object
+    parts = {name: config[name] for name in names if config[name] is not None}
+    return {**config, **{name: restore(part) for name, part in parts.items()}}

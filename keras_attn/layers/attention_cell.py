@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank
+from keras_attn.layers.arguments import check_rank, restored_parts
 
 __all__ = ["AttentionCell"]
 
@@ -150,9 +150,4 @@ class AttentionCell(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        restore = keras.saving.deserialize_keras_object
-        config = dict(config)
-        config["cell"] = restore(config["cell"])
-        if config["attention"] is not None:
-            config["attention"] = restore(config["attention"])
-        return cls(**config)
+        return cls(**restored_parts(config, "cell", "attention"))

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank
+from keras_attn.layers.arguments import check_rank, restored_parts
 from keras_attn.layers.attention_cell import AttentionCell
 from keras_attn.layers.bridge import Bridge
 from keras_attn.layers.cell_dropout import fresh_dropout_masks
@@ -155,12 +155,7 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        restore = keras.saving.deserialize_keras_object
-        config = dict(config)
-        config["cell"] = restore(config["cell"])
-        if config["attention"] is not None:
-            config["attention"] = restore(config["attention"])
-        return cls(**config)
+        return cls(**restored_parts(config, "cell", "attention"))
 
 
 def _check_dtypes(layer, cell, attention):

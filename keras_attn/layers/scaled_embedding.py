@@ -13,9 +13,9 @@ class ScaledEmbedding(keras.layers.Layer):
     """Looks up word vectors and, turned round, scores words against features.
 
     The table is drawn from N(0, 1 / E) and a looked-up row is multiplied by
-    sqrt(E), so that its numbers have variance 1. `keras.layers.Embedding` starts
-    more than thirty times smaller; the recurrent layers then see almost nothing of the words
-    during the first epochs. As an output layer the same table gives logits of
+    sqrt(E), so that its numbers have variance 1. `keras.layers.Embedding` starts more
+    than thirty times smaller; the recurrent layers then see almost nothing of the
+    words during the first epochs. As an output layer the same table gives logits of
     variance at most 1 for bounded features: a loss of about ln V before training.
 
     Args:

@@ -3,7 +3,7 @@
 Names are imported when first used, so that reading an alignment does not load Keras.
 """
 
-import importlib
+from keras_attn.lazy import lazy_names
 
 _HOMES = {
     "Alignment": "keras_attn.metrics.alignment",
@@ -19,14 +19,4 @@ _HOMES = {
     "score_corpus": "keras_attn.metrics.corpus_scores",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

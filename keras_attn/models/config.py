@@ -90,8 +90,8 @@ class Seq2SeqConfig:
     def _check_shared_tables(self):
         if self.tie_embeddings and self.readout_units != self.embedding_dim:
             raise ValueError(
-                "`tie_embeddings` needs `readout_units` equal to `embedding_dim`, since "
-                "one table serves both. "
+                "`tie_embeddings` needs `readout_units` equal to `embedding_dim`, "
+                "since one table serves both. "
                 f"Received: readout_units={self.readout_units}, "
                 f"embedding_dim={self.embedding_dim}."
             )

@@ -4,7 +4,7 @@ Names are imported when first used, so that the terminal map and the HTML page n
 neither matplotlib nor Keras.
 """
 
-import importlib
+from keras_attn.lazy import lazy_names
 
 _HOMES = {
     "attention_html": "keras_attn.plotting.page",
@@ -13,14 +13,4 @@ _HOMES = {
     "save_attention_png": "keras_attn.plotting.figure",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

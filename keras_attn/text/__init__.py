@@ -4,7 +4,7 @@ Names are imported when first used, so that `keras_attn.text.words` and
 `keras_attn.text.learn` work in a process without TensorFlow.
 """
 
-import importlib
+from keras_attn.lazy import lazy_names
 
 _HOMES = {
     "DecodedText": "keras_attn.text.codec",
@@ -15,14 +15,4 @@ _HOMES = {
     "word_spans": "keras_attn.text.words",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return [*globals(), *__all__]
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

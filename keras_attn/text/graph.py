@@ -8,7 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["at_least_one_row", "compile_texts", "from_backend", "to_backend"]
+from keras_attn.translation import utf8
+
+__all__ = [
+    "at_least_one_row",
+    "compile_texts",
+    "from_backend",
+    "strings",
+    "to_backend",
+]
 
 
 def compile_texts(function, arguments=1):
@@ -21,6 +29,11 @@ def compile_texts(function, arguments=1):
         return function
     texts = [tf.TensorSpec([None], tf.string)] * arguments
     return tf.function(function, input_signature=texts, autograph=False)
+
+
+def strings(texts):
+    """Returns Python texts as a string tensor `(B,)` of their UTF-8 bytes."""
+    return tf.constant([utf8(text) for text in texts], tf.string)
 
 
 def to_backend(tensor):

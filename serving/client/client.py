@@ -7,7 +7,12 @@ from types import TracebackType
 import grpc
 import numpy as np
 
-from keras_attn.translation import Translation, translations_from_outputs, utf8
+from keras_attn.translation import (
+    Translation,
+    check_texts,
+    translations_from_outputs,
+    utf8,
+)
 from serving.client.errors import ServingError
 from serving.client.values import SignatureInfo, VersionStatus
 from serving.signature import TRANSLATE
@@ -109,7 +114,7 @@ class Client:
             TypeError: If `texts` is a single text, or holds something else.
             ServingError: If the server cannot be reached or refuses.
         """
-        texts = _checked_texts(texts)
+        texts = check_texts("texts", texts)
         translations = []
         for start in range(0, len(texts), self._batch_size):
             batch = texts[start : start + self._batch_size]
@@ -256,22 +261,6 @@ class Client:
 
     def _error(self, code, details):
         return ServingError(code, details, target=self._target, model=self._model)
-
-
-def _checked_texts(texts):
-    if isinstance(texts, str | bytes):
-        raise TypeError(
-            "`texts` must be a sequence of texts. "
-            f"Received: a single {type(texts).__name__}. Write `translate([text])`."
-        )
-    texts = list(texts)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(
-                "Each of `texts` must be a `str`. "
-                f"Received: texts[{row}]={text!r} of type {type(text).__name__}."
-            )
-    return texts
 
 
 def _describe(status):

@@ -36,14 +36,15 @@ def export(
     Example: keras-attn export runs/demo models/translator
     """
     from keras_attn.quiet import import_tensorflow
+    from keras_attn.saved import find_translator
 
+    path = find_translator(translator)
     import_tensorflow()
     from keras_attn import Translator
-    from keras_attn.translator import find_translator
     from serving.export import export_translator
 
     folder = export_translator(
-        Translator.load(find_translator(translator)),
+        Translator.load(path),
         models_dir,
         version,
         beam_size=beam_size,

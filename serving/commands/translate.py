@@ -117,12 +117,13 @@ def _remote(server, model, timeout, batch_size):
 
 def _local(path, beam_size, length_penalty, batch_size) -> Callable:
     from keras_attn.quiet import import_tensorflow
+    from keras_attn.saved import find_translator
 
+    path = find_translator(path)
     import_tensorflow()
     from keras_attn import Translator
-    from keras_attn.translator import find_translator
 
-    translator = Translator.load(find_translator(path))
+    translator = Translator.load(path)
 
     def answer(texts: Sequence[str]) -> list[Translation]:
         return translator.translate(

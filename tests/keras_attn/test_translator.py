@@ -11,8 +11,8 @@ import tiny
 
 from keras_attn import Seq2Seq, Translation, Translator
 from keras_attn.decoding import greedy_search
+from keras_attn.saved import SAVED_NAME, find_translator
 from keras_attn.text import SubwordCodec
-from keras_attn.translator import SAVED_NAME, find_translator
 from serving.signature import TRANSLATE
 
 TEXTS = [
@@ -164,16 +164,16 @@ def test_refuses_texts(translator, texts, told):
 
 
 @pytest.mark.parametrize(
-    ("error", "options", "told"),
+    ("options", "told"),
     [
-        (ValueError, {"beam_size": 0}, "beam_size=0"),
-        (TypeError, {"beam_size": 2.5}, "beam_size=2.5"),
-        (ValueError, {"batch_size": 0}, "batch_size=0"),
-        (ValueError, {"length_penalty": -1.0}, "length_penalty=-1.0"),
+        ({"beam_size": 0}, "beam_size=0"),
+        ({"beam_size": 2.5}, "beam_size=2.5"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"length_penalty": -1.0}, "length_penalty=-1.0"),
     ],
 )
-def test_refuses_options(translator, error, options, told):
-    with pytest.raises(error, match=told):
+def test_refuses_options(translator, options, told):
+    with pytest.raises(ValueError, match=told):
         translator.translate(["Hund"], **options)
 
 

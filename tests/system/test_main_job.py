@@ -1,4 +1,4 @@
-"""The commands, composed as a user composes them: train, evaluate, export, serve, ask."""
+"""The commands as a user composes them: train, evaluate, export, serve, ask."""
 
 import json
 import os
@@ -82,7 +82,12 @@ def test_evaluate_scores_files(trained, folder):
 
 
 def test_the_server_answers_as_the_translator(trained, server):
-    texts = [pair.source for pair in generate("test", 40)] + ["", "  ", "ẞ 🙂", "x" * 80]
+    texts = [pair.source for pair in generate("test", 40)] + [
+        "",
+        "  ",
+        "ẞ 🙂",
+        "x" * 80,
+    ]
     stdin = "".join(text + "\n" for text in texts)
     answers = [
         [
@@ -129,7 +134,10 @@ def test_attention_in_the_terminal(server):
         (["evaluate", "nowhere"], "Received: nowhere"),
         (["train", "dmo", "--out", "o"], "Did you mean 'demo'?"),
         (["train", "demo", "model.dropuot=1", "--out", "o"], "model.dropout"),
-        (["translate", "x", "--server", "127.0.0.1:9", "--timeout", "2"], "UNAVAILABLE"),
+        (
+            ["translate", "x", "--server", "127.0.0.1:9", "--timeout", "2"],
+            "UNAVAILABLE",
+        ),
     ],
 )
 def test_refusals_say_what_and_how(words, message, tmp_path, monkeypatch):

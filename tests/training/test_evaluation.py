@@ -48,7 +48,9 @@ class Dictionary:
 
 PAIRS = [
     SentencePair("das ist ein Hund .", "this is a dog .", "0-0 1-1 2-2 3-3 4-4"),
-    SentencePair("die Katze schläft gern .", "the cat likes sleep .", "0-0 1-1 3-2 2-3"),
+    SentencePair(
+        "die Katze schläft gern .", "the cat likes sleep .", "0-0 1-1 3-2 2-3"
+    ),
 ]
 
 

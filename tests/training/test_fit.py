@@ -88,7 +88,9 @@ def test_vocabulary_is_learnt_from_the_training_split_only(run):
         for pair in generate("train", 300)
         for character in pair.source + pair.target
     }
-    vocabulary = set(b"".join(codec.tokenizer.id_to_string(range(300)).numpy()).decode())
+    vocabulary = set(
+        b"".join(codec.tokenizer.id_to_string(range(300)).numpy()).decode()
+    )
     special = set("▁<unk>s/pad")
     assert vocabulary <= seen | special
 

@@ -82,7 +82,7 @@ class TestTranslate:
     @pytest.mark.parametrize(
         ("texts", "message"),
         [
-            ("ein Hund", r"a single str. Write `translate\(\[text\]\)`"),
+            ("ein Hund", r"a single str, .* pass a list of one"),
             (b"ein Hund", "a single bytes"),
             (["a", None], r"texts\[1\]=None of type NoneType"),
             ([b"a"], r"texts\[0\]=b'a' of type bytes"),

@@ -252,15 +252,15 @@ def _long(sampler):
 
 # Cumulative shares; `random()` is below 1.
 _SENTENCES = (
-    (0.46, _simple, "."),
-    (0.53, sample_yes_no, "?"),
-    (0.62, sample_question, "?"),
-    (0.73, _subordinate, "."),
-    (0.78, _reported, "."),
-    (0.81, _infinitive, "."),
-    (0.84, _purpose, "."),
-    (0.88, _coordinated, "."),
-    (0.91, _shared, "."),
-    (0.98, _with_relative, "."),
-    (1.00, _long, "."),
+    (0.500, _simple, "."),
+    (0.570, sample_yes_no, "?"),
+    (0.650, sample_question, "?"),
+    (0.750, _subordinate, "."),
+    (0.800, _reported, "."),
+    (0.835, _infinitive, "."),
+    (0.865, _purpose, "."),
+    (0.905, _coordinated, "."),
+    (0.935, _shared, "."),
+    (0.987, _with_relative, "."),
+    (1.000, _long, "."),
 )

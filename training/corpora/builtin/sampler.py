@@ -142,7 +142,7 @@ class Sampler:
         """
         determiner, plural = self._determiner(noun, role, owner, negated)
         result = Nominal(noun, determiner, plural)
-        if not plain and self.chance(0.12 if role == "place" else 0.28):
+        if not plain and self.chance(0.11 if role == "place" else 0.26):
             result.adjective = self.adjective(noun)
         elif determiner == "der" and role != "place" and not plural:
             self._own(result)
