@@ -24,8 +24,8 @@ $(READY): pyproject.toml constraints.txt
 quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in corpus
 	@$(BIN)/python examples/quickstart.py
 
-test: $(READY) ## Run the default tests
-	@$(BIN)/python -m pytest
+test: $(READY) ## Run the default tests, two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(READY) ## Run the tests that train for minutes
 	@$(BIN)/python -m pytest -m slow

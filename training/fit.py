@@ -1,5 +1,6 @@
 """From a recipe to a saved translator."""
 
+import contextlib
 import dataclasses
 import platform
 import time
@@ -42,6 +43,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     started = time.monotonic()
     run = RunFolder(out)
     run.create()
+    _limit_threads(recipe.training.threads_per_operation)
     corpus = load_corpus(recipe.corpus)
     for line in corpus.describe():
         tell(line)
@@ -78,6 +80,17 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     }
     run.write_report(report)
     return report
+
+
+def _limit_threads(count):
+    """Limits the threads of one operation, where that is still possible.
+
+    TensorFlow takes the number before its first operation only. In a process that has
+    used it already, training is just as right and somewhat slower.
+    """
+    if count is not None:
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def _learn_codecs(recipe, corpus: Corpus, tell):

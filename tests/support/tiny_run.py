@@ -14,3 +14,10 @@ TINY = [
     "training.batch_size=32",
     "training.warmup_steps=4",
 ]
+
+# The same for recipes that read files, whose lines may be long.
+TINY_FILES = [
+    *[each for each in TINY if not each.startswith("corpus.test_pairs")],
+    "training.epochs=1",
+    "training.max_length=60",
+]

@@ -217,6 +217,11 @@ class TrainingOptions(Options):
     seed: int = option(
         0, help="Seed of weights, dropout and the order of batches.", at_least=0
     )
+    threads_per_operation: int | None = option(
+        None,
+        help="Threads inside one operation; small models run faster with 1. none: all.",
+        at_least=1,
+    )
 
     def __post_init__(self):
         super().__post_init__()

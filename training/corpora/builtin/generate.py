@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from training.corpora.builtin.grammar import sample_pair
+from training.corpora.builtin.grammar import sample_kind, sample_pair
 from training.corpora.builtin.sampler import Sampler
 from training.corpora.builtin.split import SPLITS
 from training.corpora.builtin.tokens import GeneratedPair
@@ -10,6 +10,7 @@ from training.corpora.builtin.tokens import GeneratedPair
 __all__ = ["generate", "generate_labelled"]
 
 MAX_LENGTH = 40
+_TRIES = 100
 
 
 def generate(split: str, count: int, seed: int = 0) -> Iterator[GeneratedPair]:
@@ -52,13 +53,21 @@ def _stream(split, count, seed):
     sampler = Sampler(split, seed * len(SPLITS) + SPLITS.index(split))
     seen = set()
     while len(seen) < count:
-        pair = sample_pair(sampler)
-        if pair.source in seen or (split != "train" and not sampler.novel):
-            continue
-        if max(_length(pair.source), _length(pair.target)) > MAX_LENGTH:
-            continue
-        seen.add(pair.source)
-        yield pair, frozenset(sampler.constructions)
+        kind = sample_kind(sampler)
+        # Held-out sentences are few among the short ones and many among the long: to
+        # have the same mix of kinds as in training, try again with the same kind.
+        for _ in range(_TRIES):
+            pair = sample_pair(sampler, kind)
+            if _is_wanted(pair, split, sampler) and pair.source not in seen:
+                seen.add(pair.source)
+                yield pair, frozenset(sampler.constructions)
+                break
+
+
+def _is_wanted(pair, split, sampler):
+    if split != "train" and not sampler.novel:
+        return False
+    return max(_length(pair.source), _length(pair.target)) <= MAX_LENGTH
 
 
 def _length(text):

@@ -1,5 +1,8 @@
 """Sentences: main clauses, and clauses that are joined or embedded."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from training.corpora.builtin.clause import Clause, clause_words, infinitive_words
 from training.corpora.builtin.clauses import (
     PERSONAL,
@@ -24,7 +27,9 @@ from training.corpora.builtin.tokens import (
     finish,
 )
 
-__all__ = ["sample_pair"]
+__all__ = ["Kind", "sample_kind", "sample_pair"]
+
+Kind = Sequence[Any]  # the function that builds such a sentence, its closing mark
 
 _OPENINGS: list[Adverb] = [
     entry for entry in LEXICON.adverbs.values() if entry.kind == "front"
@@ -40,11 +45,16 @@ _DOERS = [
 ]
 
 
-def sample_pair(sampler: Sampler) -> GeneratedPair:
-    """Returns one sentence pair; the sampler then knows its constructions."""
-    sampler.start()
+def sample_kind(sampler: Sampler) -> Kind:
+    """Returns a kind of sentence, for `sample_pair`."""
     draw = sampler.random()
-    _, build, mark = next(row for row in _SENTENCES if draw < row[0])
+    return next(kind for share, *kind in _SENTENCES if draw < share)
+
+
+def sample_pair(sampler: Sampler, kind: Kind) -> GeneratedPair:
+    """Returns one sentence pair; the sampler then knows its constructions."""
+    build, mark = kind
+    sampler.start()
     german, english = build(sampler)
     return finish(german, english, mark)
 

@@ -16,12 +16,10 @@ Bruder m Brüder brother
 Schwester f Schwestern sister
 Sohn m Söhne son
 Tochter f Töchter daughter
-Großvater m Großväter grandfather
 Großmutter f Großmütter grandmother
 Onkel m Onkel uncle
 Tante f Tanten aunt
 Neffe mw Neffen nephew
-Nichte f Nichten niece
 Freund m Freunde friend
 Nachbar mw Nachbarn neighbour
 Kollege mw Kollegen colleague
@@ -37,30 +35,24 @@ Arzt m Ärzte doctor
 Student mw Studenten student
 Schüler m Schüler pupil
 Polizist mw Polizisten police_officer
-Bäcker m Bäcker baker
 Kellnerin f Kellnerinnen waitress
 König m Könige king
 Königin f Königinnen queen
 Prinz mw Prinzen prince
 Bauer mw Bauern farmer
 Maler m Maler painter
-Musiker m Musiker musician
 Schauspielerin f Schauspielerinnen actress
 Tourist mw Touristen tourist
 Gast m Gäste guest
 Dieb m Diebe thief/thieves
-Kunde mw Kunden customer
 Richter m Richter judge
 Krankenschwester f Krankenschwestern nurse
-Busfahrer m Busfahrer bus_driver
 Taxifahrer m Taxifahrer taxi_driver
-Fußballspieler m Fußballspieler football_player
 Musiklehrer m Musiklehrer music_teacher
 [animal]
 Hund m Hunde dog +predator
 Katze f Katzen cat +predator +climber
 Pferd n Pferde horse
-Kuh f Kühe cow
 Vogel m Vögel bird +small
 Maus f Mäuse mouse/mice +small
 Schaf n Schafe sheep/sheep
@@ -75,7 +67,6 @@ Hase mw Hasen hare +small
 Wolf m Wölfe wolf/wolves +predator
 Fuchs m Füchse fox +predator
 Esel m Esel donkey
-Ziege f Ziegen goat
 Frosch m Frösche frog +small
 Wachhund m Wachhunde guard_dog
 [food]
@@ -92,12 +83,10 @@ Wurst f Würste sausage
 Kuchen m Kuchen cake +baked
 Brötchen n Brötchen roll +baked
 Pizza f Pizzas pizza +baked
-Pfannkuchen m Pfannkuchen pancake
 Apfelkuchen m Apfelkuchen apple_cake +baked
 Schokoladenkuchen m Schokoladenkuchen chocolate_cake +baked
 Gemüsesuppe f Gemüsesuppen vegetable_soup +cooked
 Kartoffelsalat m Kartoffelsalate potato_salad
-Käsebrot n Käsebrote cheese_sandwich
 Brot n - bread +baked
 Käse m - cheese
 Fleisch n - meat +cooked
@@ -118,7 +107,6 @@ Apfelsaft m - apple_juice +juice
 Buch n Bücher book +written
 Brief m Briefe letter +written +sent
 Zeitung f Zeitungen newspaper
-Zeitschrift f Zeitschriften magazine
 Roman m Romane novel +written
 Postkarte f Postkarten postcard +written +sent
 Kinderbuch n Kinderbücher children's_book +written
@@ -135,96 +123,70 @@ Märchen n Märchen fairy_tale +written +told
 Hut m Hüte hat
 Mantel m Mäntel coat
 Hemd n Hemden shirt
-Kleid n Kleider dress
 Rock m Röcke skirt
 Jacke f Jacken jacket
-Schuh m Schuhe shoe
 Pullover m Pullover sweater
-Schal m Schals scarf/scarves
 Anzug m Anzüge suit
 Lederjacke f Lederjacken leather_jacket
-Wintermantel m Wintermäntel winter_coat
 Sommerkleid n Sommerkleider summer_dress
 [thing upright]
 Koffer m Koffer suitcase +openable +container
-Teller m Teller plate
 Glas n Gläser glass
-Tasse f Tassen cup
 Flasche f Flaschen bottle +openable
 Korb m Körbe basket +container
 Lampe f Lampen lamp +device
 Weinglas n Weingläser wine_glass
-Kaffeetasse f Kaffeetassen coffee_cup
 [thing]
 Ball m Bälle ball
 Schlüssel m Schlüssel key
 Tasche f Taschen bag +openable +container
-Uhr f Uhren clock
 Messer n Messer knife/knives
 Gabel f Gabeln fork
-Löffel m Löffel spoon
 Geschenk n Geschenke gift +openable +sent +parcel
 Blume f Blumen flower +flower +planted
 Bild n Bilder picture +sight
 Kamera f Kameras camera +device
 Handy n Handys mobile_phone +device
 Kreditkarte f Kreditkarten credit_card
-Fahrkarte f Fahrkarten ticket
 Regenschirm m Regenschirme umbrella
 Kerze f Kerzen candle
-Puppe f Puppen doll
 Bleistift m Bleistifte pencil
-Spiegel m Spiegel mirror
 Decke f Decken blanket
 Kissen n Kissen pillow
 Schachtel f Schachteln box +openable +container
 Paket n Pakete parcel +openable +sent +parcel
-Gitarre f Gitarren guitar
 Geige f Geigen violin
 [device]
 Radio n Radios radio
-Computer m Computer computer
 Fernseher m Fernseher television
-Licht n Lichter light
 Waschmaschine f Waschmaschinen washing_machine
 [furniture surface]
 Tisch m Tische table
-Stuhl m Stühle chair
 Bett n Betten bed
-Sofa n Sofas sofa
 Sessel m Sessel armchair
 Teppich m Teppiche carpet
-Bank f Bänke bench
 Küchentisch m Küchentische kitchen_table
-Schreibtisch m Schreibtische desk
 [furniture]
 Schrank m Schränke cupboard +openable +container
 Regal n Regale shelf/shelves
 [room place]
 Küche f Küchen kitchen
-Zimmer n Zimmer room
 Badezimmer n Badezimmer bathroom
 Wohnzimmer n Wohnzimmer living_room
 Esszimmer n Esszimmer dining_room
 Büro n Büros office
-Keller m Keller cellar
 Garage f Garagen garage
-Wohnung f Wohnungen flat
 [building place]
 Haus n Häuser house +sight
-Schule f Schulen school
 Kirche f Kirchen church +sight
-Krankenhaus n Krankenhäuser hospital
 Hotel n Hotels hotel
 Restaurant n Restaurants restaurant
 Museum n Museen museum +sight
 Theater n Theater theatre
-Kino n Kinos cinema
 Supermarkt m Supermärkte supermarket
 Bahnhof m Bahnhöfe train_station
 Schloss n Schlösser castle +sight
 Bibliothek f Bibliotheken library
-Kaufhaus n Kaufhäuser department_store
 [outdoors place]
 Garten m Gärten garden
 Park m Parks park =Parks
@@ -239,7 +201,6 @@ Zug m Züge train +transit
 Fahrrad n Fahrräder bicycle +owned
 Taxi n Taxis taxi +transit
 Motorrad n Motorräder motorcycle +owned
-Schiff n Schiffe ship
 Boot n Boote boat +owned
 Flugzeug n Flugzeuge plane +plane
 Straßenbahn f Straßenbahnen tram +transit
@@ -262,14 +223,11 @@ Haustür f Haustüren front_door +openable
 Dach n Dächer roof +high +built
 [show]
 Film m Filme film
-Lied n Lieder song
 Spiel n Spiele game +event
 Konzert n Konzerte concert +event
 [topic]
 Problem n Probleme problem +task
-Frage f Fragen question
 Antwort f Antworten answer
-Plan m Pläne plan
 Idee f Ideen idea
 Traum m Träume dream +told
 Kurs m Kurse course +event

@@ -98,12 +98,12 @@ class Sampler:
         """Returns a subject that suits `verb`; not `ich` unless `speaker`."""
         if "person" in verb.subjects:
             draw = self.random()
-            if draw < 0.30:
+            if draw < 0.42:
                 persons = tuple(_POSSESSIVES)
                 return Pronoun(self.pick(persons if speaker else persons[1:]))
-            if draw < 0.42:
+            if draw < 0.52:
                 return self.pick(_NAMES)
-            if draw < 0.47:
+            if draw < 0.57:
                 self.constructions.add("coordination")
                 first, second = self._person(), self._person()
                 while _lemma(second) == _lemma(first):

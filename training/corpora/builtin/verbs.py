@@ -20,65 +20,46 @@ VERBS = """
 lesen liest las gelesen | read:read | person | acc readable @
 schreiben schreibt schrieb geschrieben | write:wrote | person | acc written @
 kaufen | buy:bought | person | acc food clothes thing vehicle furniture paper
-verkaufen | sell:sold | person | acc food clothes thing vehicle furniture paper
 brauchen | need | person | acc clothes thing device furniture owned transit
 essen isst aß gegessen | eat:ate | person | acc food @
 trinken trinkt trank getrunken | drink:drank | person | acc drink @
 kochen | cook | person | acc cooked
 backen bäckt backte gebacken | bake | person | acc baked
-bestellen | order | person | acc food drink
-bezahlen | pay:paid for | person | acc food drink clothes
 sehen sieht sah gesehen | see:saw | person animal | acc person animal vehicle \
   landmark building outdoors
-suchen | look for | person | acc person animal thing clothes
-finden findet fand gefunden | find:found | person | acc thing clothes paper animal
 verlieren verliert verlor verloren | lose:lost | person | acc thing clothes
 verstecken | hide:hid | person | acc thing paper
 tragen trägt trug getragen | wear:wore | person | acc clothes
 waschen wäscht wusch gewaschen | wash | person | acc clothes owned
-an.ziehen zieht zog gezogen | put:put +on | person | acc clothes
-aus.ziehen zieht zog gezogen | take:took +off | person | acc clothes
 an.probieren | try +on | person | acc clothes
 öffnen | open | person | acc openable
 schließen schließt schloss geschlossen | close | person | acc openable
 auf.machen | open | person | acc openable
-zu.machen | close | person | acc openable
 reparieren | repair | person | acc vehicle device furniture part
 bauen | build:built | person | acc building built furniture
-malen | paint | person | acc animal sight planted
 zeichnen | draw:drew | person | acc animal sight planted
 fotografieren | photograph | person | acc animal sight person outdoors landmark
 besuchen | visit | person | acc person building outdoors
 kennen kennt kannte gekannt | know:knew | person | acc person
 lieben | love | person | acc person animal show
 fragen | ask | person | acc person
-treffen trifft traf getroffen | meet:met | person | acc person @
 ein.laden lädt lud geladen | invite | person | acc person
 an.rufen ruft rief gerufen | call | person | acc person
 ab.holen | pick +up | person | acc person parcel
 an.sehen sieht sah gesehen | look +at | person | acc sight animal show
-ein.schalten | switch +on | person | acc device
-aus.schalten | switch +off | person | acc device
 auf.räumen | tidy +up | person | acc room
 putzen | clean | person | acc room furniture clothes
-weg.werfen wirft warf geworfen | throw:threw +away | person | acc thing paper clothes
 zurück.geben gibt gab gegeben | give:gave +back | person | acc thing paper
 mit.bringen bringt brachte gebracht | bring:brought +along | person | acc food drink \
   thing
 vergessen vergisst vergaß vergessen | forget:forgot | person | acc thing clothes topic
 beschreiben beschreibt beschrieb beschrieben | describe | person | acc topic sight \
   person
-verstehen versteht verstand verstanden | understand:understood | person | acc topic \
-  readable
-lösen | solve | person | acc task
 hören | hear:heard | person | acc show animal vehicle
 schneiden schneidet schnitt geschnitten | cut:cut | person | acc baked fruit
-füttern | feed:fed | person | acc animal
 fangen fängt fing gefangen | catch:caught | person predator | acc small
-jagen | chase | predator | acc animal
 retten | rescue | person | acc person animal
 pflanzen | plant | person | acc planted
-pflücken | pick | person | acc fruit
 verpassen | miss | person | acc transit event
 haben | have:had | person | acc thing clothes animal vehicle topic
 geben gibt gab gegeben | give:gave | person | datacc thing food drink paper
@@ -87,16 +68,12 @@ schicken | send:sent | person | datacc sent
 bringen bringt brachte gebracht | bring:brought | person | datacc food drink thing
 erzählen | tell:told | person | datacc told
 helfen hilft half geholfen | help | person | dat person
-danken | thank | person | dat person
 folgen s | follow | person animal | dat person animal vehicle
 antworten | answer | person | dat person
-vertrauen | trust | person | dat person
-gratulieren | congratulate | person | dat person
 zu.hören | listen +to | person | dat person
 gehören | belong to | vehicle thing clothes | dat person
 warten | wait | person | prep auf acc for transit person
 denken denkt dachte gedacht | think:thought | person | prep an acc of person topic show
-sprechen spricht sprach gesprochen | speak:spoke | person | prep mit dat with person
 lachen | laugh | person | prep über acc at person animal show
 träumen | dream | person | prep von dat of person vehicle animal
 spielen | play | person | prep mit dat with person animal
@@ -117,7 +94,6 @@ aus.gehen geht ging gegangen s | go:went +out | person | - !
 ein.kaufen | shop:shopped | person | - !
 fern.sehen sieht sah gesehen | watch +television | person | - @ !
 sich_aus.ruhen | rest | person animal | - @
-sich_beeilen | hurry | person | -
 wohnen | live | person | loc
 bleiben bleibt blieb geblieben s | stay | person animal | loc
 sitzen sitzt saß gesessen | sit:sat | person animal | seat
