@@ -78,6 +78,11 @@ def main() -> None:
             raise
         print(f"keras-attn: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except RuntimeError as error:
+        if {"-v", "--verbose"} & set(sys.argv):
+            raise
+        print(f"keras-attn: failed: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("keras-attn: interrupted.", file=sys.stderr)
         sys.exit(130)

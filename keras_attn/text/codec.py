@@ -1,5 +1,6 @@
 """Text to subword ids and back inside the TensorFlow graph, with byte offsets."""
 
+import hashlib
 import pathlib
 from typing import Any, NamedTuple
 
@@ -82,8 +83,11 @@ class SubwordCodec(keras.layers.Layer):
 
     def _use(self, model):
         self._vocabulary = read_vocabulary(model)
+        # In a reloaded SavedModel a vocabulary is found by the name of its node: of two
+        # with one name, the first would serve for both.
+        name = f"vocabulary_{hashlib.sha256(model).hexdigest()[:16]}"
         self._tokenizer = _import_tensorflow_text().SentencepieceTokenizer(
-            model=model, out_type=tf.int32
+            model=model, out_type=tf.int32, name=name
         )
         self._model = model
 

@@ -133,6 +133,29 @@ def test_a_wrong_rank_is_refused_by_the_graph(exported):
         signature(text=tf.constant([["der Hund"]]))
 
 
+def test_two_vocabularies_stay_apart(tmp_path):
+    keras.utils.set_random_seed(8)
+    codecs = [
+        SubwordCodec(learn_subwords(sentences * 3, 30))
+        for sentences in (["der Hund schläft"], ["XYZ UVW", "ZZ WW QQ"])
+    ]
+    config = Seq2SeqConfig(
+        source_vocabulary_size=codecs[0].vocabulary_size,
+        target_vocabulary_size=codecs[1].vocabulary_size,
+        embedding_dim=8,
+        encoder_units=6,
+        decoder_units=10,
+        attention_units=7,
+        readout_units=8,
+    )
+    translator = Translator(Seq2Seq(config), *codecs, beam_size=2)
+    got = ask_alone(export_translator(translator, tmp_path), ["der Hund"])
+    [want] = translator.translate(["der Hund"])
+    assert got["translation"] == [want.text]
+    assert set(want.text) <= set("XYZUVWQ ")
+    assert got["source_tokens"][0] == [token.piece for token in want.source_tokens]
+
+
 def test_versions_count_up_and_are_never_overwritten(translator, exported):
     models = exported.parent
     assert exported.name == "1"
