@@ -38,7 +38,7 @@ _REMEDIES = (
 )
 
 
-class ServingError(Exception):
+class ServingError(RuntimeError):
     """A call to a server failed.
 
     Attributes:

@@ -134,7 +134,6 @@ def test_a_wrong_rank_is_refused_by_the_graph(exported):
 
 
 def test_two_vocabularies_stay_apart(tmp_path):
-    keras.utils.set_random_seed(8)
     codecs = [
         SubwordCodec(learn_subwords(sentences * 3, 30))
         for sentences in (["der Hund schläft"], ["XYZ UVW", "ZZ WW QQ"])

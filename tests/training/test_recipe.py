@@ -72,7 +72,7 @@ def test_none_survives_where_the_default_is_a_value():
         ("training.learning_rate=1", 1.0),
         ("training.minutes=2.5", 2.5),
         ("training.minutes=none", None),
-        ("text.shared=False", False),
+        ("model.tie_embeddings=False", False),
         ("model.attention=none", None),
         ("corpus.test_splits=a, b", ("a", "b")),
         ("corpus.test_splits=", ()),

@@ -16,7 +16,8 @@ WITHOUT = """
 import importlib.abc, sys
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.startswith({prefixes!r}) and name != "keras_attn.quiet":
+        light = ("keras_attn.lazy", "keras_attn.quiet")
+        if name.startswith({prefixes!r}) and name not in light:
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())
 """
