@@ -76,7 +76,11 @@ def main() -> None:
     except (ValueError, TypeError, OSError, ImportError) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             raise
-        print(f"keras-attn: error: {error}", file=sys.stderr)
+        hint = ""
+        if isinstance(error, ModuleNotFoundError) and "keras-attn[" not in str(error):
+            hint = ". This command needs more than the base: pip install "
+            hint += "'keras-attn[all]'."
+        print(f"keras-attn: error: {error}{hint}", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
         if {"-v", "--verbose"} & set(sys.argv):

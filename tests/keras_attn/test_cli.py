@@ -60,6 +60,14 @@ def test_help_of_a_command_without_tensorflow(command):
     assert command in done.stdout
 
 
+def test_a_missing_package_names_what_to_install():
+    blocked = BLOCKED.replace("raise ImportError", "raise ModuleNotFoundError")
+    done = run("train", "demo", "--out", "nowhere", before=blocked)
+    assert done.returncode == 2
+    assert "pip install 'keras-attn[all]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_version():
     done = run("--version", before=BLOCKED)
     assert done.returncode == 0
