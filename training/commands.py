@@ -54,6 +54,7 @@ def train(
     resolved = load_recipe(recipe).override(assignments)
 
     from keras_attn.quiet import import_tensorflow
+    from keras_attn.saved import SAVED_NAME
     from training.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -61,7 +62,7 @@ def train(
     from training.fit import fit
 
     report = fit(resolved, out, tell=_tell)
-    print(json.dumps({"translator": str(out / "translator.keras"), **report}))
+    print(json.dumps({"translator": str(out / SAVED_NAME), **report}))
 
 
 def evaluate(

@@ -63,10 +63,11 @@ def pairs_from_run(
             "Without --source and --target the test comes from the run's recipe. "
             f"Received: no {path}. Give --source and --target."
         )
-    options = load_recipe(path)
+    # The built-in corpus would generate all its training pairs, for nothing.
+    overrides = ["corpus.train_pairs=1"]
     if data is not None:
-        options = options.override([f"corpus.data={data}"])
-    corpus = load_corpus(options.corpus)
+        overrides.append(f"corpus.data={data}")
+    corpus = load_corpus(load_recipe(path).override(overrides).corpus)
     splits = {**corpus.tests, "validation": corpus.validation}
     name = next(iter(splits)) if split is None else split
     if name not in splits:

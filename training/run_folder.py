@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_attn.saved import SAVED_NAME
+
 __all__ = ["RunFolder", "written_aside"]
 
 
@@ -48,7 +50,7 @@ class RunFolder:
         self.recipe = self.path / "recipe.toml"
         self.history = self.path / "history.jsonl"
         self.best_weights = self.path / "best.weights.h5"
-        self.translator = self.path / "translator.keras"
+        self.translator = self.path / SAVED_NAME
         self.report = self.path / "report.json"
 
     def create(self) -> None:

@@ -1,10 +1,13 @@
-"""A toy translator as a SavedModel, and a real local server on it."""
+"""A toy translator as a SavedModel, a real server on it, and a tiny real translator."""
 
 import shutil
 
+import keras
 import pytest
 import tensorflow as tf
 
+from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.text import SubwordCodec, learn_subwords
 from serving.local_server.server import LocalServer
 from serving.signature import TRANSLATE
 
@@ -156,3 +159,23 @@ def models_dir(tmp_path):
     folder = tmp_path / "models"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def translator():
+    """A `Translator` with random weights, one vocabulary, and low limits."""
+    keras.utils.set_random_seed(7)
+    sentences = ["der Hund schläft", "die Katze trinkt", "ein Hund und eine Katze"]
+    codec = SubwordCodec(learn_subwords(sentences * 3, 40))
+    config = Seq2SeqConfig(
+        source_vocabulary_size=codec.vocabulary_size,
+        target_vocabulary_size=codec.vocabulary_size,
+        embedding_dim=8,
+        encoder_units=6,
+        decoder_units=10,
+        attention_units=7,
+        readout_units=8,
+    )
+    return Translator(
+        Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
+    )

@@ -1,5 +1,6 @@
 """The exported SavedModel, alone: moved, in a process without this package."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,12 +9,11 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn import Seq2Seq, Translator
 from keras_attn.text import SubwordCodec, learn_subwords
 from serving.export import export_translator
 from serving.signature import DEFAULT_SIGNATURE, TRANSLATE
@@ -47,24 +47,6 @@ print(json.dumps({
     for name, tensor in outputs.items()
 }))
 """.replace("import json, sys", "import json, sys\nimport numpy as np")
-
-
-@pytest.fixture(scope="module")
-def translator():
-    keras.utils.set_random_seed(7)
-    codec = SubwordCodec(learn_subwords(SENTENCES * 3, 40))
-    config = Seq2SeqConfig(
-        source_vocabulary_size=codec.vocabulary_size,
-        target_vocabulary_size=codec.vocabulary_size,
-        embedding_dim=8,
-        encoder_units=6,
-        decoder_units=10,
-        attention_units=7,
-        readout_units=8,
-    )
-    return Translator(
-        Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
-    )
 
 
 @pytest.fixture(scope="module")
@@ -133,19 +115,15 @@ def test_a_wrong_rank_is_refused_by_the_graph(exported):
         signature(text=tf.constant([["der Hund"]]))
 
 
-def test_two_vocabularies_stay_apart(tmp_path):
+def test_two_vocabularies_stay_apart(translator, tmp_path):
     codecs = [
         SubwordCodec(learn_subwords(sentences * 3, 30))
         for sentences in (["der Hund schläft"], ["XYZ UVW", "ZZ WW QQ"])
     ]
-    config = Seq2SeqConfig(
+    config = dataclasses.replace(
+        translator.seq2seq.config,
         source_vocabulary_size=codecs[0].vocabulary_size,
         target_vocabulary_size=codecs[1].vocabulary_size,
-        embedding_dim=8,
-        encoder_units=6,
-        decoder_units=10,
-        attention_units=7,
-        readout_units=8,
     )
     translator = Translator(Seq2Seq(config), *codecs, beam_size=2)
     got = ask_alone(export_translator(translator, tmp_path), ["der Hund"])

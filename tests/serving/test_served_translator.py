@@ -1,35 +1,14 @@
 """A real translator: what the server answers is what the translator answers."""
 
-import keras
 import numpy as np
 import pytest
 
-from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
-from keras_attn.text import SubwordCodec, learn_subwords
 from serving.client import Client
 from serving.export import export_translator
 from serving.local_server.server import LocalServer
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
 TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]
-
-
-@pytest.fixture(scope="module")
-def translator():
-    keras.utils.set_random_seed(11)
-    codec = SubwordCodec(learn_subwords(SENTENCES * 3, 40))
-    config = Seq2SeqConfig(
-        source_vocabulary_size=codec.vocabulary_size,
-        target_vocabulary_size=codec.vocabulary_size,
-        embedding_dim=8,
-        encoder_units=6,
-        decoder_units=10,
-        attention_units=7,
-        readout_units=8,
-    )
-    return Translator(
-        Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
-    )
 
 
 @pytest.fixture(scope="module")
