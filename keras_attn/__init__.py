@@ -9,11 +9,14 @@ from keras_attn.lazy import lazy_names
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Attention": "keras_attn.layers",
     "AttentionCell": "keras_attn.layers",
     "AttentionDecoder": "keras_attn.layers",
     "BahdanauAttention": "keras_attn.layers",
     "Bridge": "keras_attn.layers",
+    "ConditionalCell": "keras_attn.layers",
     "Encoder": "keras_attn.layers",
+    "LuongCell": "keras_attn.layers",
     "Readout": "keras_attn.layers",
     "Seq2Seq": "keras_attn.models",
     "Seq2SeqConfig": "keras_attn.models",

@@ -1,4 +1,4 @@
-"""The decoder: the attention cell over a whole target, or one step at a time."""
+"""The decoder: a step cell over a whole target, or one step at a time."""
 
 import keras
 from keras import ops
@@ -6,25 +6,35 @@ from keras import ops
 from keras_attn.layers.arguments import check_rank, restored_parts
 from keras_attn.layers.attention_cell import AttentionCell
 from keras_attn.layers.bridge import Bridge
-from keras_attn.layers.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.conditional_cell import ConditionalCell
+from keras_attn.layers.luong_cell import LuongCell
 from keras_attn.layers.memory import Memory, mean_of_memory
 
-__all__ = ["AttentionDecoder"]
+__all__ = ["ORDERS", "AttentionDecoder"]
+
+ORDERS = {
+    "bahdanau": AttentionCell,
+    "luong": LuongCell,
+    "conditional": ConditionalCell,
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class AttentionDecoder(keras.layers.Layer):
-    """Runs an attention cell over a target sequence.
+    """Runs attention and an RNN cell over a target sequence.
 
     Called on whole targets it is the teacher-forced decoder that training needs.
     `memorize`, `initial_state` and `step` are the same computation taken apart,
     with the same weights and the same numbers, for decoding word by word. Nothing
-    is remembered between calls: memory and states are arguments and results.
+    is remembered between calls: memory and state are arguments and results.
 
     Args:
         cell: A Keras RNN cell.
-        attention: A layer called like `BahdanauAttention`; `None` for the plain
+        attention: An `Attention`, such as `BahdanauAttention`; `None` for the plain
             encoder-decoder, which sees the source only through its summary.
+        order: Of looking at the memory and moving the state: `"bahdanau"`
+            (`AttentionCell`), `"luong"` (`LuongCell`) or `"conditional"`
+            (`ConditionalCell`).
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -33,17 +43,17 @@ class AttentionDecoder(keras.layers.Layer):
         memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
         summary: `(B, M)`, the source as one vector, from which the first state is
             computed; `None`: the mean of the real memory rows.
-        training: Whether the cell applies its dropout: one mask a sequence, drawn
-            anew at every call.
+        training: Whether cell and attention apply their dropout: one mask a
+            sequence, drawn anew at every call.
 
     Returns:
-        outputs: `(B, T, Q)` in the compute dtype, the cell's outputs.
+        outputs: `(B, T, Q)` in the compute dtype, the step cell's outputs.
         contexts: `(B, T, M)` in the compute dtype.
         weights: `(B, T, S)` float32, where each step looked.
 
     Raises:
-        ValueError: If a tensor has the wrong rank, `cell` is no RNN cell, or cell and
-            attention compute in another dtype than this layer.
+        ValueError: If a tensor has the wrong rank, `cell` is no RNN cell, `order` is
+            unknown, or cell and attention compute in another dtype than this layer.
 
     Example:
 
@@ -57,14 +67,20 @@ class AttentionDecoder(keras.layers.Layer):
     Reference: Bahdanau et al., 2015, arXiv:1409.0473, sections 3.1 and A.2.2.
     """
 
-    def __init__(self, cell, attention=None, **kwargs):
+    def __init__(self, cell, attention=None, order="bahdanau", **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
         _check_dtypes(self, cell, attention)
+        if order not in ORDERS:
+            raise ValueError(
+                f"`order` must be one of {', '.join(map(repr, ORDERS))}. "
+                f"Received: order={order!r} (layer {self.name!r})."
+            )
         # On TensorFlow, XLA compiles no gradient of `ops.scan`, which gives its loop
         # no greatest number of steps. Keras reads this before it compiles a model.
         self.supports_jit = keras.backend.backend() != "tensorflow"
-        self.cell = AttentionCell(cell, attention, name="cell", dtype=policy)
+        self.order = order
+        self.cell = ORDERS[order](cell, attention, name="cell", dtype=policy)
         sizes = keras.tree.flatten(self.cell.state_size)
         self.bridge = Bridge(sizes, name="bridge", dtype=policy)
 
@@ -77,13 +93,14 @@ class AttentionDecoder(keras.layers.Layer):
         self.bridge.build((memory_shape[0], memory_shape[2]))
         self.bridge.built = True
 
-    def memorize(self, memory, memory_mask=None, summary=None):
+    def memorize(self, memory, memory_mask=None, summary=None, training=None):
         """Returns the `Memory` of encoded sources: all that no step changes.
 
         Args:
             memory: `(B, S, M)` encoder states.
             memory_mask: `(B, S)` booleans; `None`: all real.
             summary: `(B, M)`; `None`: the mean of the real memory rows.
+            training: Whether the attention leaves rows out of its averages.
         """
         memory = ops.cast(memory, self.compute_dtype)
         if memory_mask is None:
@@ -91,59 +108,76 @@ class AttentionDecoder(keras.layers.Layer):
         if summary is None:
             summary = mean_of_memory(memory, memory_mask)
         attention = self.cell.attention
-        keys = None if attention is None else attention.project_memory(memory)
-        return Memory(memory, keys, memory_mask, summary)
+        if attention is None:
+            return Memory(memory, None, memory_mask, summary)
+        keys = attention.project_memory(memory)
+        values = attention.drop_rows(memory, training)
+        return Memory(values, keys, memory_mask, summary)
 
     def initial_state(self, memory):
-        """Returns the cell's states before the first step, from a `Memory`."""
+        """Returns the `DecoderState` before the first step, from a `Memory`."""
         flat = self.bridge(memory.summary)
-        states = self.cell.state_size
-        states = list(states) if isinstance(states, list | tuple) else [states]
-        return keras.tree.pack_sequence_as(states, flat)
+        sizes = self.cell.state_size
+        sizes = list(sizes) if isinstance(sizes, list | tuple) else [sizes]
+        cell_states = keras.tree.pack_sequence_as(sizes, flat)
+        return self.cell.get_initial_state(memory.values, cell_states)
 
-    def step(self, inputs, states, memory, training=False):
+    def step(self, inputs, state, memory, noise=None, training=False):
         """Takes one step.
 
         Args:
             inputs: `(B, E)`, embedding of the previous target word.
-            states: The cell's states, from `initial_state` or the step before.
+            state: `DecoderState`, from `initial_state` or the step before.
             memory: `Memory`, from `memorize`.
-            training: Passed to the cell.
+            noise: `(B, S)` of `attention.draw_noise`, or `None`.
+            training: Passed to cell and attention.
 
         Returns:
-            output `(B, Q)`, context `(B, M)`, weights `(B, S)`, next states.
+            output `(B, Q)`, context `(B, M)`, weights `(B, S)`, next state.
         """
         return self.cell(
             inputs,
-            states,
+            state,
             memory.values,
             memory_mask=memory.mask,
             keys=memory.keys,
             summary=memory.summary,
+            noise=noise,
             training=training,
         )
 
     def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs)
         check_rank(self.name, 3, "(B, S, M)", memory=memory)
-        memory = self.memorize(memory, memory_mask, summary)
-        states = self.initial_state(memory)
+        memory = self.memorize(memory, memory_mask, summary, training)
+        state = self.initial_state(memory)
+        steps = ops.transpose(inputs, (1, 0, 2))  # (T, B, E)
+        noise = self._draw_noise(steps, memory) if training else None
         batch, length = ops.shape(memory.values)[:2]
         output = ops.zeros((batch, self.cell.output_size), dtype=self.compute_dtype)
         context = ops.zeros_like(memory.summary)
         weights = ops.zeros((batch, length), dtype="float32")
 
         def body(carry, step_inputs):
-            *looked, states = self.step(step_inputs, carry[3], memory, training)
+            state = carry[3]
+            each, step_noise = step_inputs if noise is not None else (step_inputs, None)
             # Some backends stack only what has the structure of the carry.
-            carry = (*looked, states)
+            carry = self.step(each, state, memory, step_noise, training)
             return carry, carry
 
-        steps = ops.transpose(inputs, (1, 0, 2))  # (T, B, E)
-        cell_inputs = ops.concatenate([steps[0], context], axis=-1)
-        with fresh_dropout_masks(self.cell.cell, cell_inputs, states):
-            _, stacked = ops.scan(body, (output, context, weights, states), steps)
+        with self.cell.fresh_dropout_masks(steps[0], memory.values, state):
+            _, stacked = ops.scan(
+                body,
+                (output, context, weights, state),
+                steps if noise is None else (steps, noise),
+            )
         return tuple(ops.transpose(each, (1, 0, 2)) for each in stacked[:3])
+
+    def _draw_noise(self, steps, memory):
+        if self.cell.attention is None:
+            return None
+        shape = (ops.shape(steps)[0], *ops.shape(memory.values)[:2])
+        return self.cell.attention.draw_noise(shape)
 
     def get_config(self):
         cell_config = self.cell.get_config()
@@ -151,6 +185,7 @@ class AttentionDecoder(keras.layers.Layer):
             **super().get_config(),
             "cell": cell_config["cell"],
             "attention": cell_config["attention"],
+            "order": self.order,
         }
 
     @classmethod

@@ -22,38 +22,38 @@ def batch():
     }
 
 
-def states_like(cell, seed=1):
+def state_like(cell, seed=1):
     generator = np.random.default_rng(seed)
     return keras.tree.map_structure(
         lambda zeros: tf.constant(generator.normal(size=zeros.shape), "float32"),
-        cell.get_initial_state(batch_size=B),
+        cell.get_initial_state(np.zeros((B, S, M))),
     )
 
 
 def test_is_the_simple_recurrence_of_the_design(batch):
     """s_t = tanh(A [x'_t ; s_{t-1} ; c_t] + b), with c_t from s_{t-1}."""
     cell = AttentionCell(layers.SimpleRNNCell(Q), BahdanauAttention(8))
-    states = states_like(cell)
-    cell(states=states, **batch)
+    state = state_like(cell)
+    cell(state=state, **batch)
     layer_tools.randomise(cell)
-    output, context, weights, [state] = cell(states=states, **batch)
+    output, context, weights, after = cell(state=state, **batch)
     attend = reference.additive(cell.attention)
     kernel, recurrent, bias = reference.double(cell.cell.weights)
     a = np.concatenate([kernel[:E], recurrent, kernel[E:]]).T  # [x' ; s ; c]
     for row in range(B):
-        s = np.float64(states[0][row])
+        s = np.float64(state.cell[0][row])
         c, looked = attend(s, batch["memory"][row], batch["memory_mask"][row])
         want = np.tanh(a @ np.concatenate([batch["inputs"][row], s, c]) + bias)
         # float32 against float64 over sums of at most 12 terms.
         np.testing.assert_allclose(weights[row], looked, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(context[row], c, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(output[row], want, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(state, output)
+    np.testing.assert_array_equal(after.cell[0], output)
 
 
 def test_without_attention_the_context_is_the_summary(batch):
     cell = AttentionCell(layers.GRUCell(Q))
-    _, context, weights, _ = cell(states=states_like(cell), **batch)
+    _, context, weights, _ = cell(state=state_like(cell), **batch)
     np.testing.assert_array_equal(context, batch["summary"])
     np.testing.assert_array_equal(weights, np.zeros((B, S)))
     assert weights.dtype == "float32"
@@ -63,7 +63,7 @@ def test_without_attention_the_summary_is_needed(batch):
     cell = AttentionCell(layers.GRUCell(Q), name="plain")
     del batch["summary"]
     with pytest.raises(ValueError, match=r"summary=None .layer 'plain'."):
-        cell(states=states_like(cell), **batch)
+        cell(state=state_like(cell), **batch)
 
 
 CELLS = {
@@ -77,20 +77,20 @@ CELLS = {
 
 
 @pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
-def test_states_keep_their_structure(batch, make):
+def test_the_state_keeps_its_structure(batch, make):
     cell = AttentionCell(make(), BahdanauAttention(8))
-    states = states_like(cell)
-    *_, after = cell(states=states, **batch)
-    keras.tree.assert_same_structure(states, after)
-    *_, third = cell(states=after, **batch)
-    keras.tree.assert_same_structure(states, third)
+    state = state_like(cell)
+    *_, after = cell(state=state, **batch)
+    keras.tree.assert_same_structure(state, after)
+    *_, third = cell(state=after, **batch)
+    keras.tree.assert_same_structure(state, third)
 
 
 def test_the_query_is_the_first_state_of_the_last_layer(batch):
     cell = AttentionCell(CELLS["stack"](), BahdanauAttention(8))
-    states = states_like(cell)
-    _, _, weights, _ = cell(states=states, **batch)
-    [upper] = keras.tree.flatten(states[-1])
+    state = state_like(cell)
+    _, _, weights, _ = cell(state=state, **batch)
+    [upper] = keras.tree.flatten(state.cell[-1])
     _, want = cell.attention(upper, batch["memory"], batch["memory_mask"])
     np.testing.assert_allclose(weights, want, rtol=1e-6)
 
@@ -112,4 +112,4 @@ def test_refuses_whole_sequences(batch):
     cell = AttentionCell(layers.GRUCell(Q), BahdanauAttention(8))
     batch["inputs"] = np.ones((B, 7, E), "float32")
     with pytest.raises(ValueError, match=r"have shape \(B, E\).*\(3, 7, 2\)"):
-        cell(states=states_like(cell), **batch)
+        cell(state=state_like(cell), **batch)

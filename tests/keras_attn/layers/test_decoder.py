@@ -95,11 +95,11 @@ def test_step_by_step_equals_the_scan(batch, make, with_attention, policy):
     memory = decoder.memorize(
         *(batch[name] for name in ("memory", "memory_mask", "summary"))
     )
-    states = decoder.initial_state(memory)
+    state = decoder.initial_state(memory)
     for t in range(T):
-        *got, after = decoder.step(batch["inputs"][:, t], states, memory)
-        keras.tree.assert_same_structure(after, states)
-        states = after
+        *got, after = decoder.step(batch["inputs"][:, t], state, memory)
+        keras.tree.assert_same_structure(after, state)
+        state = after
         for have, expected in zip(got, want, strict=True):
             assert have.dtype == expected.dtype
             # The same operations on the same numbers, whatever the precision.

@@ -1,0 +1,84 @@
+"""One decoder step with two moves: the word moves the state, then what it looked at."""
+
+import keras
+
+from keras_attn.layers.arguments import restored_parts
+from keras_attn.layers.step_cell import StepCell
+
+__all__ = ["ConditionalCell"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class ConditionalCell(StepCell):
+    """Moves the state by the word, looks with it, and moves it by the context.
+
+        s'_t     = cell(x'_t, s_{t-1})
+        a_t, c_t = attention(s'_t, memory)
+        s_t      = second_cell(c_t, s'_t)
+
+    With two GRU cells this is the conditional GRU: the query knows the previous word,
+    and the output knows what was seen.
+
+    Args:
+        cell: A Keras RNN cell.
+        attention: An `Attention`, or `None`.
+        second_cell: A Keras RNN cell with the same states; `None`: one like `cell`.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments and returns: those of `StepCell`. The output is the second cell's.
+
+    Raises:
+        ValueError: As `StepCell`; or if the states of the two cells differ.
+
+    Example:
+
+    >>> import keras
+    >>> from keras import ops
+    >>> from keras_attn import BahdanauAttention
+    >>> cell = ConditionalCell(keras.layers.GRUCell(4), BahdanauAttention(8))
+    >>> memory = ops.ones((2, 5, 6))
+    >>> state = cell.get_initial_state(memory)
+    >>> output, context, weights, state = cell(ops.ones((2, 3)), state, memory)
+    >>> tuple(output.shape), tuple(context.shape)
+    ((2, 4), (2, 6))
+
+    Reference: Sennrich et al., 2017 (Nematus), arXiv:1703.04357, section 2.
+    """
+
+    def __init__(self, cell, attention=None, second_cell=None, **kwargs):
+        super().__init__(cell, attention, **kwargs)
+        self.second_cell = _cell_like(cell) if second_cell is None else second_cell
+        sizes = [getattr(c, "state_size", None) for c in (cell, self.second_cell)]
+        if keras.tree.flatten(sizes[0]) != keras.tree.flatten(sizes[1]):
+            raise ValueError(
+                "`second_cell` goes on from the states of `cell` and must have the "
+                f"same. Received: state sizes {sizes[0]} and {sizes[1]} "
+                f"(layer {self.name!r})."
+            )
+        self.output_size = self.second_cell.output_size
+
+    def moved_cells(self, inputs_size, memory_size):
+        return [(self.cell, inputs_size), (self.second_cell, memory_size)]
+
+    def advance(self, inputs, state, look, training):
+        _, between = self.move(self.cell, inputs, state.cell, training)
+        context, weights = look(self.query(between))
+        output, cell_states = self.move(self.second_cell, context, between, training)
+        return output, context, weights, cell_states, ()
+
+    def get_config(self):
+        second_cell = keras.saving.serialize_keras_object(self.second_cell)
+        return {**super().get_config(), "second_cell": second_cell}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**restored_parts(config, "cell", "attention", "second_cell"))
+
+
+def _cell_like(cell):
+    """Returns a cell of the same kind and sizes, with weights and masks of its own."""
+    config = {**cell.get_config(), "name": f"{cell.name}_second"}
+    if config.get("seed") is not None:
+        # With the same seed it would drop the same places of the state.
+        config["seed"] += 1
+    return type(cell).from_config(config)

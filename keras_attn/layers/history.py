@@ -1,0 +1,28 @@
+"""Where earlier steps looked, for align functions that ask."""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+__all__ = ["History", "extend_history", "start_history"]
+
+
+class History(NamedTuple):
+    """The attention weights of the steps so far, as one batch of values.
+
+    It travels in the decoder's state, so that beam search reorders it with the rest.
+    """
+
+    previous: Any  # (B, S) float32, the weights of the step before; zeros at first
+    total: Any  # (B, S) float32, the weights of all steps, summed: the coverage
+
+
+def start_history(memory):
+    """Returns the `History` before the first step over a memory `(B, S, M)`."""
+    nowhere = ops.zeros(ops.shape(memory)[:2], dtype="float32")
+    return History(previous=nowhere, total=nowhere)
+
+
+def extend_history(history, weights):
+    """Returns the `History` after a step that looked with `weights` `(B, S)`."""
+    return History(previous=weights, total=history.total + weights)
