@@ -1,10 +1,25 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow check format clean
+.PHONY: help setup quickstart test test-slow conformance check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+
+# `make conformance`: TensorFlow runs in .venv. JAX and PyTorch get an environment of
+# their own, without TensorFlow: the package, Keras, that backend, pytest and its
+# plugins, and SentencePiece for the test that goes from JAX to TensorFlow.
+BACKEND ?= tensorflow
+BACKEND_ENV := $(if $(filter tensorflow,$(BACKEND)),.venv,.venv-$(BACKEND))
+ANY_BACKEND := tests/conformance tests/laws/test_seq2seq_laws.py \
+	tests/laws/test_search_laws.py tests/keras_attn/decoding \
+	tests/keras_attn/test_masking.py keras_attn/masking.py keras_attn/layers \
+	keras_attn/models keras_attn/decoding
+ifneq ($(filter conformance,$(MAKECMDGOALS)),)
+ifeq ($(filter tensorflow jax torch,$(BACKEND)),)
+$(error BACKEND must be tensorflow, jax or torch. Received: BACKEND=$(BACKEND))
+endif
+endif
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +45,18 @@ test: $(READY) ## Run the default tests, two files at a time
 test-slow: $(READY) ## Run the tests that train for minutes
 	@$(BIN)/python -m pytest -m slow
 
+# On JAX, one test takes a model over to TensorFlow.
+conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Test the layers on BACKEND=tensorflow, jax or torch
+	@KERAS_BACKEND=$(BACKEND) $(BACKEND_ENV)/bin/python -m pytest $(ANY_BACKEND) \
+		--numprocesses 2 --dist worksteal
+
+.venv-%/.ready: pyproject.toml constraints.txt
+	@echo "Installing $* into .venv-$* ..."
+	@[ -x .venv-$*/bin/python ] || $(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[$*,test]' sentencepiece
+	@touch .venv-$*/.ready
+
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -41,4 +68,4 @@ format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
 
 clean: ## Remove .venv, caches and runs
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist runs *.egg-info
+	rm -rf .venv .venv-* .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist runs *.egg-info

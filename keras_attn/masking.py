@@ -10,7 +10,7 @@ def mask_from_ids(ids, pad_id=0):
 
     Example:
 
-    >>> mask_from_ids(ops.array([[7, 3, 0]])).numpy().tolist()
+    >>> ops.convert_to_numpy(mask_from_ids(ops.array([[7, 3, 0]]))).tolist()
     [[True, True, False]]
     """
     return ops.not_equal(ids, pad_id)
@@ -21,7 +21,7 @@ def mask_from_lengths(lengths, size):
 
     Example:
 
-    >>> mask_from_lengths(ops.array([2, 0]), 3).numpy().tolist()
+    >>> ops.convert_to_numpy(mask_from_lengths(ops.array([2, 0]), 3)).tolist()
     [[True, True, False], [False, False, False]]
     """
     return ops.arange(size)[None, :] < ops.cast(lengths, "int32")[:, None]
@@ -32,7 +32,8 @@ def lengths_from_mask(mask):
 
     Example:
 
-    >>> lengths_from_mask(ops.array([[True, True, False]])).numpy().tolist()
+    >>> mask = ops.array([[True, True, False]])
+    >>> ops.convert_to_numpy(lengths_from_mask(mask)).tolist()
     [2]
     """
     return ops.sum(ops.cast(mask, "int32"), axis=-1)

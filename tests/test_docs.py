@@ -43,7 +43,9 @@ def prose(page):
 
 
 def anchors(page):
-    """The `#anchors` of a page's headings, as GitHub makes them."""
+    """The `#anchors` that GitHub gives a page's headings, or the lines of code."""
+    if page.suffix != ".md":
+        return {f"L{number}" for number, _ in enumerate(read(page).splitlines(), 1)}
     headings = _HEADING.findall(_FENCE.sub("", read(page)))
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -83,6 +85,39 @@ LAYER_EXAMPLES = python_blocks(DOCS / "layers.md")
 @pytest.mark.parametrize("code", LAYER_EXAMPLES, ids=range(len(LAYER_EXAMPLES)))
 def test_layer_examples_run_each_on_its_own(code):
     exec(compile(code, "docs/layers.md", "exec"), {"__name__": "layers_example"})
+
+
+# Their examples need a server, a corpus or a trained model, or run on their own above.
+FRAGMENTS = (
+    "attention_maps.md",
+    "builtin_corpus.md",
+    "corpora.md",
+    "decoding.md",
+    "evaluation.md",
+    "layers.md",
+    "serving.md",
+)
+RUNNING_PAGES = [
+    page
+    for page in PAGES
+    if page.is_relative_to(DOCS)
+    and python_blocks(page)
+    and page.relative_to(DOCS).as_posix() not in FRAGMENTS
+]
+
+
+@pytest.mark.parametrize("page", RUNNING_PAGES, ids=relative)
+def test_examples_of_a_page_run_from_top_to_bottom(page):
+    namespace = {"__name__": page.stem}
+    for code in python_blocks(page):
+        exec(compile(code, relative(page), "exec"), namespace)
+
+
+def test_every_attention_page_has_an_example_and_is_listed():
+    links = set(_LINK.findall(prose(DOCS / "attention" / "README.md")))
+    for page in (DOCS / "attention").glob("*.md"):
+        assert python_blocks(page), page
+        assert page.name in links | {"README.md"}
 
 
 def test_the_index_of_public_names_is_complete():

@@ -86,6 +86,17 @@ class Attention(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
 
+    def add_weight(self, *args, initializer=None, **kwargs):
+        """Returns a new weight, as in Keras, with random first values of its own."""
+        # An initializer gives the same values at every call. Where query and memory
+        # are equally wide, their kernels would start equal.
+        if isinstance(initializer, keras.initializers.Initializer):
+            initializer = initializer.clone()
+        return super().add_weight(*args, initializer=initializer, **kwargs)
+
+    def build(self, query_shape, memory_shape):
+        self._check_build(query_shape, memory_shape)
+
     def project_memory(self, memory):
         """Returns the half of the scores that no query changes, `(B, S, A)`."""
         return ops.cast(memory, self.compute_dtype)
@@ -99,11 +110,17 @@ class Attention(keras.layers.Layer):
             history: `History`; only with `uses_history` more than zeros.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must implement `scores` or `weigh`."
+            f"{type(self).__name__} must implement `scores(query, keys, history)`, "
+            "which returns how well each memory row answers the query, (B, S); or "
+            "`weigh`, if its weights are not normalised scores."
         )
 
     def weigh(self, query, keys, memory_mask, history, noise, training):
-        """Returns the weights `(B, S)` float32, zero where masked."""
+        """Returns the weights `(B, S)` float32, zero where masked.
+
+        Weights of another shape, such as one row a head, are for `average` and
+        `visible_weights` of the same class to read.
+        """
         scores = ops.cast(self.scores(query, keys, history), "float32")
         return self._normalise(scores / self.temperature, memory_mask)
 
@@ -138,13 +155,17 @@ class Attention(keras.layers.Layer):
         if history is None and self.uses_history:
             history = start_history(memory)
         weights = self.weigh(query, keys, memory_mask, history, noise, training)
-        return self.average(weights, memory), weights
+        return self.average(weights, memory), self.visible_weights(weights)
 
     def average(self, weights, memory):
         """Returns the context `(B, M)`: memory rows averaged with `weights`."""
         # (B, 1, S) x (B, S, M): one batched product instead of a broadcast sum.
         context = ops.matmul(ops.cast(weights, memory.dtype)[:, None, :], memory)
         return context[:, 0, :]
+
+    def visible_weights(self, weights):
+        """Returns `(B, S)` float32: what the caller sees of the result of `weigh`."""
+        return weights
 
     def _check_build(self, query_shape, memory_shape):
         check_rank(self.name, 2, "(B, Q)", query=query_shape)

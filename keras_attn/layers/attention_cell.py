@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_attn.layers.cell_protocol import run_cell
 from keras_attn.layers.step_cell import StepCell
 
 __all__ = ["AttentionCell"]
@@ -45,5 +46,5 @@ class AttentionCell(StepCell):
     def advance(self, inputs, state, look, training):
         context, weights = look(self.query(state.cell))
         cell_inputs = ops.concatenate([inputs, context], axis=-1)
-        output, cell_states = self.move(self.cell, cell_inputs, state.cell, training)
+        output, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         return output, context, weights, cell_states, ()

@@ -1,23 +1,33 @@
 """From the encoder's summary to the decoder's first state."""
 
 import keras
+from keras import ops
 
-from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.layers.arguments import check_positive_integer, check_rank
 
-__all__ = ["Bridge"]
+__all__ = ["KINDS", "Bridge"]
+
+KINDS = ("map", "learned", "copy")
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class Bridge(keras.layers.Layer):
     """Computes the decoder's initial state from a summary of the source.
 
-    Each tensor of the state gets its own learned map:
+    Each tensor of the state gets its own, by kind:
 
-        s_0 = tanh(W h + b)
+        s_0 = tanh(W h + b)        "map"
+        s_0 = b                    "learned"
+        s_0 = h                    "copy"
+
+    with `h` the summary. A learned state is the same for every source: what the
+    decoder then knows of it, it has seen by attention. To copy costs no weights.
 
     Args:
         state_sizes: Width of each state tensor, as one flat list: `[Q]` for a GRU,
             `[Q, Q]` for an LSTM.
+        kind: `"map"`, `"learned"`, which starts at zeros, or `"copy"`, for which all
+            state sizes must be the summary's width `M`.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -27,7 +37,8 @@ class Bridge(keras.layers.Layer):
         A list of `(B, Q)` tensors in the compute dtype, one for each state size.
 
     Raises:
-        ValueError: If a state size is not a positive integer.
+        ValueError: If a state size is not a positive integer, `kind` is unknown, or
+            the summary's width is not that of the states which copy it.
 
     Example:
 
@@ -39,24 +50,57 @@ class Bridge(keras.layers.Layer):
     the backward encoder's last state alone).
     """
 
-    def __init__(self, state_sizes, **kwargs):
+    def __init__(self, state_sizes, kind="map", **kwargs):
         super().__init__(**kwargs)
         for size in state_sizes:
             check_positive_integer(self.name, state_sizes=size)
+        if kind not in KINDS:
+            raise ValueError(
+                f"`kind` must be one of {', '.join(map(repr, KINDS))}. "
+                f"Received: kind={kind!r} (layer {self.name!r})."
+            )
         self.state_sizes = list(state_sizes)
+        self.kind = kind
         self.maps = [
             keras.layers.Dense(
                 size, activation="tanh", name=f"map_{index}", dtype=self.dtype_policy
             )
-            for index, size in enumerate(self.state_sizes)
+            for index, size in enumerate(self.state_sizes if kind == "map" else [])
         ]
+        self.learned = []
 
     def build(self, summary_shape):
+        check_rank(self.name, 2, "(B, M)", summary=summary_shape)
         for each in self.maps:
             each.build(summary_shape)
+        if self.kind == "learned":
+            self.learned = [
+                self.add_weight(
+                    name=f"state_{index}", shape=(size,), initializer="zeros"
+                )
+                for index, size in enumerate(self.state_sizes)
+            ]
+        if self.kind == "copy" and set(self.state_sizes) != {summary_shape[-1]}:
+            raise ValueError(
+                "To copy the summary, every state must be as wide as it is. "
+                f"Received: state_sizes={self.state_sizes}, summary of shape "
+                f"{tuple(summary_shape)} (layer {self.name!r}). Use kind='map'."
+            )
 
     def call(self, summary):
-        return [each(summary) for each in self.maps]
+        if self.kind == "map":
+            return [each(summary) for each in self.maps]
+        if self.kind == "copy":
+            return [summary for _ in self.state_sizes]
+        batch = ops.shape(summary)[0]
+        return [
+            ops.broadcast_to(ops.cast(state, self.compute_dtype), (batch, size))
+            for state, size in zip(self.learned, self.state_sizes, strict=True)
+        ]
 
     def get_config(self):
-        return {**super().get_config(), "state_sizes": self.state_sizes}
+        return {
+            **super().get_config(),
+            "state_sizes": self.state_sizes,
+            "kind": self.kind,
+        }

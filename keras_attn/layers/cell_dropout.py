@@ -12,43 +12,67 @@ import contextlib
 import keras
 from keras import ops
 
-__all__ = ["fresh_dropout_masks"]
+from keras_attn.layers.cell_protocol import output_width
+
+__all__ = [
+    "DropoutCell",
+    "draw_dropout_masks",
+    "forget_dropout_masks",
+    "fresh_dropout_masks",
+]
+
+# The base class of Keras's own cells that holds their masks. `keras.layers.RNN` draws
+# and forgets masks for its subclasses alone, yet Keras gives it no public name.
+DropoutCell = next(
+    base
+    for base in keras.layers.SimpleRNNCell.__mro__
+    if "reset_recurrent_dropout_mask" in vars(base)
+)
 
 
 @contextlib.contextmanager
-def fresh_dropout_masks(cell, inputs, states):
+def fresh_dropout_masks(cell, inputs):
     """Gives `cell` new dropout masks inside the `with` block and none after it.
 
     Args:
-        cell: A Keras RNN cell, or `StackedRNNCells` of them.
+        cell: A Keras RNN cell, or a stack or a wrapper of them.
         inputs: `(B, I)`, any input of one step; only its shape and dtype matter.
-        states: The cell's states before the first step.
     """
-    _forget(cell)
-    _draw(cell, inputs, states)
+    forget_dropout_masks(cell)
+    draw_dropout_masks(cell, inputs)
     try:
         yield
     finally:
-        _forget(cell)
+        forget_dropout_masks(cell)
 
 
-def _draw(cell, inputs, states):
+def draw_dropout_masks(cell, inputs):
+    """Draws the masks of `cell`, and of all cells in it, that are not drawn yet.
+
+    Args:
+        cell: A Keras RNN cell, or a stack or a wrapper of them.
+        inputs: `(B, I)`, any input of one step; only its shape and dtype matter.
+    """
+
+    def like_inputs(width):
+        return ops.zeros((ops.shape(inputs)[0], width), dtype=inputs.dtype)
+
     if isinstance(cell, keras.layers.StackedRNNCells):
-        for inner, inner_states in zip(cell.cells, states, strict=True):
-            _draw(inner, inputs, inner_states)
-            width = _flat(inner.output_size)[0]
-            inputs = ops.zeros((ops.shape(inputs)[0], width), dtype=inputs.dtype)
+        for inner in cell.cells:
+            draw_dropout_masks(inner, inputs)
+            inputs = like_inputs(output_width(inner))
     elif hasattr(cell, "get_dropout_mask"):
         cell.get_dropout_mask(inputs)
-        cell.get_recurrent_dropout_mask(_flat(states)[0])
+        # Cells drop the first of their states: what they multiply with weights.
+        state_width = keras.tree.flatten(cell.state_size)[0]
+        cell.get_recurrent_dropout_mask(like_inputs(state_width))
 
 
-def _forget(cell):
-    for inner in getattr(cell, "cells", [cell]):
-        if hasattr(inner, "reset_dropout_mask"):
-            inner.reset_dropout_mask()
-            inner.reset_recurrent_dropout_mask()
-
-
-def _flat(structure):
-    return keras.tree.flatten(structure)
+def forget_dropout_masks(cell):
+    """Forgets the masks of `cell` and of all cells in it."""
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        for inner in cell.cells:
+            forget_dropout_masks(inner)
+    elif hasattr(cell, "reset_dropout_mask"):
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()

@@ -3,9 +3,13 @@
 import keras
 
 from keras_attn.layers.arguments import restored_parts
+from keras_attn.layers.cell_protocol import check_cell, output_width, run_cell
 from keras_attn.layers.step_cell import StepCell
 
 __all__ = ["ConditionalCell"]
+
+# Far from the seeds of the layers of one stack, which are next to each other.
+_SEED_STEP = 1009
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -17,18 +21,21 @@ class ConditionalCell(StepCell):
         s_t      = second_cell(c_t, s'_t)
 
     With two GRU cells this is the conditional GRU: the query knows the previous word,
-    and the output knows what was seen.
+    and the output knows what was seen. Each cell has weights and dropout masks of its
+    own.
 
     Args:
         cell: A Keras RNN cell.
         attention: An `Attention`, or `None`.
-        second_cell: A Keras RNN cell with the same states; `None`: one like `cell`.
+        second_cell: A Keras RNN cell with states of the same sizes; `None`: one like
+            `cell`.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments and returns: those of `StepCell`. The output is the second cell's.
 
     Raises:
-        ValueError: As `StepCell`; or if the states of the two cells differ.
+        ValueError: As `StepCell`; or if `second_cell` is not an RNN cell or its state
+            sizes differ from those of `cell`.
 
     Example:
 
@@ -48,22 +55,23 @@ class ConditionalCell(StepCell):
     def __init__(self, cell, attention=None, second_cell=None, **kwargs):
         super().__init__(cell, attention, **kwargs)
         self.second_cell = _cell_like(cell) if second_cell is None else second_cell
-        sizes = [getattr(c, "state_size", None) for c in (cell, self.second_cell)]
-        if keras.tree.flatten(sizes[0]) != keras.tree.flatten(sizes[1]):
+        check_cell(self.name, second_cell=self.second_cell)
+        sizes = [each.state_size for each in (cell, self.second_cell)]
+        if sizes[0] != sizes[1]:
             raise ValueError(
                 "`second_cell` goes on from the states of `cell` and must have the "
                 f"same. Received: state sizes {sizes[0]} and {sizes[1]} "
                 f"(layer {self.name!r})."
             )
-        self.output_size = self.second_cell.output_size
+        self.output_size = output_width(self.second_cell)
 
     def moved_cells(self, inputs_size, memory_size):
         return [(self.cell, inputs_size), (self.second_cell, memory_size)]
 
     def advance(self, inputs, state, look, training):
-        _, between = self.move(self.cell, inputs, state.cell, training)
+        _, between = run_cell(self.cell, inputs, state.cell, training)
         context, weights = look(self.query(between))
-        output, cell_states = self.move(self.second_cell, context, between, training)
+        output, cell_states = run_cell(self.second_cell, context, between, training)
         return output, context, weights, cell_states, ()
 
     def get_config(self):
@@ -77,8 +85,24 @@ class ConditionalCell(StepCell):
 
 def _cell_like(cell):
     """Returns a cell of the same kind and sizes, with weights and masks of its own."""
-    config = {**cell.get_config(), "name": f"{cell.name}_second"}
-    if config.get("seed") is not None:
-        # With the same seed it would drop the same places of the state.
-        config["seed"] += 1
-    return type(cell).from_config(config)
+    config = _as_new(cell.get_config())
+    return type(cell).from_config({**config, "name": f"{cell.name}_second"})
+
+
+def _as_new(config):
+    """Returns a config without traces of the cell that it came from.
+
+    With the same seeds the second cell would begin with the weights of the first, and
+    drop the same places of the state. The parts of a built cell say for which width
+    they were built: the second cell reads contexts, not words.
+    """
+    if isinstance(config, list | tuple):
+        return type(config)(_as_new(each) for each in config)
+    if not isinstance(config, dict):
+        return config
+    config = {
+        key: _as_new(each) for key, each in config.items() if key != "build_config"
+    }
+    if isinstance(config.get("seed"), int):
+        config["seed"] += _SEED_STEP
+    return config

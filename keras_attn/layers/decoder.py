@@ -7,6 +7,7 @@ from keras_attn.layers.arguments import check_rank, restored_parts
 from keras_attn.layers.attention_cell import AttentionCell
 from keras_attn.layers.bridge import Bridge
 from keras_attn.layers.conditional_cell import ConditionalCell
+from keras_attn.layers.history import extend_history
 from keras_attn.layers.luong_cell import LuongCell
 from keras_attn.layers.memory import Memory, mean_of_memory
 
@@ -35,6 +36,7 @@ class AttentionDecoder(keras.layers.Layer):
         order: Of looking at the memory and moving the state: `"bahdanau"`
             (`AttentionCell`), `"luong"` (`LuongCell`) or `"conditional"`
             (`ConditionalCell`).
+        bridge: How the first state comes from the summary, a kind of `Bridge`.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -67,7 +69,7 @@ class AttentionDecoder(keras.layers.Layer):
     Reference: Bahdanau et al., 2015, arXiv:1409.0473, sections 3.1 and A.2.2.
     """
 
-    def __init__(self, cell, attention=None, order="bahdanau", **kwargs):
+    def __init__(self, cell, attention=None, order="bahdanau", bridge="map", **kwargs):
         super().__init__(**kwargs)
         policy = self.dtype_policy
         _check_dtypes(self, cell, attention)
@@ -82,7 +84,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.order = order
         self.cell = ORDERS[order](cell, attention, name="cell", dtype=policy)
         sizes = keras.tree.flatten(self.cell.state_size)
-        self.bridge = Bridge(sizes, name="bridge", dtype=policy)
+        self.bridge = Bridge(sizes, kind=bridge, name="bridge", dtype=policy)
 
     def build(self, inputs_shape, memory_shape):
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs_shape)
@@ -135,7 +137,7 @@ class AttentionDecoder(keras.layers.Layer):
         Returns:
             output `(B, Q)`, context `(B, M)`, weights `(B, S)`, next state.
         """
-        return self.cell(
+        *looked, weights, after = self.cell(
             inputs,
             state,
             memory.values,
@@ -145,6 +147,11 @@ class AttentionDecoder(keras.layers.Layer):
             noise=noise,
             training=training,
         )
+        if state.history:
+            # The cell was called as a layer, and under a mixed policy Keras rounded
+            # what went in. Rounded at every step, a sum would drift away.
+            after = after._replace(history=extend_history(state.history, weights))
+        return (*looked, weights, after)
 
     def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs)
@@ -186,6 +193,7 @@ class AttentionDecoder(keras.layers.Layer):
             "cell": cell_config["cell"],
             "attention": cell_config["attention"],
             "order": self.order,
+            "bridge": self.bridge.kind,
         }
 
     @classmethod

@@ -15,14 +15,18 @@ class History(NamedTuple):
 
     previous: Any  # (B, S) float32, the weights of the step before; zeros at first
     total: Any  # (B, S) float32, the weights of all steps, summed: the coverage
+    steps: Any  # (B,) int32, how many: zero weights alone do not tell the first step
 
 
 def start_history(memory):
     """Returns the `History` before the first step over a memory `(B, S, M)`."""
-    nowhere = ops.zeros(ops.shape(memory)[:2], dtype="float32")
-    return History(previous=nowhere, total=nowhere)
+    shape = ops.shape(memory)[:2]
+    nowhere = ops.zeros(shape, dtype="float32")
+    return History(nowhere, nowhere, steps=ops.zeros(shape[:1], dtype="int32"))
 
 
 def extend_history(history, weights):
     """Returns the `History` after a step that looked with `weights` `(B, S)`."""
-    return History(previous=weights, total=history.total + weights)
+    # Under a mixed policy, a layer that was given the history has cast it.
+    total = ops.cast(history.total, "float32") + weights
+    return History(previous=weights, total=total, steps=history.steps + 1)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.layers.cell_protocol import output_width, run_cell
 from keras_attn.layers.step_cell import StepCell
 
 __all__ = ["LuongCell"]
@@ -70,12 +71,12 @@ class LuongCell(StepCell):
 
     def build(self, inputs_shape, memory_shape):
         super().build(inputs_shape, memory_shape)
-        width = memory_shape[-1] + self.cell.output_size
+        width = memory_shape[-1] + output_width(self.cell)
         self.mix.build((inputs_shape[0], width))
 
     def advance(self, inputs, state, look, training):
         cell_inputs = ops.concatenate([inputs, state.feed], axis=-1)
-        hidden, cell_states = self.move(self.cell, cell_inputs, state.cell, training)
+        hidden, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         context, weights = look(self.query(cell_states))
         output = self.mix(ops.concatenate([context, hidden], axis=-1))
         return output, context, weights, cell_states, output

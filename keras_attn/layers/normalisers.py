@@ -14,11 +14,11 @@ def masked_softmax(scores, mask=None):
         a_j = exp(e_j) / sum_k exp(e_k)
 
     Args:
-        scores: `(B, S)` float32.
-        mask: `(B, S)` booleans; `None`: all True.
+        scores: `(..., S)` float32.
+        mask: `(..., S)` booleans that broadcast; `None`: all True.
 
     Returns:
-        `(B, S)` float32. Rows sum to 1; zeros where masked; a row without any True
+        `(..., S)` float32. Rows sum to 1; zeros where masked; a row without any True
         position is all zeros, never NaN.
 
     Example:
@@ -39,11 +39,11 @@ def masked_sparsemax(scores, mask=None):
         a_j = max(e_j - tau, 0), with tau such that sum_j a_j = 1
 
     Args:
-        scores: `(B, S)` float32.
-        mask: `(B, S)` booleans; `None`: all True.
+        scores: `(..., S)` float32.
+        mask: `(..., S)` booleans that broadcast; `None`: all True.
 
     Returns:
-        `(B, S)` float32, as `masked_softmax` returns.
+        `(..., S)` float32, as `masked_softmax` returns.
 
     Example:
 

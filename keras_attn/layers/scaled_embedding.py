@@ -1,6 +1,7 @@
 """Word embeddings that start at the scale the recurrent layers expect."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
@@ -21,7 +22,8 @@ class ScaledEmbedding(keras.layers.Layer):
     Args:
         input_dim: Number of ids `V`.
         output_dim: Width `E`.
-        **kwargs: Passed to `keras.layers.Layer`.
+        **kwargs: Passed to `keras.layers.Layer`; `trainable=False` keeps the table,
+            such as one of loaded vectors, as it is.
 
     Call arguments:
         ids: Integers of any shape.
@@ -33,6 +35,7 @@ class ScaledEmbedding(keras.layers.Layer):
     (1, 2, 4)
     >>> tuple(embed.logits(ops.ones((1, 2, 4))).shape)
     (1, 2, 10)
+    >>> embed.load_vectors(np.ones((2, 4)), ids=[7, 3])
 
     Reference: Press and Wolf, 2017, arXiv:1608.05859 (one table for both uses).
     """
@@ -58,6 +61,68 @@ class ScaledEmbedding(keras.layers.Layer):
         """Returns the products of features `(..., E)` with every row, `(..., V)`."""
         table = ops.cast(self.table, self.compute_dtype)
         return ops.matmul(features, ops.transpose(table))
+
+    def load_vectors(self, vectors, ids=None):
+        """Replaces the vectors of all words or of some.
+
+        From then on a lookup returns these vectors, up to rounding: the factor
+        sqrt(E) is taken out of the table. The layers above work best with numbers of
+        variance 1, which `vectors / vectors.std()` has.
+
+        Args:
+            vectors: `(N, E)` numbers, a NumPy array or what becomes one.
+            ids: `(N,)` integers, each once: whose vectors these are. The other words
+                keep the ones they have. `None`: those of all words, `N = V`.
+
+        Raises:
+            ValueError: If a shape does not fit, a vector is not finite, or an id is
+                out of range, no integer, or given twice.
+        """
+        vectors = np.asarray(vectors)
+        ids = np.arange(self.input_dim) if ids is None else np.asarray(ids)
+        self._check_vectors(vectors, ids)
+        if not self.built:
+            self.build()
+        table = np.array(ops.convert_to_numpy(self.table))
+        table[ids] = vectors.astype("float64") / self.output_dim**0.5
+        self.table.assign(table)
+
+    def _check_vectors(self, vectors, ids):
+        layer = f"(layer {self.name!r})"
+        if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+            raise ValueError(
+                "`ids` must be integers of shape (N,). "
+                f"Received: ids of shape {ids.shape} and dtype {ids.dtype} {layer}."
+            )
+        if vectors.shape != (len(ids), self.output_dim):
+            raise ValueError(
+                f"`vectors` must have shape (N, E) = ({len(ids)}, {self.output_dim}): "
+                "one row for each id, as wide as the embedding. "
+                f"Received: vectors of shape {vectors.shape} {layer}."
+            )
+        if not np.issubdtype(vectors.dtype, np.number) or np.iscomplexobj(vectors):
+            raise ValueError(
+                "`vectors` must be real numbers. "
+                f"Received: vectors of dtype {vectors.dtype} {layer}."
+            )
+        fits = (np.abs(vectors) <= np.finfo("float32").max).all(axis=1)
+        if not fits.all():
+            raise ValueError(
+                "`vectors` must be finite and fit into float32. "
+                f"Received: vectors[{np.argmin(fits)}] is or does not {layer}."
+            )
+        outside = (ids < 0) | (ids >= self.input_dim)
+        if outside.any():
+            raise ValueError(
+                f"`ids` must be at least 0 and less than input_dim={self.input_dim}. "
+                f"Received: id {ids[np.argmax(outside)]} {layer}."
+            )
+        known, counts = np.unique(ids, return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                "`ids` must name each word once. "
+                f"Received: id {known[np.argmax(counts)]} more than once {layer}."
+            )
 
     def get_config(self):
         return {

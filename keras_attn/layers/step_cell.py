@@ -7,8 +7,10 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_rank, restored_parts
 from keras_attn.layers.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.cell_protocol import check_cell, output_width, zero_states
 from keras_attn.layers.decoder_state import DecoderState
 from keras_attn.layers.history import extend_history, start_history
+from keras_attn.layers.residual_cell import ResidualCell
 
 __all__ = ["StepCell"]
 
@@ -24,7 +26,7 @@ class StepCell(keras.layers.Layer):
     Args:
         cell: A Keras RNN cell, such as `keras.layers.GRUCell(512)` or
             `keras.layers.StackedRNNCells([...])`. The query is the first state of
-            its last layer.
+            its last layer: for an LSTM `h`, in a residual layer what is added.
         attention: An `Attention`, such as `BahdanauAttention`, or `None`.
         **kwargs: Passed to `keras.layers.Layer`.
 
@@ -45,21 +47,18 @@ class StepCell(keras.layers.Layer):
         state: The next `DecoderState`.
 
     Raises:
-        ValueError: If `cell` is not an RNN cell, a tensor has the wrong rank, or
-            `summary` is missing in a cell without attention.
+        ValueError: If `cell` is not an RNN cell, a tensor has the wrong rank,
+            inputs and memory are not of the same batch, or `summary` is missing in
+            a cell without attention.
     """
 
     def __init__(self, cell, attention=None, **kwargs):
         super().__init__(**kwargs)
-        if not (hasattr(cell, "state_size") and callable(cell)):
-            raise ValueError(
-                "`cell` must be a Keras RNN cell: callable, with a `state_size`. "
-                f"Received: cell={cell!r} (layer {self.name!r})."
-            )
+        check_cell(self.name, cell=cell)
         self.cell = cell
         self.attention = attention
         self.state_size = cell.state_size
-        self.output_size = cell.output_size
+        self.output_size = output_width(cell)
 
     def moved_cells(self, inputs_size, memory_size):
         """Returns the RNN cells that a step moves: pairs of a cell and its input width.
@@ -77,7 +76,7 @@ class StepCell(keras.layers.Layer):
             inputs: `(B, E)`.
             state: `DecoderState`.
             look: From a query `(B, Q)` to context `(B, M)` and weights `(B, S)`.
-            training: Passed to `move`.
+            training: Passed to `run_cell`.
 
         Returns:
             output, context, weights, the RNN cell's next states, the next feed.
@@ -89,7 +88,9 @@ class StepCell(keras.layers.Layer):
         check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
         batch = inputs_shape[0]
         if self.attention is not None and not self.attention.built:
-            self.attention.build((batch, self._query_size()), memory_shape)
+            self.attention.build(
+                (batch, _first_of_last_layer(self.cell, self.state_size)), memory_shape
+            )
             self.attention.built = True
         for cell, width in self.moved_cells(inputs_shape[-1], memory_shape[-1]):
             if not cell.built:
@@ -105,8 +106,7 @@ class StepCell(keras.layers.Layer):
         """
         batch = ops.shape(memory)[0]
         if cell_states is None:
-            zeros = self.cell.get_initial_state(batch_size=batch)
-            cell_states = list(zeros) if isinstance(zeros, list | tuple) else [zeros]
+            cell_states = zero_states(self.cell, batch)
         asks = self.attention is not None and self.attention.uses_history
         return DecoderState(
             cell=cell_states,
@@ -119,19 +119,19 @@ class StepCell(keras.layers.Layer):
         return ()
 
     @contextlib.contextmanager
-    def fresh_dropout_masks(self, inputs, memory, state):
+    def fresh_dropout_masks(self, inputs, memory, state=None):
         """Gives the RNN cells new dropout masks inside the `with` block.
 
         Args:
             inputs: `(B, E)`, of any step.
             memory: `(B, S, M)`.
-            state: `DecoderState` before the first step.
+            state: Not read: cells know the widths of their states.
         """
         with contextlib.ExitStack() as stack:
             for cell, width in self.moved_cells(inputs.shape[-1], memory.shape[-1]):
                 shape = (ops.shape(memory)[0], width)
                 cell_inputs = ops.zeros(shape, dtype=self.compute_dtype)
-                stack.enter_context(fresh_dropout_masks(cell, cell_inputs, state.cell))
+                stack.enter_context(fresh_dropout_masks(cell, cell_inputs))
             yield
 
     def call(
@@ -145,7 +145,7 @@ class StepCell(keras.layers.Layer):
         noise=None,
         training=None,
     ):
-        check_rank(self.name, 2, "(B, E)", inputs=inputs)
+        self._check_fit(inputs, memory)
 
         def look(query):
             if self.attention is None:
@@ -177,27 +177,19 @@ class StepCell(keras.layers.Layer):
             )
         return summary
 
-    def move(self, cell, cell_inputs, cell_states, training):
-        """Runs an RNN cell: its output, and its states in the structure they had."""
-        if getattr(cell, "_call_has_training_arg", False):
-            output, after = cell(cell_inputs, cell_states, training=training)
-        else:
-            output, after = cell(cell_inputs, cell_states)
-        # A stack of one cell returns its states without the list around them.
-        flat = keras.tree.flatten(after)
-        return output, keras.tree.pack_sequence_as(cell_states, flat)
+    def _check_fit(self, inputs, memory):
+        check_rank(self.name, 2, "(B, E)", inputs=inputs)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory)
+        if len({inputs.shape[0], memory.shape[0]} - {None}) > 1:
+            raise ValueError(
+                "`inputs` (B, E) and `memory` (B, S, M) must agree in B. Received: "
+                f"inputs of shape {tuple(inputs.shape)}, memory of shape "
+                f"{tuple(memory.shape)} (layer {self.name!r})."
+            )
 
     def query(self, cell_states):
         """Returns the first state of the RNN cell's last layer, `(B, Q)`."""
-        last = cell_states[-1] if self._is_stacked() else cell_states
-        return keras.tree.flatten(last)[0]
-
-    def _query_size(self):
-        sizes = self.state_size
-        return keras.tree.flatten(sizes[-1] if self._is_stacked() else sizes)[0]
-
-    def _is_stacked(self):
-        return isinstance(self.cell, keras.layers.StackedRNNCells)
+        return _first_of_last_layer(self.cell, cell_states)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -210,3 +202,12 @@ class StepCell(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**restored_parts(config, "cell", "attention"))
+
+
+def _first_of_last_layer(cell, states):
+    """Returns the first leaf of that part of `states` which is the last layer's."""
+    if isinstance(cell, ResidualCell):
+        return _first_of_last_layer(cell.cell, states)
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return _first_of_last_layer(cell.cells[-1], states[-1])
+    return keras.tree.flatten(states)[0]

@@ -7,8 +7,29 @@ from typing import Any
 
 __all__ = ["Seq2SeqConfig"]
 
-_CELLS = ("gru", "lstm", "simple_rnn")
-_ATTENTIONS = ("additive", None)
+# The names that the layers know, without importing Keras; a test compares them.
+_CHOICES = {
+    "cell": ("gru", "lstm", "simple_rnn"),
+    "attention": (
+        "additive",
+        "additive_normed",
+        "dot",
+        "scaled_dot",
+        "general",
+        "concat",
+        "multi_head",
+        "location",
+        "coverage",
+        "monotonic",
+        "local",
+        None,
+    ),
+    "attention_normaliser": ("softmax", "sparsemax"),
+    "order": ("bahdanau", "luong", "conditional"),
+    "summary": ("last", "mean"),
+    "bridge": ("map", "learned"),
+}
+_RATES = ("dropout", "recurrent_dropout", "attention_dropout")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,8 +45,25 @@ class Seq2SeqConfig:
         attention_units: Width `A` where query and memory are compared.
         readout_units: Width of the features that predict the next word.
         cell: `"gru"`, `"lstm"` or `"simple_rnn"`, in encoder and decoder.
-        attention: `"additive"`, or `None` for the plain encoder-decoder.
+        encoder_layers: Bidirectional layers of the encoder.
+        decoder_layers: Cells of the decoder, one upon the other.
+        residual: Whether layers above the first add their input to their output.
+        layer_norm: Whether the cells normalise what enters their gates.
+        attention: How memory rows are scored, by the name of an align function
+            (`"additive"`, `"general"`, ...); `None` for the plain encoder-decoder.
+        attention_heads: Heads of `"multi_head"`.
+        attention_normaliser: `"softmax"` or `"sparsemax"`.
+        attention_temperature: Positive divisor of the scores.
+        order: Of looking and moving in a decoder step: `"bahdanau"`, `"luong"` or
+            `"conditional"`.
+        summary: The source as one vector: the `"last"` states of both directions, or
+            the `"mean"` of all.
+        bridge: The decoder's first state: a learned `"map"` of the summary, or a
+            `"learned"` one, the same for every source.
         dropout: Rate for embeddings, encoder states and readout in training.
+        recurrent_dropout: Rate for the states inside the cells, one mask a sequence.
+        attention_dropout: Rate at which memory rows are left out of the contexts, one
+            mask a sequence.
         tie_embeddings: One table for target embeddings and output projection; needs
             `readout_units == embedding_dim`.
         share_embeddings: One table for source and target embeddings; needs equal
@@ -51,8 +89,20 @@ class Seq2SeqConfig:
     attention_units: int = 512
     readout_units: int = 256
     cell: str = "gru"
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    residual: bool = False
+    layer_norm: bool = False
     attention: str | None = "additive"
+    attention_heads: int = 4
+    attention_normaliser: str = "softmax"
+    attention_temperature: float = 1.0
+    order: str = "bahdanau"
+    summary: str = "last"
+    bridge: str = "map"
     dropout: float = 0.2
+    recurrent_dropout: float = 0.0
+    attention_dropout: float = 0.0
     tie_embeddings: bool = True
     share_embeddings: bool = False
     pad_id: int = 0
@@ -71,13 +121,14 @@ class Seq2SeqConfig:
                     f"`{field.name}` must be a positive integer. "
                     f"Received: {field.name}={value!r}."
                 )
-        _check_choice("cell", self.cell, _CELLS)
-        _check_choice("attention", self.attention, _ATTENTIONS)
-        rate = isinstance(self.dropout, int | float) and 0.0 <= self.dropout < 1.0
-        if not rate:
-            raise ValueError(
-                f"`dropout` is a rate in [0, 1). Received: dropout={self.dropout!r}."
-            )
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        for name in _RATES:
+            rate = getattr(self, name)
+            if not isinstance(rate, int | float) or not 0.0 <= rate < 1.0:
+                raise ValueError(
+                    f"`{name}` is a rate in [0, 1). Received: {name}={rate!r}."
+                )
         smaller = min(self.source_vocabulary_size, self.target_vocabulary_size)
         if not isinstance(self.pad_id, int) or not 0 <= self.pad_id < smaller:
             raise ValueError(
@@ -85,7 +136,31 @@ class Seq2SeqConfig:
                 f"Received: pad_id={self.pad_id!r}, of sizes "
                 f"{self.source_vocabulary_size} and {self.target_vocabulary_size}."
             )
+        self._check_attention()
         self._check_shared_tables()
+
+    def _check_attention(self):
+        if not self.attention_temperature > 0:
+            raise ValueError(
+                "`attention_temperature` divides the scores and must be positive. "
+                f"Received: attention_temperature={self.attention_temperature!r}."
+            )
+        if self.attention == "dot" and self.decoder_units != 2 * self.encoder_units:
+            raise ValueError(
+                "`attention='dot'` compares decoder and encoder states as they are, so "
+                "`decoder_units` must be twice `encoder_units`. Received: "
+                f"decoder_units={self.decoder_units}, "
+                f"encoder_units={self.encoder_units}. `attention='general'` takes any "
+                "sizes."
+            )
+        if self.attention == "multi_head" and (
+            self.attention_units % self.attention_heads
+        ):
+            raise ValueError(
+                "`attention_heads` must divide `attention_units`. Received: "
+                f"attention_heads={self.attention_heads}, "
+                f"attention_units={self.attention_units}."
+            )
 
     def _check_shared_tables(self):
         if self.tie_embeddings and self.readout_units != self.embedding_dim:

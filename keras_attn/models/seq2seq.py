@@ -5,9 +5,10 @@ import dataclasses
 import keras
 
 from keras_attn import masking
-from keras_attn.layers import AttentionDecoder, BahdanauAttention, Encoder, Readout
+from keras_attn.layers import AttentionDecoder, Encoder, Readout
+from keras_attn.layers.align_functions import make_attention
 from keras_attn.layers.arguments import check_rank
-from keras_attn.layers.encoder import make_cell
+from keras_attn.layers.cells import make_cell
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.models.config import Seq2SeqConfig
 
@@ -65,12 +66,19 @@ class Seq2Seq(keras.Model):
         policy = self.dtype_policy
         common = {"dropout": config.dropout, "dtype": policy}
         # With one seed for all, they would drop the same places of source and target.
-        seeds = [None if config.seed is None else config.seed + i for i in range(3)]
+        # The encoder and the cells count on from theirs, one for each part.
+        offsets = (0, 1, 2, 1000, 2000)
+        seeds = [None if config.seed is None else config.seed + i for i in offsets]
         self.encoder = Encoder(
             config.source_vocabulary_size,
             config.embedding_dim,
             config.encoder_units,
             cell=config.cell,
+            layers=config.encoder_layers,
+            residual=config.residual,
+            layer_norm=config.layer_norm,
+            recurrent_dropout=config.recurrent_dropout,
+            summary=config.summary,
             name="encoder",
             seed=seeds[0],
             **common,
@@ -89,8 +97,20 @@ class Seq2Seq(keras.Model):
             config.dropout, seed=seeds[1], name="target_dropout", dtype=policy
         )
         self.decoder = AttentionDecoder(
-            make_cell(config.cell, config.decoder_units, name="rnn_cell", dtype=policy),
-            _make_attention(config, policy),
+            make_cell(
+                config.cell,
+                config.decoder_units,
+                layers=config.decoder_layers,
+                residual=config.residual,
+                layer_norm=config.layer_norm,
+                recurrent_dropout=config.recurrent_dropout,
+                seed=seeds[3],
+                name="rnn_cell",
+                dtype=policy,
+            ),
+            _make_attention(config, seeds[4], policy),
+            order=config.order,
+            bridge=config.bridge,
             name="decoder",
             dtype=policy,
         )
@@ -234,7 +254,20 @@ class Seq2Seq(keras.Model):
         """Does nothing: the weights exist since `__init__`."""
 
 
-def _make_attention(config, policy):
+def _make_attention(config, seed, policy):
     if config.attention is None:
         return None
-    return BahdanauAttention(config.attention_units, name="attention", dtype=policy)
+    more = {}
+    if config.attention == "multi_head":
+        more["num_heads"] = config.attention_heads
+    return make_attention(
+        config.attention,
+        config.attention_units,
+        normaliser=config.attention_normaliser,
+        temperature=config.attention_temperature,
+        dropout=config.attention_dropout,
+        seed=seed,
+        name="attention",
+        dtype=policy,
+        **more,
+    )

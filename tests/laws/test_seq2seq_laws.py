@@ -5,6 +5,7 @@ import layer_tools
 import numpy as np
 import pytest
 import tiny
+from layer_tools import array, arrays
 
 from keras_attn.decoding import beam_search, greedy_search, score_targets
 from keras_attn.metrics import MaskedCrossentropy
@@ -24,23 +25,23 @@ SPECIAL = {"start_id": tiny.START, "pad_id": tiny.PAD}
 @every_kind
 def test_step_by_step_equals_teacher_forcing(kind):
     model = layer_tools.randomise(tiny.model(**kind))
-    logits, weights = model.score(INPUTS["source"], INPUTS["target"])
+    logits, weights = arrays(model.score(INPUTS["source"], INPUTS["target"]))
     state, memory = model.encode(INPUTS["source"])
     for t in range(INPUTS["target"].shape[1]):
         now, state, looked = model.step(INPUTS["target"][:, t], state, memory)
         # The same sums of float32, in products of other shapes.
-        np.testing.assert_allclose(now, logits[:, t], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(looked, weights[:, t], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(array(now), logits[:, t], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(array(looked), weights[:, t], rtol=1e-5, atol=1e-6)
 
 
 @every_kind
 def test_no_output_knows_later_words(kind):
     model = layer_tools.randomise(tiny.model(**kind))
-    logits = model(INPUTS).numpy()
+    logits = array(model(INPUTS))
     for t in range(INPUTS["target"].shape[1]):
         other = INPUTS["target"].copy()
         other[:, t + 1 :] = 11
-        changed = model({**INPUTS, "target": other}).numpy()
+        changed = array(model({**INPUTS, "target": other}))
         np.testing.assert_array_equal(changed[:, : t + 1], logits[:, : t + 1])
         if t + 1 < other.shape[1]:
             assert (changed[:, t + 1 :] != logits[:, t + 1 :]).any()
@@ -49,26 +50,28 @@ def test_no_output_knows_later_words(kind):
 @every_kind
 def test_attention_rows_sum_to_one_over_real_tokens(kind):
     model = layer_tools.randomise(tiny.model(**kind))
-    _, weights = model.score(INPUTS["source"], INPUTS["target"])
+    _, weights = arrays(model.score(INPUTS["source"], INPUTS["target"]))
     real = INPUTS["source"] != tiny.PAD
     want = 0 if "attention" in kind else 1
     np.testing.assert_allclose(np.sum(weights, axis=-1), want, rtol=1e-5)
     hidden = np.broadcast_to(~real[:, None], weights.shape)
-    np.testing.assert_array_equal(np.asarray(weights)[hidden], 0)
+    np.testing.assert_array_equal(weights[hidden], 0)
 
 
 @every_kind
 def test_source_padding_and_batch_mates_change_nothing(kind):
     model = layer_tools.randomise(tiny.model(**kind))
-    logits = model(INPUTS).numpy()
+    logits = array(model(INPUTS))
     wide = model({**INPUTS, "source": np.pad(INPUTS["source"], [(0, 0), (0, 3)])})
-    np.testing.assert_allclose(wide, logits, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(array(wide), logits, rtol=1e-5, atol=1e-5)
     for row, source in enumerate(INPUTS["source"]):
         alone = {
             "source": source[None, source != tiny.PAD],
             "target": INPUTS["target"][row : row + 1],
         }
-        np.testing.assert_allclose(model(alone)[0], logits[row], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            array(model(alone))[0], logits[row], rtol=1e-4, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("vocabulary_size", [50, 2000])
@@ -114,7 +117,7 @@ def test_beam_of_one_is_greedy_and_scores_are_those_of_forced_decoding(kind):
         target_lengths=greedy.lengths[:, 0],
         **SPECIAL,
     )
-    np.testing.assert_allclose(forced.scores, greedy.scores, rtol=1e-5)
+    np.testing.assert_allclose(array(forced.scores), greedy.scores, rtol=1e-5)
     np.testing.assert_allclose(greedy.token_scores.sum(-1), greedy.scores, rtol=1e-5)
 
 

@@ -1,9 +1,13 @@
-"""What several layer tests do with a layer."""
+"""What several layer tests do with a layer, on any Keras backend."""
 
 import json
 
+import keras
 import numpy as np
-import tensorflow as tf
+import pytest
+from keras import ops
+
+BACKEND = keras.backend.backend()
 
 
 def eager(function):
@@ -11,11 +15,37 @@ def eager(function):
 
 
 def graph(function):
-    return tf.function(function)
+    """`function` as a graph; on JAX, which has no other graphs, the same as `xla`."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    return xla(function)
 
 
 def xla(function):
-    return tf.function(function, jit_compile=True)
+    """`function` compiled by XLA."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True)
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    pytest.skip("Keras runs PyTorch eagerly; there is nothing to compile.")
+
+
+def array(tensor):
+    """`tensor` as NumPy; float32 for floats that NumPy lacks."""
+    if keras.backend.standardize_dtype(tensor.dtype) == "bfloat16":
+        tensor = ops.cast(tensor, "float32")
+    return ops.convert_to_numpy(tensor)
+
+
+def arrays(structure):
+    """All tensors of a structure in order, as NumPy."""
+    return [array(each) for each in keras.tree.flatten(structure)]
 
 
 def randomise(layer, seed=0, scale=0.5):
@@ -34,16 +64,10 @@ def through_json(layer):
 
 def gradients(layer, outputs_of):
     """Gradients of a random projection of all float outputs, by weight path."""
-    generator = np.random.default_rng(1)
-    with tf.GradientTape() as tape:
-        total = 0.0
-        for output in tf.nest.flatten(outputs_of()):
-            noise = generator.normal(size=output.shape).astype("float32")
-            total += tf.reduce_sum(tf.cast(output, "float32") * noise)
     weights = layer.trainable_weights
-    found = tape.gradient(total, [weight.value for weight in weights])
+    found = _GRADIENTS[BACKEND](weights, lambda: _projection(outputs_of()))
     return {
-        weight.path: None if each is None else tf.convert_to_tensor(each).numpy()
+        weight.path: None if each is None else array(each)
         for weight, each in zip(weights, found, strict=True)
     }
 
@@ -55,3 +79,47 @@ def check_gradients(layer, outputs_of):
         assert gradient is not None, path
         assert np.isfinite(gradient).all(), path
         assert np.abs(gradient).max() > 0, path
+
+
+def _projection(outputs):
+    generator = np.random.default_rng(1)
+    total = 0.0
+    for output in keras.tree.flatten(outputs):
+        noise = generator.normal(size=output.shape).astype("float32")
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype)):
+            total += ops.sum(ops.cast(output, "float32") * noise)
+    return total
+
+
+def _tensorflow_gradients(weights, total):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = total()
+    found = tape.gradient(value, [weight.value for weight in weights])
+    # Those of tables come as slices.
+    return [None if each is None else tf.convert_to_tensor(each) for each in found]
+
+
+def _jax_gradients(weights, total):
+    import jax
+
+    def of(values):
+        with keras.StatelessScope(list(zip(weights, values, strict=True))):
+            return total()
+
+    return jax.grad(of)([weight.value for weight in weights])
+
+
+def _torch_gradients(weights, total):
+    import torch
+
+    values = [weight.value for weight in weights]
+    return torch.autograd.grad(total(), values, allow_unused=True)
+
+
+_GRADIENTS = {
+    "tensorflow": _tensorflow_gradients,
+    "jax": _jax_gradients,
+    "torch": _torch_gradients,
+}

@@ -145,12 +145,63 @@ class ModelOptions(Options):
     cell: str = option(
         "gru", help="Recurrent cell.", choices=("gru", "lstm", "simple_rnn")
     )
+    encoder_layers: int = option(1, help="Layers of the encoder.", at_least=1)
+    decoder_layers: int = option(1, help="Layers of the decoder.", at_least=1)
+    residual: bool = option(
+        False, help="Layers above the first add their input to their output."
+    )
+    layer_norm: bool = option(False, help="Layer-normalised cells.")
     attention: str | None = option(
         "additive",
         help="How to look at the source; none: only through one fixed vector.",
-        choices=("additive",),
+        choices=(
+            "additive",
+            "additive_normed",
+            "dot",
+            "scaled_dot",
+            "general",
+            "concat",
+            "multi_head",
+            "location",
+            "coverage",
+            "monotonic",
+            "local",
+        ),
+    )
+    attention_heads: int = option(4, help="Heads of multi_head.", at_least=1)
+    attention_normaliser: str = option(
+        "softmax",
+        help="From scores to weights; sparsemax gives exact zeros.",
+        choices=("softmax", "sparsemax"),
+    )
+    attention_temperature: float = option(
+        1.0, help="Divisor of the scores: above 1 flatter weights.", above=0
+    )
+    order: str = option(
+        "bahdanau",
+        help="Order of looking at the source and moving the decoder's state.",
+        choices=("bahdanau", "luong", "conditional"),
+    )
+    summary: str = option(
+        "last",
+        help="The source as one vector: last states, or mean of all.",
+        choices=("last", "mean"),
+    )
+    bridge: str = option(
+        "map",
+        help="First decoder state: a map of the summary, or learned for all sources.",
+        choices=("map", "learned"),
     )
     dropout: float = option(0.2, help="Dropout rate.", at_least=0, below=1)
+    recurrent_dropout: float = option(
+        0.0, help="Dropout rate of states inside the cells.", at_least=0, below=1
+    )
+    attention_dropout: float = option(
+        0.0,
+        help="Rate at which source positions are left out of the contexts.",
+        at_least=0,
+        below=1,
+    )
     tie_embeddings: bool = option(
         True, help="One table for target embeddings and output projection."
     )

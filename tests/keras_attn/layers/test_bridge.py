@@ -1,3 +1,6 @@
+import re
+
+import keras
 import layer_tools
 import numpy as np
 import pytest
@@ -19,9 +22,71 @@ def test_equals_the_formula():
     layer_tools.check_gradients(bridge, lambda: bridge(SUMMARY))
 
 
-def test_config_survives_json():
-    bridge = Bridge([4, 2], name="start")
+def test_a_learned_state_is_the_same_for_every_source():
+    bridge = Bridge([4, 2], kind="learned")
+    for states in bridge(SUMMARY):
+        np.testing.assert_array_equal(states, 0)  # as Keras's cells begin
+    layer_tools.randomise(bridge)
+    want = [np.array(weight) for weight in bridge.weights]
+    assert [weight.shape for weight in want] == [(4,), (2,)]
+    for source in (SUMMARY, -SUMMARY[:2], SUMMARY[:0]):
+        for states, state in zip(bridge(source), want, strict=True):
+            np.testing.assert_array_equal(states, np.tile(state, (len(source), 1)))
+    layer_tools.check_gradients(bridge, lambda: bridge(SUMMARY))
+
+
+def test_a_copy_is_the_summary():
+    bridge = Bridge([6, 6], kind="copy")
+    states = bridge(SUMMARY)
+    assert len(states) == 2
+    for state in states:
+        np.testing.assert_array_equal(state, SUMMARY)
+    assert not bridge.weights
+
+
+@pytest.mark.parametrize("sizes", [[6, 4], [5]])
+def test_a_copy_needs_equal_widths(sizes):
+    rule = rf"as wide as it is.*{re.escape(str(sizes))}.*\(3, 6\).*'start'.*kind='map'"
+    with pytest.raises(ValueError, match=rule):
+        Bridge(sizes, kind="copy", name="start")(SUMMARY)
+
+
+@pytest.mark.parametrize("kind", ["map", "learned", "copy"])
+def test_mixed_precision(kind):
+    bridge = Bridge([6], kind=kind, dtype="mixed_bfloat16")
+    [state] = bridge(SUMMARY)
+    assert state.dtype == "bfloat16"
+    assert {weight.dtype for weight in bridge.weights} <= {"float32"}
+
+
+@pytest.mark.parametrize("kind", ["map", "learned", "copy"])
+def test_in_a_functional_model(tmp_path, kind):
+    summary = keras.Input((6,))
+    bridge = Bridge([6, 6], kind=kind)
+    model = keras.Model(summary, bridge(summary))
+    layer_tools.randomise(bridge)
+    assert [each.shape for each in model.outputs] == [(None, 6)] * 2
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    got = again.predict(SUMMARY, verbose=0)
+    for have, want in zip(got, bridge(SUMMARY), strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["map", "learned", "copy"])
+def test_config_survives_json(kind):
+    bridge = Bridge([4, 2], kind=kind, name="start")
     assert layer_tools.through_json(bridge).get_config() == bridge.get_config()
+
+
+def test_config_of_the_first_release():
+    assert Bridge.from_config({"state_sizes": [4]}).kind == "map"
+
+
+def test_refuses_an_unknown_kind():
+    rule = "`kind` must be one of 'map', 'learned', 'copy'.*kind='zeros'"
+    with pytest.raises(ValueError, match=rule):
+        Bridge([4], kind="zeros")
 
 
 @pytest.mark.parametrize("sizes", [[0], [4, 2.5], [4, None]])

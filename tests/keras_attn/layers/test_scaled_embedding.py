@@ -1,3 +1,4 @@
+import keras
 import layer_tools
 import numpy as np
 import pytest
@@ -51,3 +52,77 @@ def test_config_survives_json():
 def test_refuses(sizes, wrong):
     with pytest.raises(ValueError, match=f"positive integer.*{wrong}"):
         ScaledEmbedding(*sizes)
+
+
+VECTORS = np.random.default_rng(1).normal(size=(5, 3)).astype("float32")
+
+
+def test_a_lookup_returns_the_loaded_vectors():
+    embed = ScaledEmbedding(5, 3)
+    embed.load_vectors(VECTORS)
+    # Divided and multiplied by sqrt(3): float32 rounds twice.
+    np.testing.assert_allclose(embed(IDS), VECTORS[IDS], rtol=3e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_the_other_words_keep_their_start(dtype):
+    embed = ScaledEmbedding(5, 3)
+    before = np.array(embed(np.arange(5)))
+    vectors = VECTORS[:2].astype(dtype)
+    embed.load_vectors(vectors, ids=[4, 1])
+    after = np.array(embed(np.arange(5)))
+    np.testing.assert_allclose(after[[4, 1]], vectors, rtol=3e-7)
+    np.testing.assert_array_equal(after[[0, 2, 3]], before[[0, 2, 3]])
+
+
+def test_loading_no_vector_changes_nothing():
+    embed = ScaledEmbedding(5, 3)
+    before = np.array(embed(IDS))
+    embed.load_vectors(np.zeros((0, 3)), ids=np.zeros(0, "int32"))
+    np.testing.assert_array_equal(embed(IDS), before)
+
+
+def test_whole_numbers_are_vectors_too():
+    embed = ScaledEmbedding(2, 3, dtype="mixed_float16")
+    embed.load_vectors([[1, 2, 3], [4, 5, 6]])
+    # float16 has a precision of 1 in 2,000.
+    np.testing.assert_allclose(embed(np.array([1])), [[4, 5, 6]], rtol=2e-3)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_only_a_trainable_table_is_trained(trainable):
+    embed = ScaledEmbedding(5, 3, trainable=trainable)
+    embed.load_vectors(VECTORS)
+    ids = keras.Input((2,), dtype="int32")
+    model = keras.Model(ids, keras.layers.Dense(1)(embed(ids)))
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    model.fit(IDS, np.ones((2, 2, 1)), epochs=1, verbose=0)
+    changed = np.abs(np.array(embed(np.arange(5))) - VECTORS).max(axis=1) > 1e-3
+    assert changed.tolist() == [trainable and word in IDS for word in range(5)]
+    assert layer_tools.through_json(embed).trainable == trainable
+
+
+@pytest.mark.parametrize(
+    ("vectors", "ids", "rule"),
+    [
+        (VECTORS[:4], None, r"shape \(N, E\) = \(5, 3\).*shape \(4, 3\).*'words'"),
+        (VECTORS[:, :2], None, r"as wide as the embedding.*shape \(5, 2\)"),
+        (VECTORS[0], [0], r"= \(1, 3\).*vectors of shape \(3,\)"),
+        (VECTORS[:2], [0], r"one row for each id.*shape \(2, 3\)"),
+        (VECTORS[:1], [5], "less than input_dim=5.*Received: id 5 .*'words'"),
+        (VECTORS[:2], [0, -1], "at least 0.*Received: id -1"),
+        (VECTORS[:2], [3, 3], "each word once.*Received: id 3 more than once"),
+        (VECTORS[:1], [0.0], "`ids` must be integers.*dtype float64"),
+        (VECTORS[:1], [[0]], r"`ids` must be integers of shape \(N,\).*\(1, 1\)"),
+        (VECTORS[:2] * [[1], [np.nan]], [0, 1], r"finite.*vectors\[1\]"),
+        (np.array([[1e39, 0, 0]]), [0], r"fit into float32.*vectors\[0\]"),
+        (np.array([["a", "b", "c"]]), [0], "real numbers.*dtype <U1"),
+        (VECTORS[:1] * 1j, [0], "real numbers.*dtype complex"),
+    ],
+)
+def test_refuses_vectors_that_do_not_fit(vectors, ids, rule):
+    embed = ScaledEmbedding(5, 3, name="words")
+    before = np.array(embed(IDS))
+    with pytest.raises(ValueError, match=rule):
+        embed.load_vectors(vectors, ids)
+    np.testing.assert_array_equal(embed(IDS), before)

@@ -1,0 +1,1 @@
+"""What the claims of this project are worth, measured: each benchmark is a command."""

@@ -1,0 +1,64 @@
+"""The list is whole: no layer of the package is missing from it."""
+
+import importlib
+import pkgutil
+
+import keras
+import pytest
+from conformance_layers import LAYERS, NOT_IN_THE_LIST
+
+import keras_attn.layers
+from keras_attn.layers import Attention
+
+# Layers that are not exported by name, each with the reason.
+NOT_PUBLIC = {
+    "LayerNormCell": "the base of the layer-normalised cells, without a formula",
+    "StepCell": "the base of the three step cells, without an order of its own",
+}
+
+
+def listed():
+    return {type(case.layer()) for case in LAYERS}
+
+
+def layer_classes():
+    """All layers that the package's modules define, by name."""
+    found = {}
+    for module in pkgutil.iter_modules(
+        keras_attn.layers.__path__, "keras_attn.layers."
+    ):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            ours = getattr(value, "__module__", None) == module.name
+            if ours and isinstance(value, type) and not name.startswith("_"):
+                found[name] = value
+    return {
+        name: value
+        for name, value in found.items()
+        if issubclass(value, keras.layers.Layer)
+    }
+
+
+@pytest.mark.parametrize("name", keras_attn.layers.__all__)
+def test_every_public_name_is_listed(name):
+    value = getattr(keras_attn.layers, name)
+    assert (value in listed()) != (name in NOT_IN_THE_LIST), (
+        f"Give {name} a Case in tests/support/conformance_layers.py."
+    )
+
+
+def test_every_layer_is_public():
+    hidden = set(layer_classes()) - set(keras_attn.layers.__all__)
+    assert hidden == set(NOT_PUBLIC), (
+        "Export the layers in keras_attn/layers/__init__.py, or say here why not."
+    )
+
+
+def test_what_is_excluded_exists_and_is_no_layer_to_call():
+    for name in NOT_IN_THE_LIST:
+        value = getattr(keras_attn.layers, name)
+        assert value is Attention or not issubclass(value, keras.layers.Layer)
+
+
+def test_names_differ():
+    names = [case.name for case in LAYERS]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,72 @@
+"""Padding and batch-mates change nothing; a source without tokens is silence."""
+
+import layer_tools
+import numpy as np
+import pytest
+from conformance_case import LENGTHS, SIZES
+from conformance_layers import LAYERS
+
+WITH_SOURCE = [case for case in LAYERS if case.reads_a_source]
+LOOKING = [case for case in LAYERS if case.looks]
+# Other shapes mean other orders of summing float32, through at most a dozen steps.
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def name_of(case):
+    return case.name
+
+
+@pytest.mark.parametrize("case", WITH_SOURCE, ids=name_of)
+def test_longer_padding_with_any_content_changes_nothing(case):
+    layer = case.made()
+    want = layer_tools.arrays(case.call(layer, case.arrays()))
+    wide = layer_tools.arrays(case.call(layer, case.longer(case.arrays())))
+    for have, expected in zip(wide, want, strict=True):
+        # What is longer than before is so along the source, and empty there.
+        old = tuple(slice(size) for size in expected.shape)
+        np.testing.assert_allclose(have[old], expected, **CLOSE)
+        rest = have.copy()
+        rest[old] = 0
+        np.testing.assert_array_equal(rest, 0)
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=name_of)
+def test_batch_mates_change_nothing(case):
+    layer = case.made()
+    inputs = case.arrays()
+    want = layer_tools.arrays(case.call(layer, inputs))
+    for row in range(SIZES["B"]):
+        alone = {name: value[row : row + 1] for name, value in inputs.items()}
+        got = layer_tools.arrays(case.call(layer, alone))
+        for have, expected in zip(got, want, strict=True):
+            np.testing.assert_allclose(have[0], expected[row], **CLOSE)
+
+
+@pytest.mark.parametrize("case", WITH_SOURCE, ids=name_of)
+def test_a_source_without_tokens_is_silent_and_alone(case):
+    layer = case.made()
+    inputs = case.without_source(case.arrays(), row=1)
+    usual = layer_tools.arrays(case.call(layer, case.arrays()))
+    results = layer_tools.arrays(case.call(layer, inputs))
+    for index, (have, expected) in enumerate(zip(results, usual, strict=True)):
+        assert np.isfinite(have).all()
+        if index in case.silent:
+            np.testing.assert_array_equal(have[1], 0)
+        np.testing.assert_allclose(have[[0, 2]], expected[[0, 2]], **CLOSE)
+
+
+@pytest.mark.parametrize("case", LOOKING, ids=name_of)
+def test_attention_is_a_distribution_over_real_tokens(case):
+    layer = case.made()
+    results = layer_tools.arrays(case.call(layer, case.arrays()))
+    real = np.arange(SIZES["S"]) < LENGTHS
+    for index in case.looks:
+        weights = np.moveaxis(results[index], -1, 1)  # (B, S) or (B, S, T)
+        assert results[index].dtype == "float32"
+        assert (weights >= 0).all()
+        np.testing.assert_array_equal(weights[~real], 0)
+        total = results[index].sum(axis=-1)
+        assert (total <= 1 + 1e-5).all()
+        if case.sums_to_one:
+            # A sum of at most five float32.
+            np.testing.assert_allclose(total, 1, rtol=1e-5)

@@ -1,0 +1,80 @@
+"""Attention keeps what one vector loses: both kinds write ever longer lines backwards.
+
+The quick version of `benchmarks/long_sentences`.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+from keras_attn.metrics import MaskedCrossentropy
+
+WORDS = 24
+SHORT, LONG = (2, 3), (11, 12)
+STEPS, BATCH = 180, 64
+SIZES = {
+    "source_vocabulary_size": tiny.END + 1 + WORDS,
+    "target_vocabulary_size": tiny.END + 1 + WORDS,
+    "embedding_dim": 32,
+    "readout_units": 32,
+    "encoder_units": 32,
+    "attention_units": 32,
+}
+# What attention's weights cost makes the plain decoder's state wider.
+KINDS = {
+    "attention": {"decoder_units": 64},
+    "plain": {"attention": None, "decoder_units": 69},
+}
+
+
+def lines(count, lengths, seed):
+    """Rows of different words in random order, `lengths` words each, and the end."""
+    random = np.random.default_rng(seed)
+    words = np.arange(tiny.END + 1, tiny.END + 1 + WORDS)
+    rows = np.full((count, LONG[-1] + 1), tiny.PAD)
+    for row in rows:
+        length = random.integers(lengths[0], lengths[-1] + 1)
+        row[:length] = random.permutation(words)[:length]
+        row[length] = tiny.END
+    return rows
+
+
+def accuracy(model, lengths):
+    """The share of words predicted right after the right words before them."""
+    inputs, labels = tiny.copy_task(lines(300, lengths, seed=1), backwards=True)
+    guesses = model.predict(inputs, batch_size=100, verbose=0).argmax(axis=-1)
+    return np.mean((guesses == labels)[labels > tiny.END])
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """For both kinds, taught with the same lines: parameters and accuracies."""
+    rows = lines(STEPS * BATCH, (SHORT[0], LONG[-1]), seed=0)
+    inputs, labels = tiny.copy_task(rows, backwards=True)
+    found = {}
+    for kind, options in KINDS.items():
+        model = tiny.model(**SIZES, **options)
+        rate = keras.optimizers.schedules.CosineDecay(0.01, STEPS)
+        model.compile(keras.optimizers.Adam(rate), MaskedCrossentropy())
+        model.fit(inputs, labels, batch_size=BATCH, shuffle=False, verbose=0)
+        scores = [accuracy(model, lengths) for lengths in (SHORT, LONG)]
+        found[kind] = (model.count_params(), *scores)
+    return found
+
+
+def test_both_have_the_same_budget(trained):
+    counts = [count for count, _, _ in trained.values()]
+    assert max(counts) / min(counts) < 1.01
+
+
+def test_attention_keeps_its_accuracy_on_long_lines(trained):
+    _, short, long = trained["attention"]
+    assert short > 0.95
+    assert long > 0.95 * short
+
+
+def test_one_vector_does_not(trained):
+    _, short, long = trained["plain"]
+    assert short > 0.9  # it has learnt the task, but not for long lines
+    assert long < 0.7 * short

@@ -1,0 +1,358 @@
+"""The one list of all public layers, on which every property is tested.
+
+A new layer gets a `Case` here; tests/conformance/test_coverage.py fails until it has.
+"""
+
+from conformance_case import SIZES, Case
+from conformance_wrappers import TwoSteps, WithHistory, sequence
+from keras import layers
+
+from keras_attn import layers as ours
+from keras_attn.layers.cells import CELLS, make_cell
+from keras_attn.models import Seq2Seq, Seq2SeqConfig
+
+A, E, M, Q, V = (SIZES[letter] for letter in "AEMQV")
+
+# Public names that are no layers to be called, each with the reason.
+NOT_IN_THE_LIST = {
+    "Attention": "the base of all align functions, without one of its own",
+    "DecoderState": "a value, no layer; it is in every result of a step cell",
+    "History": "a value, no layer; it is an argument of location and coverage",
+    "Memory": "a value, no layer; decoders make it from their arguments",
+}
+
+SOURCE = {"memory": "float BSM", "memory_mask": "mask BS"}
+ASK = {"query": "float BQ", **SOURCE}
+RATES = {"dropout": 0.5, "recurrent_dropout": 0.5}
+
+
+def attention(name, make, inputs=None, **more):
+    """Cases of an align function, which all take the same options."""
+    return Case(
+        name=name,
+        layer=make,
+        inputs=inputs or ASK,
+        looks=(1,),
+        silent=(0, 1),
+        noisy=lambda: make(dropout=0.5),
+        **more,
+    )
+
+
+def with_history(name, make, **more):
+    looked = {"previous": "looked BS", "total": "looked BS"}
+    return attention(name, make, {**ASK, **looked}, around=WithHistory, **more)
+
+
+ATTENTIONS = [
+    attention("additive", lambda **o: ours.BahdanauAttention(A, **o)),
+    attention(
+        "additive, sparsemax",
+        lambda **o: ours.BahdanauAttention(A, normaliser="sparsemax", **o),
+    ),
+    attention(
+        "additive, temperature",
+        lambda **o: ours.BahdanauAttention(A, temperature=0.5, **o),
+    ),
+    attention("additive, normed", lambda **o: ours.NormedBahdanauAttention(A, **o)),
+    attention(
+        "dot",
+        lambda **o: ours.DotAttention(**o),
+        {"query": "float BM", **SOURCE},
+        has_weights=False,
+    ),
+    attention("scaled dot", lambda **o: ours.ScaledDotAttention(A, **o)),
+    attention("general", lambda **o: ours.GeneralAttention(**o)),
+    attention("concat", lambda **o: ours.ConcatAttention(A, **o)),
+    attention("multi-head", lambda **o: ours.MultiHeadDotAttention(A, 2, **o)),
+    with_history("location", lambda **o: ours.LocationAttention(A, 2, 3, **o)),
+    with_history(
+        "location, both",
+        lambda **o: ours.LocationAttention(A, 2, 3, features="both", **o),
+    ),
+    with_history("coverage", lambda **o: ours.CoverageAttention(A, **o)),
+    with_history(
+        "coverage, fertility",
+        lambda **o: ours.CoverageAttention(A, max_fertility=2.0, **o),
+    ),
+    with_history(
+        "monotonic, hard",
+        lambda **o: ours.MonotonicAttention(A, **o),
+        sums_to_one=False,
+        learns=False,  # one row or another: that has no gradient
+    ),
+    with_history(
+        "monotonic, expected",
+        lambda **o: ours.MonotonicAttention(A, **o),
+        sums_to_one=False,
+        options={"training": True},
+    ),
+    attention("local", lambda **o: ours.LocalAttention(A, 2, **o), sums_to_one=False),
+]
+
+
+def rnn_cell(kind, **options):
+    return make_cell(kind, Q, **options)
+
+
+STEP = {"inputs": "float BTE", **SOURCE}
+
+
+def step(name, make, inputs=STEP, looks=(1,), **more):
+    """A case of a step cell; `make(**options)` passes them to its RNN cell."""
+    return Case(
+        name=name,
+        layer=make,
+        inputs=inputs,
+        around=TwoSteps,
+        looks=(2,) if looks else (),
+        silent=(1, 2) if looks else (2,),
+        noisy=lambda: make(**RATES),
+        **more,
+    )
+
+
+STEP_CELLS = [
+    step(
+        "AttentionCell",
+        lambda **o: ours.AttentionCell(rnn_cell("gru", **o), ours.BahdanauAttention(A)),
+    ),
+    step(
+        "AttentionCell without attention",
+        lambda **o: ours.AttentionCell(rnn_cell("simple_rnn", **o)),
+        {**STEP, "summary": "float BM"},
+        looks=(),
+    ),
+    step(
+        "AttentionCell, coverage",
+        lambda **o: ours.AttentionCell(rnn_cell("gru", **o), ours.CoverageAttention(A)),
+    ),
+    step(
+        "LuongCell",
+        lambda **o: ours.LuongCell(rnn_cell("lstm", **o), ours.GeneralAttention()),
+    ),
+    step(
+        "ConditionalCell",
+        lambda **o: ours.ConditionalCell(
+            rnn_cell("gru", **o), ours.BahdanauAttention(A)
+        ),
+    ),
+]
+
+READ = {"sequences": "float BSE", "mask": "mask BS"}
+
+
+def cell(name, make, inputs=READ):
+    return Case(
+        name=name,
+        layer=make,
+        inputs=inputs,
+        around=sequence,
+        silent=(0,),
+        noisy=lambda: make(**RATES),
+    )
+
+
+RNN_CELLS = [
+    cell("LayerNormGRUCell", lambda **o: ours.LayerNormGRUCell(Q, **o)),
+    cell("LayerNormLSTMCell", lambda **o: ours.LayerNormLSTMCell(Q, **o)),
+    cell("LayerNormSimpleRNNCell", lambda **o: ours.LayerNormSimpleRNNCell(Q, **o)),
+    cell(
+        "ResidualCell",
+        lambda **o: ours.ResidualCell(layers.GRUCell(Q, **o)),
+        {**READ, "sequences": "float BSQ"},
+    ),
+    cell(
+        "a stack of all",
+        lambda **o: make_cell("gru", Q, layers=2, residual=True, layer_norm=True, **o),
+    ),
+]
+
+WORDS = {"ids": "ids BS", "ids_mask": "mask BS"}
+
+
+def encoder(name, make, inputs=WORDS):
+    return Case(
+        name=name,
+        layer=make,
+        inputs=inputs,
+        silent=(0, 1),
+        noisy=lambda: make(**RATES),
+    )
+
+
+ENCODERS = [
+    *(
+        encoder(f"Encoder, {kind}", lambda k=kind, **o: ours.Encoder(V, E, 3, k, **o))
+        for kind in CELLS
+    ),
+    encoder(
+        "Encoder, deep",
+        lambda **o: ours.Encoder(
+            V, E, 3, layers=2, residual=True, layer_norm=True, summary="mean", **o
+        ),
+    ),
+    encoder(
+        "PyramidalEncoder",
+        lambda **o: ours.PyramidalEncoder(3, layers=2, **o),
+        {"features": "float BSE", "features_mask": "mask BS"},
+    ),
+]
+
+TARGETS = {"inputs": "float BTE", **SOURCE}
+
+
+def decoder(name, make, looks=True, noisy=None, **more):
+    """A case of a decoder; `make(**options)` passes them to its RNN cell."""
+    return Case(
+        name=name,
+        layer=make,
+        inputs=TARGETS,
+        looks=(2,) if looks else (),
+        silent=(1, 2),
+        noisy=noisy or (lambda: make(**RATES)),
+        **more,
+    )
+
+
+def decode(kind, align, order="bahdanau", bridge="map", options=None, **rates):
+    rnn = rnn_cell(kind, **(options or {}), **rates)
+    return ours.AttentionDecoder(rnn, align, order=order, bridge=bridge)
+
+
+DECODERS = [
+    decoder(
+        "decoder, bahdanau, gru",
+        lambda: decode("gru", ours.BahdanauAttention(A)),
+        noisy=lambda: decode("gru", ours.BahdanauAttention(A, dropout=0.5), **RATES),
+    ),
+    decoder(
+        "decoder, bahdanau, lstm, coverage",
+        lambda **o: decode("lstm", ours.CoverageAttention(A), **o),
+    ),
+    decoder(
+        "decoder, luong, lstm, general",
+        lambda **o: decode("lstm", ours.GeneralAttention(), "luong", **o),
+    ),
+    decoder(
+        "decoder, luong, simple_rnn, location",
+        lambda **o: decode(
+            "simple_rnn", ours.LocationAttention(A, 2, 3), "luong", "learned", **o
+        ),
+    ),
+    decoder(
+        "decoder, conditional, gru, normed",
+        lambda **o: decode("gru", ours.NormedBahdanauAttention(A), "conditional", **o),
+    ),
+    decoder(
+        "decoder, stack, multi-head",
+        lambda **o: decode(
+            "gru",
+            ours.MultiHeadDotAttention(A, 2),
+            options={"layers": 2, "residual": True, "layer_norm": True},
+            **o,
+        ),
+    ),
+    decoder(
+        "decoder, monotonic",
+        lambda: decode("gru", ours.MonotonicAttention(A, noise=0.0)),
+        noisy=lambda: decode("gru", ours.MonotonicAttention(A), **RATES),
+        sums_to_one=False,
+        options={"training": True},
+    ),
+    decoder(
+        "decoder without attention",
+        lambda **o: decode("gru", None, **o),
+        looks=False,
+    ),
+]
+
+PARTS = [
+    Case(
+        name="Bridge",
+        layer=lambda: ours.Bridge([Q, 3]),
+        inputs={"summary": "float BM"},
+    ),
+    Case(
+        name="Bridge, learned",
+        layer=lambda: ours.Bridge([Q, 3], kind="learned"),
+        inputs={"summary": "float BM"},
+    ),
+    Case(
+        name="Bridge, copy",
+        layer=lambda: ours.Bridge([M, M], kind="copy"),
+        inputs={"summary": "float BM"},
+        has_weights=False,
+    ),
+    Case(
+        name="Readout",
+        layer=lambda: ours.Readout(A),
+        inputs={
+            "state": "float BTQ",
+            "context": "float BTM",
+            "previous": "float BTE",
+        },
+        noisy=lambda: ours.Readout(A, dropout=0.5),
+    ),
+    Case(
+        name="ScaledEmbedding",
+        layer=lambda: ours.ScaledEmbedding(V, E),
+        inputs={"ids": "ids BT"},
+    ),
+]
+
+
+def seq2seq(name, **changed):
+    sizes = {
+        "source_vocabulary_size": V,
+        "target_vocabulary_size": V,
+        "embedding_dim": 4,
+        "encoder_units": 3,
+        "decoder_units": 4,
+        "attention_units": A,
+        "readout_units": 4,
+        "attention_heads": 2,
+    }
+    calm = Seq2SeqConfig(**{**sizes, "dropout": 0.0, **changed})
+    rates = dict.fromkeys(("dropout", "recurrent_dropout", "attention_dropout"), 0.4)
+    wild = Seq2SeqConfig(**{**sizes, **changed, **rates})
+    return Case(
+        name=name,
+        layer=lambda: Seq2Seq(calm),
+        inputs={"source": "padded BS", "target": "padded BT"},
+        noisy=lambda: Seq2Seq(wild),
+    )
+
+
+MODELS = [
+    seq2seq("Seq2Seq"),
+    seq2seq("Seq2Seq, lstm, untied", cell="lstm", tie_embeddings=False),
+    seq2seq(
+        "Seq2Seq, luong, deep",
+        order="luong",
+        attention="general",
+        decoder_layers=2,
+        encoder_layers=2,
+        residual=True,
+        layer_norm=True,
+    ),
+    seq2seq(
+        "Seq2Seq, conditional, shared",
+        order="conditional",
+        attention="coverage",
+        share_embeddings=True,
+        summary="mean",
+        bridge="learned",
+    ),
+    seq2seq("Seq2Seq without attention", attention=None, cell="simple_rnn"),
+]
+
+LAYERS = [
+    *ATTENTIONS,
+    *STEP_CELLS,
+    *RNN_CELLS,
+    *ENCODERS,
+    *DECODERS,
+    *PARTS,
+    *MODELS,
+]
