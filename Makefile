@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow conformance check format clean
+.PHONY: help setup quickstart test test-slow conformance bench-long-sentences check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -56,6 +56,9 @@ conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Te
 	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[$*,test]' sentencepiece
 	@touch .venv-$*/.ready
+
+bench-long-sentences: $(READY) ## Measure BLEU by length, with and without attention [DATA=folder]
+	@$(BIN)/python -m benchmarks.long_sentences $(if $(DATA),--data $(DATA))
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -82,8 +82,9 @@ def _draw_axes(axes, rows):
         note = f"k = {row['joined']}"
         axes.annotate(
             note if row["trained"] else f"{note}\nnever trained",
-            (row["source_words"], 0),
-            xytext=(0, 4),
+            (row["source_words"], 1),
+            xycoords=("data", "axes fraction"),  # over the plot, clear of the curves
+            xytext=(0, 6),
             textcoords="offset points",
             ha="center",
             fontsize=8,

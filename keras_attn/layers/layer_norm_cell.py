@@ -1,5 +1,7 @@
 """What the layer-normalised cells share: normalised products, dropout, weights."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -49,8 +51,8 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
     appendix. Dropout: Gal and Ghahramani, 2016, arXiv:1512.05287, section 4.
     """
 
-    groups = (1,)
-    input_bias_initializer = "zeros"
+    groups: tuple[int, ...] = (1,)
+    input_bias_initializer: Any = "zeros"  # what Keras takes for an initializer
 
     def __init__(
         self,

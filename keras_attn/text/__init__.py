@@ -12,6 +12,7 @@ _HOMES = {
     "SubwordCodec": "keras_attn.text.codec",
     "learn_subwords": "keras_attn.text.learn",
     "merge_attention": "keras_attn.text.words",
+    "read_word_vectors": "keras_attn.text.word_vectors",
     "word_spans": "keras_attn.text.words",
 }
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OURS = ("keras_attn", "training", "serving")
+OURS = ("keras_attn", "training", "serving", "benchmarks")
 
 # What a room may import of our own, beside itself. The longest prefix decides.
 MAY_IMPORT = {
@@ -44,6 +44,8 @@ MAY_IMPORT = {
     ),
     "training": ("keras_attn",),
     "serving": ("keras_attn",),
+    # Not installed: it uses the packages as their users do, and nothing imports it.
+    "benchmarks": ("keras_attn", "training", "serving"),
 }
 TENSORFLOW = (
     "tensorflow",
