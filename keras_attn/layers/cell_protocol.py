@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-__all__ = ["check_cell", "output_width", "run_cell", "zero_states"]
+__all__ = ["check_cell", "output_width", "run_cell", "state_sizes", "zero_states"]
 
 
 def check_cell(layer_name, **cells):
@@ -22,6 +22,20 @@ def output_width(cell):
     return keras.tree.flatten(cell.state_size if width is None else width)[0]
 
 
+def state_sizes(cell):
+    """Returns a cell's state sizes as plain integers and lists of lists.
+
+    Layers keep their lists in a class of Keras's own, which JAX takes for no list: what
+    is made after its pattern could not go through a loop.
+    """
+
+    def plain(sizes):
+        nested = isinstance(sizes, list | tuple)
+        return [plain(each) for each in sizes] if nested else sizes
+
+    return plain(cell.state_size)
+
+
 def zero_states(cell, batch):
     """Returns a cell's own initial states, as a list; by default zeros."""
     make = getattr(cell, "get_initial_state", None)
@@ -30,7 +44,7 @@ def zero_states(cell, batch):
     else:
         dtype = getattr(cell, "compute_dtype", keras.config.floatx())
         states = keras.tree.map_structure(
-            lambda size: ops.zeros((batch, size), dtype=dtype), cell.state_size
+            lambda size: ops.zeros((batch, size), dtype=dtype), state_sizes(cell)
         )
     return list(states) if isinstance(states, list | tuple) else [states]
 

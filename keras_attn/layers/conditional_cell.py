@@ -3,7 +3,12 @@
 import keras
 
 from keras_attn.layers.arguments import restored_parts
-from keras_attn.layers.cell_protocol import check_cell, output_width, run_cell
+from keras_attn.layers.cell_protocol import (
+    check_cell,
+    output_width,
+    run_cell,
+    state_sizes,
+)
 from keras_attn.layers.step_cell import StepCell
 
 __all__ = ["ConditionalCell"]
@@ -56,7 +61,7 @@ class ConditionalCell(StepCell):
         super().__init__(cell, attention, **kwargs)
         self.second_cell = _cell_like(cell) if second_cell is None else second_cell
         check_cell(self.name, second_cell=self.second_cell)
-        sizes = [each.state_size for each in (cell, self.second_cell)]
+        sizes = [state_sizes(each) for each in (cell, self.second_cell)]
         if sizes[0] != sizes[1]:
             raise ValueError(
                 "`second_cell` goes on from the states of `cell` and must have the "

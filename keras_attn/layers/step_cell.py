@@ -7,7 +7,12 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_rank, restored_parts
 from keras_attn.layers.cell_dropout import fresh_dropout_masks
-from keras_attn.layers.cell_protocol import check_cell, output_width, zero_states
+from keras_attn.layers.cell_protocol import (
+    check_cell,
+    output_width,
+    state_sizes,
+    zero_states,
+)
 from keras_attn.layers.decoder_state import DecoderState
 from keras_attn.layers.history import extend_history, start_history
 from keras_attn.layers.residual_cell import ResidualCell
@@ -57,8 +62,12 @@ class StepCell(keras.layers.Layer):
         check_cell(self.name, cell=cell)
         self.cell = cell
         self.attention = attention
-        self.state_size = cell.state_size
         self.output_size = output_width(cell)
+
+    @property
+    def state_size(self):
+        """The RNN cell's state sizes: an integer, or a list of them or of lists."""
+        return state_sizes(self.cell)
 
     def moved_cells(self, inputs_size, memory_size):
         """Returns the RNN cells that a step moves: pairs of a cell and its input width.

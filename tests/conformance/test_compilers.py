@@ -24,7 +24,7 @@ def spec(tensor):
 
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_symbols_have_the_shapes_and_dtypes_of_tensors(case):
-    layer = case.made()
+    layer = case.shared
     results = case.call(layer, case.arrays())
     want = [spec(each) for each in keras.tree.flatten(results)]
     known = case.call(layer, case.symbols(unknown=False))
@@ -41,7 +41,7 @@ def test_symbols_have_the_shapes_and_dtypes_of_tensors(case):
 @pytest.mark.parametrize("compiler", COMPILERS, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_compiled_equals_eager(case, compiler):
-    layer = case.made()
+    layer = case.shared
     run = compiler(lambda inputs: case.call(layer, inputs))
     got = layer_tools.arrays(run(case.arrays()))
     want = layer_tools.arrays(case.call(layer, case.arrays()))

@@ -1,5 +1,6 @@
 """The list is whole: no layer of the package is missing from it."""
 
+import functools
 import importlib
 import pkgutil
 
@@ -17,6 +18,7 @@ NOT_PUBLIC = {
 }
 
 
+@functools.cache
 def listed():
     return {type(case.layer()) for case in LAYERS}
 

@@ -15,18 +15,18 @@ def name_of(case):
 
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_has_weights_or_says_that_it_has_none(case):
-    assert bool(case.made().weights) == case.has_weights
+    assert bool(case.shared.weights) == case.has_weights
 
 
 @pytest.mark.parametrize("case", LEARNING, ids=name_of)
 def test_every_weight_gets_a_finite_gradient_that_is_not_zero(case):
-    layer = case.made()
+    layer = case.shared
     layer_tools.check_gradients(layer, lambda: case.call(layer, case.arrays()))
 
 
 @pytest.mark.parametrize("case", WITH_SOURCE, ids=name_of)
 def test_gradients_are_finite_where_a_source_has_no_token(case):
-    layer = case.made()
+    layer = case.shared
     inputs = case.without_source(case.arrays(), row=1)
     found = layer_tools.gradients(layer, lambda: case.call(layer, inputs))
     for path, gradient in found.items():

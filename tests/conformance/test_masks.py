@@ -1,6 +1,5 @@
 """Padding and batch-mates change nothing; a source without tokens is silence."""
 
-import layer_tools
 import numpy as np
 import pytest
 from conformance_case import LENGTHS, SIZES
@@ -18,9 +17,8 @@ def name_of(case):
 
 @pytest.mark.parametrize("case", WITH_SOURCE, ids=name_of)
 def test_longer_padding_with_any_content_changes_nothing(case):
-    layer = case.made()
-    want = layer_tools.arrays(case.call(layer, case.arrays()))
-    wide = layer_tools.arrays(case.call(layer, case.longer(case.arrays())))
+    want = case.run(case.arrays())
+    wide = case.run(case.longer(case.arrays()))
     for have, expected in zip(wide, want, strict=True):
         # What is longer than before is so along the source, and empty there.
         old = tuple(slice(size) for size in expected.shape)
@@ -32,22 +30,18 @@ def test_longer_padding_with_any_content_changes_nothing(case):
 
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_batch_mates_change_nothing(case):
-    layer = case.made()
     inputs = case.arrays()
-    want = layer_tools.arrays(case.call(layer, inputs))
+    want = case.run(inputs)
     for row in range(SIZES["B"]):
         alone = {name: value[row : row + 1] for name, value in inputs.items()}
-        got = layer_tools.arrays(case.call(layer, alone))
-        for have, expected in zip(got, want, strict=True):
+        for have, expected in zip(case.run(alone), want, strict=True):
             np.testing.assert_allclose(have[0], expected[row], **CLOSE)
 
 
 @pytest.mark.parametrize("case", WITH_SOURCE, ids=name_of)
 def test_a_source_without_tokens_is_silent_and_alone(case):
-    layer = case.made()
-    inputs = case.without_source(case.arrays(), row=1)
-    usual = layer_tools.arrays(case.call(layer, case.arrays()))
-    results = layer_tools.arrays(case.call(layer, inputs))
+    usual = case.run(case.arrays())
+    results = case.run(case.without_source(case.arrays(), row=1))
     for index, (have, expected) in enumerate(zip(results, usual, strict=True)):
         assert np.isfinite(have).all()
         if index in case.silent:
@@ -57,8 +51,7 @@ def test_a_source_without_tokens_is_silent_and_alone(case):
 
 @pytest.mark.parametrize("case", LOOKING, ids=name_of)
 def test_attention_is_a_distribution_over_real_tokens(case):
-    layer = case.made()
-    results = layer_tools.arrays(case.call(layer, case.arrays()))
+    results = case.run(case.arrays())
     real = np.arange(SIZES["S"]) < LENGTHS
     for index in case.looks:
         weights = np.moveaxis(results[index], -1, 1)  # (B, S) or (B, S, T)

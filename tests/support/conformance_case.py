@@ -6,6 +6,7 @@ source looks like, which axes a functional model leaves unknown.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ def same(layer):
     return layer
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
     """A layer and what holds for it."""
 
@@ -50,11 +51,27 @@ class Case:
     def make(self, noisy=False):
         return self.around((self.noisy if noisy else self.layer)())
 
-    def made(self, noisy=False, seed=0):
+    def made(self, noisy=False):
         """The layer with random weights of a size that every part shows."""
-        layer = self.make(noisy)
-        self.call(layer, self.arrays())
-        return layer_tools.randomise(layer, seed)
+        return layer_tools.randomise(self.built(self.make(noisy)))
+
+    def built(self, layer):
+        """`layer`, or a model that is called alike, with its weights made."""
+        # Symbols make the weights as well as numbers do, and on JAX much sooner.
+        symbolic = layer_tools.BACKEND == "jax"
+        self.call(layer, self.symbols(unknown=False) if symbolic else self.arrays())
+        return layer
+
+    @functools.cached_property
+    def shared(self):
+        """That layer for all tests which leave it as it is: it remembers nothing."""
+        return self.made()
+
+    @functools.cached_property
+    def run(self):
+        """From call arguments to all results of the shared layer, as NumPy."""
+        run = layer_tools.quick(lambda inputs: self.call(self.shared, inputs))
+        return lambda inputs: layer_tools.arrays(run(inputs))
 
     def call(self, layer, inputs, **options):
         options = {**self.options, **options}

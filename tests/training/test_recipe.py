@@ -157,7 +157,7 @@ def test_a_faulty_file_is_named_with_its_fault(tmp_path, toml, message):
         ("text.shared=yes", "true or false", "'yes'"),
         ("text.character_coverage=1.5", "a number, above 0, at most 1", "1.5"),
         ("model.cell=gre", "one of 'gru', 'lstm', 'simple_rnn'", "'gre'"),
-        ("model.attention=dot", "one of 'additive', or none", "'dot'"),
+        ("model.order=paper", "one of 'bahdanau', 'luong', 'conditional'", "'paper'"),
     ],
 )
 def test_a_wrong_value_gets_rule_and_value(assignment, rule, received):
