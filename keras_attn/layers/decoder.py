@@ -172,7 +172,7 @@ class AttentionDecoder(keras.layers.Layer):
             carry = self.step(each, state, memory, step_noise, training)
             return carry, carry
 
-        with self.cell.fresh_dropout_masks(steps[0], memory.values, state):
+        with self.cell.fresh_dropout_masks(steps[0], memory.values):
             _, stacked = ops.scan(
                 body,
                 (output, context, weights, state),

@@ -128,13 +128,12 @@ class StepCell(keras.layers.Layer):
         return ()
 
     @contextlib.contextmanager
-    def fresh_dropout_masks(self, inputs, memory, state=None):
+    def fresh_dropout_masks(self, inputs, memory):
         """Gives the RNN cells new dropout masks inside the `with` block.
 
         Args:
             inputs: `(B, E)`, of any step.
             memory: `(B, S, M)`.
-            state: Not read: cells know the widths of their states.
         """
         with contextlib.ExitStack() as stack:
             for cell, width in self.moved_cells(inputs.shape[-1], memory.shape[-1]):

@@ -41,7 +41,7 @@ class Case:
     # From the layer to one whose arguments and results are plain tensors.
     around: Callable[[Any], Any] = same
     looks: tuple[int, ...] = ()  # results that are attention weights over S
-    sums_to_one: bool = True  # those weights, over the real tokens of each row
+    sums_to_one: bool = True  # those weights, over real tokens; False: to at most 1
     silent: tuple[int, ...] = ()  # results that are zeros for a source of padding alone
     noisy: Callable[[], Any] | None = None  # the layer with dropout or noise
     has_weights: bool = True
@@ -70,8 +70,15 @@ class Case:
     @functools.cached_property
     def run(self):
         """From call arguments to all results of the shared layer, as NumPy."""
-        run = layer_tools.quick(lambda inputs: self.call(self.shared, inputs))
+        layer = self.shared
+        run = layer_tools.quick(lambda inputs: self.call(layer, inputs))
         return lambda inputs: layer_tools.arrays(run(inputs))
+
+    @functools.cached_property
+    def gradients(self):
+        """From call arguments to the gradients of the shared layer's weights."""
+        layer = self.shared
+        return layer_tools.gradients_of(layer, lambda inputs: self.call(layer, inputs))
 
     def call(self, layer, inputs, **options):
         options = {**self.options, **options}

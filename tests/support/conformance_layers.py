@@ -98,17 +98,17 @@ def rnn_cell(kind, **options):
 STEP = {"inputs": "float BTE", **SOURCE}
 
 
-def step(name, make, inputs=STEP, looks=(1,), **more):
+def step(name, make, inputs=STEP, attends=True):
     """A case of a step cell; `make(**options)` passes them to its RNN cell."""
     return Case(
         name=name,
         layer=make,
         inputs=inputs,
         around=TwoSteps,
-        looks=(2,) if looks else (),
-        silent=(1, 2) if looks else (2,),
+        looks=(2,),
+        sums_to_one=attends,
+        silent=(1, 2) if attends else (2,),  # its context is the summary it is given
         noisy=lambda: make(**RATES),
-        **more,
     )
 
 
@@ -121,7 +121,7 @@ STEP_CELLS = [
         "AttentionCell without attention",
         lambda **o: ours.AttentionCell(rnn_cell("simple_rnn", **o)),
         {**STEP, "summary": "float BM"},
-        looks=(),
+        attends=False,
     ),
     step(
         "AttentionCell, coverage",
@@ -202,13 +202,13 @@ ENCODERS = [
 TARGETS = {"inputs": "float BTE", **SOURCE}
 
 
-def decoder(name, make, looks=True, noisy=None, **more):
+def decoder(name, make, noisy=None, **more):
     """A case of a decoder; `make(**options)` passes them to its RNN cell."""
     return Case(
         name=name,
         layer=make,
         inputs=TARGETS,
-        looks=(2,) if looks else (),
+        looks=(2,),
         silent=(1, 2),
         noisy=noisy or (lambda: make(**RATES)),
         **more,
@@ -263,7 +263,7 @@ DECODERS = [
     decoder(
         "decoder without attention",
         lambda **o: decode("gru", None, **o),
-        looks=False,
+        sums_to_one=False,
     ),
 ]
 

@@ -59,7 +59,7 @@ class TwoSteps(_Around):
 
     def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
         state = self.part.get_initial_state(memory)
-        with self.part.fresh_dropout_masks(inputs[:, 0], memory, state):
+        with self.part.fresh_dropout_masks(inputs[:, 0], memory):
             for t in range(2):
                 output, context, weights, state = self.part(
                     inputs[:, t],

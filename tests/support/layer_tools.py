@@ -69,16 +69,27 @@ def through_json(layer):
 
 def gradients(layer, outputs_of):
     """Gradients of a random projection of all float outputs, by weight path."""
+    return gradients_of(layer, lambda inputs: outputs_of())({})
+
+
+def gradients_of(layer, outputs_of):
+    """The function from `inputs` to `gradients(layer, lambda: outputs_of(inputs))`."""
     weights = layer.trainable_weights
-    found = _GRADIENTS[BACKEND](weights, lambda: _projection(outputs_of()))
-    return {
-        weight.path: None if each is None else array(each)
-        for weight, each in zip(weights, found, strict=True)
-    }
+    find = _GRADIENTS[BACKEND](weights, lambda inputs: _projection(outputs_of(inputs)))
+    paths = [weight.path for weight in weights]
+
+    def run(inputs):
+        found = [None if each is None else array(each) for each in find(inputs)]
+        return dict(zip(paths, found, strict=True))
+
+    return run
 
 
 def check_gradients(layer, outputs_of):
-    found = gradients(layer, outputs_of)
+    check_found(gradients(layer, outputs_of))
+
+
+def check_found(found):
     assert found
     for path, gradient in found.items():
         assert gradient is not None, path
@@ -99,28 +110,33 @@ def _projection(outputs):
 def _tensorflow_gradients(weights, total):
     import tensorflow as tf
 
-    with tf.GradientTape() as tape:
-        value = total()
-    found = tape.gradient(value, [weight.value for weight in weights])
-    # Those of tables come as slices.
-    return [None if each is None else tf.convert_to_tensor(each) for each in found]
+    def find(inputs):
+        with tf.GradientTape() as tape:
+            value = total(inputs)
+        found = tape.gradient(value, [weight.value for weight in weights])
+        # Those of tables come as slices.
+        return [None if each is None else tf.convert_to_tensor(each) for each in found]
+
+    return find
 
 
 def _jax_gradients(weights, total):
     import jax
 
-    def of(values):
+    @jax.jit
+    @jax.grad
+    def find(values, inputs):
         with keras.StatelessScope(list(zip(weights, values, strict=True))):
-            return total()
+            return total(inputs)
 
-    return jax.jit(jax.grad(of))([weight.value for weight in weights])
+    return lambda inputs: find([weight.value for weight in weights], inputs)
 
 
 def _torch_gradients(weights, total):
     import torch
 
     values = [weight.value for weight in weights]
-    return torch.autograd.grad(total(), values, allow_unused=True)
+    return lambda inputs: torch.autograd.grad(total(inputs), values, allow_unused=True)
 
 
 _GRADIENTS = {

@@ -75,7 +75,7 @@ def test_a_scan_is_its_steps_under_one_mask(batch, kind, options, order):
     want = scanned(**batch, training=True)
     memory = stepped.memorize(batch["memory"], batch["memory_mask"], training=True)
     state = stepped.initial_state(memory)
-    with stepped.cell.fresh_dropout_masks(batch["inputs"][:, 0], memory.values, state):
+    with stepped.cell.fresh_dropout_masks(batch["inputs"][:, 0], memory.values):
         before = [masks_of(cell) for cell in rnn_cells(stepped)]
         for t in range(T):
             *got, state = stepped.step(
