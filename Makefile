@@ -40,7 +40,7 @@ quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in 
 	@$(BIN)/python examples/quickstart.py
 
 test: $(READY) ## Run the default tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance
 
 test-slow: $(READY) ## Run the tests that train for minutes
 	@$(BIN)/python -m pytest -m slow

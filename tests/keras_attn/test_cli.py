@@ -17,6 +17,8 @@ sys.meta_path.insert(0, Refuse())
 # A command that a third package might register.
 REGISTER = """
 import importlib.metadata, os, signal, sys
+# A job that a shell starts in the background inherits that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Entry:
     def __init__(self, name, function):
         self.name, self.load = name, lambda: function

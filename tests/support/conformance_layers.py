@@ -48,7 +48,10 @@ ATTENTIONS = [
     attention("additive", lambda **o: ours.BahdanauAttention(A, **o)),
     attention(
         "additive, sparsemax",
-        lambda **o: ours.BahdanauAttention(A, normaliser="sparsemax", **o),
+        # Flat enough that several rows count, so that no two draws of dropout agree.
+        lambda **o: ours.BahdanauAttention(
+            A, normaliser="sparsemax", temperature=4.0, **o
+        ),
     ),
     attention(
         "additive, temperature",
