@@ -45,10 +45,12 @@ test: $(READY) ## Run the default tests, two files at a time
 test-slow: $(READY) ## Run the tests that train for minutes
 	@$(BIN)/python -m pytest -m slow
 
-# On JAX, one test takes a model over to TensorFlow.
+# On JAX, one test takes a model over to TensorFlow. `CASES` is what is run of it all.
+CASES ?= $(ANY_BACKEND)
+
 conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Test the layers on BACKEND=tensorflow, jax or torch
-	@KERAS_BACKEND=$(BACKEND) $(BACKEND_ENV)/bin/python -m pytest $(ANY_BACKEND) \
-		--numprocesses 2 --dist worksteal
+	@KERAS_BACKEND=$(BACKEND) $(BACKEND_ENV)/bin/python -m pytest $(CASES) \
+		-m 'slow or not slow' --numprocesses 2 --dist worksteal
 
 .venv-%/.ready: pyproject.toml constraints.txt
 	@echo "Installing $* into .venv-$* ..."

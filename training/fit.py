@@ -18,10 +18,10 @@ from keras_attn.text import SubwordCodec, learn_subwords
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
 from training.pipeline import Pipeline, make_pipeline
-from training.recipes import Recipe
+from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
 
-__all__ = ["fit"]
+__all__ = ["compile_seq2seq", "fit"]
 
 
 def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -150,12 +150,7 @@ def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
 def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
     """Fits the model and leaves the best epoch's weights in the run folder."""
     options = recipe.training
-    pad_id = seq2seq.config.pad_id
-    seq2seq.compile(
-        optimizer=_optimizer(options, train.steps_per_epoch),
-        loss=MaskedCrossentropy(options.label_smoothing, pad_id=pad_id),
-        metrics=[TokenAccuracy(pad_id=pad_id), Perplexity(pad_id=pad_id)],
-    )
+    compile_seq2seq(seq2seq, options, train.steps_per_epoch * options.epochs)
     progress = ShowProgress(train.steps_per_epoch, train.target_tokens, run)
     best = BestWeights(run, options.patience)
     # Averaged weights must be in place before the best ones are kept.
@@ -191,13 +186,30 @@ def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
     }
 
 
-def _optimizer(options, steps_per_epoch):
+def compile_seq2seq(seq2seq: Seq2Seq, options: TrainingOptions, steps: int) -> None:
+    """Compiles a model for `fit` as the training section of a recipe says.
+
+    Args:
+        seq2seq: The model.
+        options: Loss, optimizer and schedule.
+        steps: Updates until the schedule ends.
+    """
+    pad_id = seq2seq.config.pad_id
+    seq2seq.compile(
+        optimizer=_optimizer(options, steps),
+        loss=MaskedCrossentropy(options.label_smoothing, pad_id=pad_id),
+        metrics=[TokenAccuracy(pad_id=pad_id), Perplexity(pad_id=pad_id)],
+    )
+
+
+def _optimizer(options, steps):
     average = {}
     if options.ema_momentum is not None:
         average = {"use_ema": True, "ema_momentum": options.ema_momentum}
-    return keras.optimizers.AdamW(
-        _schedule(options, steps_per_epoch * options.epochs),
-        weight_decay=options.weight_decay,
+    # With a `weight_decay` this is AdamW. Without one it passes over no weight for it.
+    return keras.optimizers.Adam(
+        _schedule(options, steps),
+        weight_decay=options.weight_decay or None,
         global_clipnorm=options.clip_norm,
         **average,
     )

@@ -1,8 +1,8 @@
 """From sentence pairs to the batches of ids that a model trains on."""
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from training.batching import Batch, padded_lengths, plan_epoch
 from training.corpora.pairs import SentencePair
 
-__all__ = ["Pipeline", "make_pipeline"]
+__all__ = ["Pipeline", "dataset_of", "make_pipeline"]
 
 _TOKENIZE_AT_ONCE = 1024  # sentences: enough to keep the tokenizer's threads busy
 
@@ -68,20 +68,14 @@ class Pipeline:
 
     def epoch(self, epoch: int = 0) -> tf.data.Dataset:
         """Returns the batches of one epoch; the order depends on seed and `epoch`."""
-        return self._dataset(lambda: self.plan(epoch)).apply(
-            tf.data.experimental.assert_cardinality(self.steps_per_epoch)
-        )
+        return self._dataset(epoch, 1)
 
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """Returns the batches of epoch `first` and all after it, without end.
 
         For `model.fit(pipeline.epochs(), steps_per_epoch=..., shuffle=False)`.
         """
-        return self._dataset(
-            lambda: itertools.chain.from_iterable(
-                self.plan(epoch) for epoch in itertools.count(first)
-            )
-        )
+        return self._dataset(first, None)
 
     def describe(self) -> str:
         """Returns a line saying what is kept and what was left out, and why."""
@@ -102,15 +96,45 @@ class Pipeline:
         target = sum(len(batch.indices) * batch.target_width for batch in batches)
         return self.source_tokens / source, self.target_tokens / target
 
-    def _dataset(self, batches: Callable[[], Iterable[Batch]]) -> tf.data.Dataset:
-        def elements() -> Iterator[Any]:
-            return map(self.collate, batches())
+    def _dataset(self, first: int, epochs: int | None) -> tf.data.Dataset:
+        steps = self.steps_per_epoch
+        plan = functools.lru_cache(maxsize=1)(self.plan)
 
-        ids = tf.TensorSpec((None, None), tf.int32)
-        dataset = tf.data.Dataset.from_generator(
-            elements, output_signature=({"source": ids, "target": ids}, ids)
-        )
-        return dataset.prefetch(tf.data.AUTOTUNE)
+        def element(index: int) -> Any:
+            return self.collate(plan(first + index // steps)[index % steps])
+
+        return dataset_of(element, None if epochs is None else epochs * steps)
+
+
+def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Dataset:
+    """Returns a dataset of batches that Python makes, each from its number.
+
+    `Dataset.from_generator` would be the shorter way. It also makes the C library give
+    freed memory back to the kernel at once, against `training.allocator`: every step of
+    a training would ask for its pages again.
+
+    Args:
+        element: From a number to `({"source": (B, S), "target": (B, T)}, labels)`, the
+            labels `(B, T)` too, int32 NumPy arrays.
+        count: Elements; `None`: no end.
+    """
+
+    def arrays(index: Any) -> Any:
+        inputs, labels = element(int(index))
+        return inputs["source"], inputs["target"], labels
+
+    def tensors(index: Any) -> Any:
+        found = tf.numpy_function(arrays, [index], [tf.int32] * 3)
+        source, target, labels = (tf.ensure_shape(each, (None, None)) for each in found)
+        return {"source": source, "target": target}, labels
+
+    numbers = tf.data.Dataset.range(tf.int64.max if count is None else count)
+    # In this order: another would change what a seed gives.
+    dataset = numbers.map(tensors, num_parallel_calls=1, deterministic=True)
+    if count is None:
+        endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        dataset = dataset.apply(endless)
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def make_pipeline(

@@ -5,7 +5,10 @@ import numpy as np
 from keras import ops
 
 from keras_attn.layers.arguments import check_rank
+from keras_attn.layers.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.cell_protocol import output_width, run_cell, zero_states
 from keras_attn.layers.cells import make_cell
+from keras_attn.scanning import has_own_gradient, scan
 
 __all__ = ["check_mask_fits", "make_bidirectional", "read_both_ways"]
 
@@ -91,9 +94,44 @@ def read_both_ways(rnn, inputs, mask, training):
         last: `(B, 2 * units)`, each direction's state after its last real position;
             zeros in a row without any.
     """
+    if has_own_gradient(training):
+        there = _read_one_way(rnn.forward_layer, inputs, mask, training)
+        back = _read_one_way(rnn.backward_layer, inputs, mask, training)
+        states, last = zip(there, back, strict=True)
+        return ops.concatenate(states, axis=-1), ops.concatenate(last, axis=-1)
     states, *last = rnn(inputs, mask=mask, training=training)
     # An LSTM's states are (h, c) for each direction: what is kept is of the h.
     return states, ops.concatenate([last[0], last[len(last) // 2]], axis=-1)
+
+
+def _read_one_way(rnn, inputs, mask, training):
+    """Runs one direction as `keras.layers.RNN` does, by `scan` and its gradient."""
+    cell = rnn.cell
+    steps = [ops.transpose(inputs, (1, 0, 2))]  # (S, B, F)
+    if mask is not None:
+        steps.append(ops.transpose(mask)[:, :, None])
+    if rnn.go_backwards:
+        steps = [ops.flip(each, axis=0) for each in steps]
+    batch = ops.shape(inputs)[0]
+    states = zero_states(cell, batch)
+
+    def step(states, now, _):
+        output, after = run_cell(cell, now[0], states, training)
+        if mask is None:
+            return after, output
+        after = keras.tree.map_structure(
+            lambda new, old: ops.where(now[1], new, old), after, states
+        )
+        return after, ops.where(now[1], output, ops.zeros_like(output))
+
+    result = ops.zeros((batch, output_width(cell)), dtype=rnn.compute_dtype)
+    with fresh_dropout_masks(cell, steps[0][0]):
+        states, outputs = scan(
+            step, states, result, steps, fixed=(), layer=cell, training=training
+        )
+    if rnn.go_backwards:
+        outputs = ops.flip(outputs, axis=0)
+    return ops.transpose(outputs, (1, 0, 2)), keras.tree.flatten(states)[0]
 
 
 def check_mask_fits(layer_name, axes, mask_name, mask, **sequence):

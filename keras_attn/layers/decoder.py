@@ -10,6 +10,7 @@ from keras_attn.layers.conditional_cell import ConditionalCell
 from keras_attn.layers.history import extend_history
 from keras_attn.layers.luong_cell import LuongCell
 from keras_attn.layers.memory import Memory, mean_of_memory
+from keras_attn.scanning import scan
 
 __all__ = ["ORDERS", "AttentionDecoder"]
 
@@ -78,9 +79,6 @@ class AttentionDecoder(keras.layers.Layer):
                 f"`order` must be one of {', '.join(map(repr, ORDERS))}. "
                 f"Received: order={order!r} (layer {self.name!r})."
             )
-        # On TensorFlow, XLA compiles no gradient of `ops.scan`, which gives its loop
-        # no greatest number of steps. Keras reads this before it compiles a model.
-        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.order = order
         self.cell = ORDERS[order](cell, attention, name="cell", dtype=policy)
         sizes = keras.tree.flatten(self.cell.state_size)
@@ -161,24 +159,28 @@ class AttentionDecoder(keras.layers.Layer):
         steps = ops.transpose(inputs, (1, 0, 2))  # (T, B, E)
         noise = self._draw_noise(steps, memory) if training else None
         batch, length = ops.shape(memory.values)[:2]
-        output = ops.zeros((batch, self.cell.output_size), dtype=self.compute_dtype)
-        context = ops.zeros_like(memory.summary)
-        weights = ops.zeros((batch, length), dtype="float32")
+        results = (
+            ops.zeros((batch, self.cell.output_size), dtype=self.compute_dtype),
+            ops.zeros_like(memory.summary),
+            ops.zeros((batch, length), dtype="float32"),
+        )
 
-        def body(carry, step_inputs):
-            state = carry[3]
+        def step(state, step_inputs, memory):
             each, step_noise = step_inputs if noise is not None else (step_inputs, None)
-            # Some backends stack only what has the structure of the carry.
-            carry = self.step(each, state, memory, step_noise, training)
-            return carry, carry
+            *found, state = self.step(each, state, memory, step_noise, training)
+            return state, tuple(found)
 
         with self.cell.fresh_dropout_masks(steps[0], memory.values):
-            _, stacked = ops.scan(
-                body,
-                (output, context, weights, state),
+            _, stacked = scan(
+                step,
+                state,
+                results,
                 steps if noise is None else (steps, noise),
+                fixed=memory,
+                layer=self.cell,
+                training=training,
             )
-        return tuple(ops.transpose(each, (1, 0, 2)) for each in stacked[:3])
+        return tuple(ops.transpose(each, (1, 0, 2)) for each in stacked)
 
     def _draw_noise(self, steps, memory):
         if self.cell.attention is None:

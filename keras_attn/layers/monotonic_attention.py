@@ -66,8 +66,8 @@ def expected_alignment(previous, probabilities):
     >>> ops.convert_to_numpy(expected_alignment(previous, half)).tolist()
     [[0.5, 0.25, 0.125]]
 
-    Reference: Raffel et al., 2017, arXiv:1704.00784, section 2.3, equations 9 to 14,
-    and appendix C.1.
+    Reference: Raffel et al., 2017, arXiv:1704.00784, section 2.3, where
+    the expectation is solved in closed form.
     """
     size = probabilities.shape[1]
 

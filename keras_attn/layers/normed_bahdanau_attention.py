@@ -34,7 +34,7 @@ class NormedBahdanauAttention(BahdanauAttention):
 
     >>> attend = NormedBahdanauAttention(units=4)
     >>> context, weights = attend(ops.ones((2, 3)), ops.ones((2, 5, 6)))
-    >>> float(attend.score_scale)
+    >>> ops.convert_to_numpy(attend.score_scale).item()
     0.5
 
     Reference: Salimans and Kingma, 2016, arXiv:1602.07868, section 2, equation 2;

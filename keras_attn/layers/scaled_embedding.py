@@ -54,7 +54,12 @@ class ScaledEmbedding(keras.layers.Layer):
         )
 
     def call(self, ids):
-        rows = ops.take(self.table, ids, axis=0)
+        # TensorFlow's gradient of a lookup lists a row as often as its word occurs, and
+        # Keras's optimizers square and average the items of that list one by one: Adam
+        # then takes other steps than for their sum. That of a reshape is one dense
+        # tensor.
+        table = ops.reshape(self.table, (self.input_dim, self.output_dim))
+        rows = ops.take(table, ids, axis=0)
         return ops.cast(rows, self.compute_dtype) * self.output_dim**0.5
 
     def logits(self, features):

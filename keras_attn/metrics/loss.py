@@ -23,12 +23,56 @@ def token_losses(labels, logits, label_smoothing=0.0):
     """
     logits = ops.cast(logits, "float32")
     labels = ops.cast(labels, "int32")
+    if keras.backend.backend() == "tensorflow":
+        return _losses_with_gradient(labels, label_smoothing)(logits)
     losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     if not label_smoothing:
         return losses
     # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
-    label_logits = ops.take_along_axis(logits, labels[:, :, None], axis=-1)[:, :, 0]
+    label_logits = _pick(logits, labels)
     return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
+
+
+def _losses_with_gradient(labels, label_smoothing):
+    """Returns the function from logits to losses, with its gradient.
+
+    Logits are the largest tensor of a training step. TensorFlow's own gradient of the
+    formula goes over them many more times, and scatters into all of them to reach one
+    in each row.
+    """
+
+    @ops.custom_gradient
+    def losses_of(logits):
+        size = logits.shape[-1]
+        p = ops.softmax(logits)
+        # log sum exp, where no exponential is too small: some p is 1 / V or more.
+        normaliser = ops.max(logits, axis=-1) - ops.log(ops.max(p, axis=-1))
+        label_logits = _pick(logits, labels)
+        losses = normaliser - (1 - label_smoothing) * label_logits
+        if label_smoothing:
+            losses = losses - label_smoothing * ops.mean(logits, axis=-1)
+
+        def gradient(upstream):
+            share = label_smoothing / size  # of each word in the smoothed target
+            everywhere = (p - share if share else p) * upstream[:, :, None]
+            at_labels = (_pick(p, labels) - share - (1 - label_smoothing)) * upstream
+            flat = ops.reshape(labels, (-1,))
+            rows = ops.arange(ops.shape(flat)[0], dtype=flat.dtype)
+            found = ops.scatter_update(
+                ops.reshape(everywhere, (-1, size)),
+                ops.stack([rows, flat], axis=-1),
+                ops.reshape(at_labels, (-1,)),
+            )
+            return ops.reshape(found, ops.shape(logits))
+
+        return losses, gradient
+
+    return losses_of
+
+
+def _pick(values, labels):
+    """Returns the entry of each row that its label names, `(B, T)`."""
+    return ops.take_along_axis(values, labels[:, :, None], axis=-1)[:, :, 0]
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")

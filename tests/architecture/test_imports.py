@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "keras_attn.saved": (),
     "keras_attn.translation": (),
     "keras_attn.cli": ("keras_attn",),
-    "keras_attn.layers": ("keras_attn.masking",),
+    "keras_attn.scanning": (),
+    "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),
     # The loss and the metrics, so that a compiled model loads in a fresh process.
     "keras_attn.models": (
         "keras_attn.masking",
@@ -54,6 +55,8 @@ TENSORFLOW = (
     "tensorflow_datasets",
 )
 MAY_USE_TENSORFLOW = (
+    "benchmarks",
+    "keras_attn.scanning",
     "keras_attn.text",
     "keras_attn.quiet",
     "keras_attn.translator",

@@ -26,15 +26,21 @@ KINDS = {
     "residual, normalised": {"decoder_layers": 2, "residual": True, "layer_norm": True},
     "deep encoder": {"encoder_layers": 2, "summary": "mean", "bridge": "learned"},
 }
-every_kind = pytest.mark.parametrize("kind", KINDS)
-# Every align function once and every order four times: all pairs of them take minutes,
-# and go through the brute force.
+# Every align function once and every order four times; all pairs of them take minutes.
 _NAMES = [*ALIGN_FUNCTIONS, None]
 _APART = {
     f"{name}, {list(ORDERS)[index % len(ORDERS)]}" for index, name in enumerate(_NAMES)
 }
-one_order_each = pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind in _APART or "attention" not in KINDS[kind]]
+_ONE_ORDER_EACH = [
+    kind for kind in KINDS if kind in _APART or "attention" not in KINDS[kind]
+]
+one_order_each = pytest.mark.parametrize("kind", _ONE_ORDER_EACH)
+every_kind = pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind in _ONE_ORDER_EACH else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in KINDS
+    ],
 )
 
 SOURCE = np.array([[5, 9, 7, 12, 3], [8, 8, 3, 0, 0], [3, 0, 0, 0, 0]])
@@ -46,8 +52,9 @@ NEVER = (tiny.PAD, tiny.UNKNOWN, tiny.START)
 @functools.cache
 def model_of(kind):
     model = tiny.model(**SIZES, **KINDS[kind])
-    # With these weights its beams stop at different rows, with many others at none.
-    draw = {"seed": 2, "scale": 1.0} if kind.startswith("monotonic") else {}
+    # With these weights its beams stop at different rows and overtake one another, so
+    # that a history left behind by its beam shows. With most others they do not.
+    draw = {"seed": 65, "scale": 1.0} if kind.startswith("monotonic") else {}
     return layer_tools.randomise(model, **draw)
 
 

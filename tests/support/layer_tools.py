@@ -103,6 +103,7 @@ def _projection(outputs):
     for output in keras.tree.flatten(outputs):
         noise = generator.normal(size=output.shape).astype("float32")
         if keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype)):
+            noise = ops.convert_to_tensor(noise)  # PyTorch asks for its own
             total += ops.sum(ops.cast(output, "float32") * noise)
     return total
 

@@ -210,12 +210,18 @@ def test_dropout_in_cells_survives_many_traces(batch):
         decoder(**batch, training=True)
 
 
-def test_xla_is_declined_rather_than_failing(batch):
+def test_xla_compiles_training(batch):
     del batch["summary"]
-    model = functional(AttentionDecoder(layers.GRUCell(Q), BahdanauAttention(A)))
-    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
-        model.compile("sgd", loss=["mse", None, None], jit_compile=True)
-    model.fit(batch, np.ones((B, T, Q), "float32"), verbose=0)
+    losses = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = functional(AttentionDecoder(layers.GRUCell(Q), BahdanauAttention(A)))
+        model.compile("sgd", loss=["mse", None, None], jit_compile=jit_compile)
+        target = np.ones((B, T, Q), "float32")
+        history = model.fit(batch, target, epochs=3, shuffle=False, verbose=0)
+        losses.append(history.history["loss"])
+    assert losses[0][-1] < losses[0][0]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
 def open_cell(**kwargs):

@@ -2,6 +2,7 @@ import keras
 import layer_tools
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 
@@ -126,3 +127,16 @@ def test_refuses_vectors_that_do_not_fit(vectors, ids, rule):
     with pytest.raises(ValueError, match=rule):
         embed.load_vectors(vectors, ids)
     np.testing.assert_array_equal(embed(IDS), before)
+
+
+def test_adam_takes_a_word_that_occurs_twice_for_one_word():
+    embed = ScaledEmbedding(5, 3)
+    model = keras.Sequential([keras.Input((4,), dtype="int32"), embed])
+    before = ops.convert_to_numpy(embed.table)
+    model.compile(keras.optimizers.Adam(0.01, epsilon=1e-12), loss="mae")
+    ids = np.array([[1, 1, 1, 4]])
+    model.fit(ids, np.full((1, 4, 3), 9.0), verbose=0)
+    moved = ops.convert_to_numpy(embed.table) - before
+    # Adam's first step is the learning rate, however large a gradient is.
+    np.testing.assert_allclose(moved[[1, 4]], 0.01, rtol=1e-4)
+    np.testing.assert_array_equal(moved[[0, 2, 3]], 0)

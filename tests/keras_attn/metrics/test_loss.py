@@ -3,6 +3,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import reference
 import tensorflow as tf
 
@@ -85,3 +86,26 @@ def test_config_survives_json():
 def test_refuses_smoothing(smoothing):
     with pytest.raises(ValueError, match=f"share in .*label_smoothing={smoothing}"):
         MaskedCrossentropy(label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_gradient_is_softmax_minus_the_smoothed_target(smoothing):
+    generator = np.random.default_rng(0)
+    logits = generator.normal(scale=5, size=(2, 3, 7)).astype("float32")
+    logits[0, 0] = [90, -90, 0, 0, 0, 0, 0]  # some probabilities are no float32
+    labels = np.array([[1, 4, 6], [0, 0, 3]])
+    upstream = generator.normal(size=labels.shape).astype("float32")
+    values = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        losses = token_losses(labels, values, smoothing)
+        total = tf.reduce_sum(losses * upstream)
+    exact = logits.astype("float64")
+    p = np.exp(exact - exact.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    target = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+    np.testing.assert_allclose(
+        tape.gradient(total, values), (p - target) * upstream[..., None], atol=1e-6
+    )
+    log_p = exact - np.log(np.exp(exact - 90).sum(axis=-1, keepdims=True)) - 90
+    np.testing.assert_allclose(losses, -(target * log_p).sum(axis=-1), rtol=1e-5)

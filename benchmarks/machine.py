@@ -1,0 +1,70 @@
+"""What the machine can do, measured in the same run, and what a model asks of it."""
+
+import statistics
+import time
+
+import tensorflow as tf
+
+from keras_attn import Seq2SeqConfig
+
+__all__ = ["measure_sgemm", "training_flops"]
+
+
+def measure_sgemm(size: int = 2048, times: int = 5) -> float:
+    """Returns the operations a second of a large float32 matrix product, the median.
+
+    Multiplications and additions count one each: `2 size^3` a product.
+    """
+    matrix = tf.random.stateless_normal((size, size), seed=(0, 0))
+    found = []
+    for _ in range(times + 1):
+        started = time.perf_counter()
+        tf.matmul(matrix, matrix)[0, 0].numpy()
+        found.append(2 * size**3 / (time.perf_counter() - started))
+    return statistics.median(found[1:])  # the first one warms up
+
+
+def training_flops(
+    config: Seq2SeqConfig, source_tokens: int, target_tokens: int
+) -> int:
+    """Returns the operations in the matrix products of training on so many tokens.
+
+    Two for each weight and token forward, and twice as many backward: for the
+    gradients of what goes in and of the weight. Counted are tokens without padding,
+    and no elementwise operation; for a GRU and additive attention.
+
+    Args:
+        config: Sizes, with one layer on each side.
+        source_tokens: With end tokens.
+        target_tokens: With end tokens.
+
+    Raises:
+        ValueError: If the formula does not hold for the config.
+
+    Example:
+    >>> config = Seq2SeqConfig(
+    ...     source_vocabulary_size=8000, target_vocabulary_size=8000,
+    ...     embedding_dim=256, encoder_units=256, decoder_units=512,
+    ...     attention_units=512, readout_units=512,
+    ... )
+    >>> round(training_flops(config, 1000, 1000) / 1e9, 1)  # in billions
+    48.2
+    """
+    if (config.cell, config.attention, config.order) != (
+        "gru", "additive", "bahdanau"
+    ) or config.encoder_layers * config.decoder_layers != 1:  # fmt: skip
+        raise ValueError(
+            "The formula holds for one layer of GRU cells and additive attention. "
+            f"Received: config={config}."
+        )
+    embedding, hidden = config.embedding_dim, config.encoder_units
+    memory, state = 2 * config.encoder_units, config.decoder_units
+    readout = config.readout_units
+    encoder = 2 * 3 * hidden * (embedding + hidden) + memory * config.attention_units
+    decoder = (
+        state * config.attention_units
+        + 3 * state * (embedding + memory + state)
+        + readout * (state + memory + embedding)
+        + readout * config.target_vocabulary_size
+    )
+    return 3 * 2 * (source_tokens * encoder + target_tokens * decoder)

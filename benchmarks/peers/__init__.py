@@ -1,0 +1,1 @@
+"""What a user would build or pick instead, in the same sizes."""

@@ -1,0 +1,106 @@
+"""What is compared, and the batches that all of them train on."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.peers.plain_keras import plain_keras
+from keras_attn import Seq2Seq, Seq2SeqConfig
+from keras_attn.text import SubwordCodec, learn_subwords
+from training.corpora import Corpus
+from training.fit import compile_seq2seq
+from training.pipeline import dataset_of, make_pipeline
+from training.recipes import Recipe
+
+__all__ = ["CONTENDERS", "Batches", "draw_batches", "make_config"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Batches in memory, the same at every pass.
+
+    Attributes:
+        dataset: Of `({"source": (B, S), "target": (B, T)}, labels (B, T))`.
+        count: Batches.
+        source_tokens: In all batches, without padding.
+        target_tokens: The same.
+        shapes: Different `(B, S, T)`.
+    """
+
+    dataset: tf.data.Dataset
+    count: int
+    source_tokens: int
+    target_tokens: int
+    shapes: int
+
+
+def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
+    """Returns the first full batches of the recipe's first epoch."""
+    pairs = list(corpus.train)
+    texts = [text for pair in pairs for text in (pair.source, pair.target)]
+    size = recipe.text.vocabulary_size
+    if corpus_is_small(recipe):
+        size = 400  # its words have no more subwords; the model keeps its size
+    codec = SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
+    pipeline = make_pipeline(
+        pairs,
+        codec,
+        codec,
+        batch_size=recipe.training.batch_size,
+        max_length=recipe.training.max_length,
+        shuffle_seed=recipe.training.seed,
+    )
+    full = [
+        batch
+        for batch in pipeline.plan(0)
+        if len(batch.indices) == recipe.training.batch_size
+    ]
+    elements = [pipeline.collate(batch) for batch in full[:count]]
+    return Batches(
+        dataset=dataset_of(elements.__getitem__, len(elements)),
+        count=len(elements),
+        source_tokens=sum(
+            int(np.sum(inputs["source"] != codec.pad_id)) for inputs, _ in elements
+        ),
+        target_tokens=sum(
+            int(np.sum(labels != codec.pad_id)) for _, labels in elements
+        ),
+        shapes=len({(*i["source"].shape, i["target"].shape[1]) for i, _ in elements}),
+    )
+
+
+def corpus_is_small(recipe: Recipe) -> bool:
+    """Whether this is the built-in corpus."""
+    return recipe.corpus.kind == "builtin"
+
+
+def make_config(recipe: Recipe) -> Seq2SeqConfig:
+    """Returns the sizes of the recipe, whatever the vocabulary of the corpus is."""
+    size = recipe.text.vocabulary_size
+    return Seq2SeqConfig(
+        source_vocabulary_size=size,
+        target_vocabulary_size=size,
+        seed=recipe.training.seed,
+        **dataclasses.asdict(recipe.model),
+    )
+
+
+def _ours(recipe: Recipe, steps: int) -> Any:
+    model = Seq2Seq(make_config(recipe))
+    compile_seq2seq(model, recipe.training, steps)
+    return model
+
+
+def _plain_keras(recipe: Recipe, steps: int) -> Any:
+    options = recipe.training
+    return plain_keras(make_config(recipe), options.learning_rate, options.clip_norm)
+
+
+# From a recipe and the steps of its schedule to a compiled model.
+CONTENDERS: dict[str, Callable[[Recipe, int], Any]] = {
+    "keras_attn": _ours,
+    "plain_keras": _plain_keras,
+}
