@@ -45,7 +45,7 @@ def training_flops(
     >>> config = Seq2SeqConfig(
     ...     source_vocabulary_size=8000, target_vocabulary_size=8000,
     ...     embedding_dim=256, encoder_units=256, decoder_units=512,
-    ...     attention_units=512, readout_units=512,
+    ...     attention_units=512, readout_units=512, tie_embeddings=False,
     ... )
     >>> round(training_flops(config, 1000, 1000) / 1e9, 1)  # in billions
     48.2

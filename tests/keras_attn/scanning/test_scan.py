@@ -118,8 +118,15 @@ def test_gradients_of_every_cell(kind, monkeypatch):
     same_both_ways(monkeypatch, decoder(CELL_KINDS[kind]), decode)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("attention", [*ALIGN_FUNCTIONS, None])
+def pairs_of_attention_and_order():
+    """All pairs; beyond one order each, and each order in turn, they are `slow`."""
+    for i, attention in enumerate([*ALIGN_FUNCTIONS, None]):
+        for j, order in enumerate(ORDERS):
+            marks = [] if (i - j) % len(ORDERS) == 0 else [pytest.mark.slow]
+            yield pytest.param(attention, order, marks=marks)
+
+
+@pytest.mark.parametrize(("attention", "order"), pairs_of_attention_and_order())
 def test_gradients_of_every_align_function_and_order(attention, order, monkeypatch):
     if attention == "dot":  # compares states with a memory as wide as they are
         pytest.skip("`dot` is in the test below.")
@@ -158,7 +165,7 @@ def test_without_a_mask(monkeypatch):
     same_both_ways(monkeypatch, lambda: make_bidirectional("gru", UNITS), read)
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm", "gru, dropout"])
+@pytest.mark.parametrize("kind", ["lstm", "gru, dropout"])
 def test_xla_compiles_the_gradient(kind):
     make = decoder(CELL_KINDS[kind])
     graph, xla = (found_by(make, decode, jit_compile=jit) for jit in (False, True))
