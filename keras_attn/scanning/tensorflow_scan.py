@@ -69,6 +69,9 @@ def scan(step, carry, inputs, fixed):
         return [*last, *(each.stack() for each in results)], gradient
 
     ends = run(*tree.flatten(given))
+    steps = tree.flatten(inputs)[0].shape[0]
+    for each in ends[len(tree.flatten(carry)) :]:
+        each.set_shape((steps, *each.shape[1:]))  # what an array of steps forgets
     return tree.pack_sequence_as(structure["after"], ends)
 
 

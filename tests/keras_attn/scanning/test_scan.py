@@ -126,7 +126,7 @@ def pairs_of_attention_and_order():
             yield pytest.param(attention, order, marks=marks)
 
 
-@pytest.mark.parametrize(("attention", "order"), pairs_of_attention_and_order())
+@pytest.mark.parametrize(("attention", "order"), list(pairs_of_attention_and_order()))
 def test_gradients_of_every_align_function_and_order(attention, order, monkeypatch):
     if attention == "dot":  # compares states with a memory as wide as they are
         pytest.skip("`dot` is in the test below.")
