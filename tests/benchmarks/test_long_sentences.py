@@ -119,6 +119,10 @@ def test_p_values_tell_chance_from_difference():
     assert paired_p_value(one_word, other_word, wanted) > 0.1
 
 
+# Two trainings and their searches, several times: two minutes.
+whole_run = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
     """A folder where one of two trainings was interrupted, then the benchmark's."""
@@ -150,6 +154,7 @@ def results(out, first):
     return stored
 
 
+@whole_run
 def test_both_are_trained_alike(results):
     attention, plain = (results["kinds"][kind] for kind in ("attention", "plain"))
     assert attention["attention"] == "additive"
@@ -168,6 +173,7 @@ def test_both_are_trained_alike(results):
     }
 
 
+@whole_run
 def test_every_length_is_scored(results):
     rows = results["lengths"]
     assert [row["joined"] for row in rows] == [1, 2, 3, 4, 6]
@@ -187,6 +193,7 @@ def test_every_length_is_scored(results):
     assert singly == rows[0]["attention"]["bleu"]
 
 
+@whole_run
 def test_the_circumstances_are_told(results):
     assert results["environment"]["threads"] == {"jobs": 2, "threads_per_operation": 1}
     assert {"keras", "tensorflow", "sacrebleu"} <= set(
@@ -196,6 +203,7 @@ def test_the_circumstances_are_told(results):
     assert results["settings"]["training"]["epochs"] == 1
 
 
+@whole_run
 def test_progress_names_its_run(first):
     assert "[plain-0] was interrupted, and starts again" in first[1]
     for kind in ("attention", "plain"):
@@ -203,6 +211,7 @@ def test_progress_names_its_run(first):
         assert f"[{kind}-0] 6 a line: BLEU" in first[1]
 
 
+@whole_run
 def test_the_figure_is_drawn(out, results):
     assert (out / "long_sentences.png").read_bytes().startswith(b"\x89PNG")
     svg = (out / "long_sentences.svg").read_text()
@@ -210,6 +219,7 @@ def test_the_figure_is_drawn(out, results):
     assert "dc:date" not in svg
 
 
+@whole_run
 def test_the_same_again_trains_nothing(out, results):
     def files():
         return {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
@@ -223,6 +233,7 @@ def test_the_same_again_trains_nothing(out, results):
     assert table == render(again) + "\n"
 
 
+@whole_run
 def test_other_settings_need_another_folder(out, results):
     with pytest.raises(ValueError, match="where training was another"):
         long_sentences([*SMALL, "training.epochs=2"], out=out, seeds=1)
@@ -248,6 +259,7 @@ def command(*words):
     )
 
 
+@whole_run
 def test_stored_results_make_a_page(out, results, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A\n<!-- begin: results -->\nstale\n<!-- end: results -->\nB\n")
@@ -282,6 +294,7 @@ def test_a_page_needs_its_marks(tmp_path):
         write_into_page(page, "text")
 
 
+@whole_run
 @pytest.mark.parametrize(
     ("share", "holds", "told"),
     [
@@ -296,6 +309,7 @@ def test_what_was_stated_is_answered(results, share, holds, told):
     assert f"Stated beforehand: attention is better. {told}." in text
 
 
+@whole_run
 def test_the_table_has_mean_and_spread(results):
     row = json.loads(json.dumps(results["lengths"][4]))
     row["attention"] |= {"mean": 31.26, "deviation": 0.31, "share_of_singles": 0.9}

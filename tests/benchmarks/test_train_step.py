@@ -57,6 +57,7 @@ def test_a_matrix_product_takes_time():
     assert 0 < measure_sgemm(64, 2) < 1e15
 
 
+@pytest.mark.slow
 def test_one_line_compares_two_in_one_run():
     done = run(
         *SMALL, "--json", "--compare", "plain_keras", "--batches", "2", "--rounds", "2"
