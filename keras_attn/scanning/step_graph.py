@@ -86,8 +86,13 @@ class StepGraph:
         self.hoisted = self._find_hoisted([each.op for each in self.ends])
         products = self._find_products()
         starts = {id(each) for each in self.inputs}
-        self.input_products = [each for each in products if id(each.varying) in starts]
-        self.products = [each for each in products if id(each.varying) not in starts]
+        self.input_products = [
+            each
+            for each in products
+            if id(each.varying) in starts and each.fixed.shape.rank == 2
+        ]
+        once = {id(each) for each in self.input_products}
+        self.products = [each for each in products if id(each) not in once]
 
     def cut(self, feeds, fetches):
         """Returns the function from `feeds` to `fetches`, and what to hoist.

@@ -159,29 +159,56 @@ def _backward(graph, upstream, stacked, values, kept):
         [length, of_last, sums, *new],
         maximum_iterations=length,
     )
-    of_inputs = dict(
-        _by_id([each for each in graph.inputs if is_float(each)], of_inputs)
+    of_inputs, of_trained = _with_products(
+        graph,
+        stacked,
+        values,
+        factors=[each.stack() for each in factors],
+        of_products=[each.stack() for each in of_products],
+        of_inputs=[each.stack() for each in of_inputs],
+        of_trained=dict(_by_id(of_trained, sums)),
     )
-    found = {key: [each] for key, each in _by_id(of_trained, sums)}
-    of_inputs = {key: [each.stack()] for key, each in of_inputs.items()}
-    of_products = [each.stack() for each in of_products]
-    for product, varying, factor in _input_products(graph, stacked, values):
-        of_result = of_products.pop(0)
-        of_varying = product.gradient_of_varying(factor, of_result)
-        of_inputs[id(product.varying)].append(of_varying)
-        of_fixed = product.gradient_of_fixed(varying, of_result)
-        found.setdefault(id(product.fixed), []).append(of_fixed)
-    for product, factor, of_result in zip(
-        graph.products, factors, of_products, strict=True
-    ):
-        of_fixed = product.gradient_of_fixed(factor.stack(), of_result)
-        found.setdefault(id(product.fixed), []).append(of_fixed)
-    of_trained = [tf.add_n(found[id(each)]) for each in graph.trained]
     return [
         *_in_place(graph.carry, of_carry),
-        *_in_place(graph.inputs, [tf.add_n(each) for each in of_inputs.values()]),
+        *_in_place(graph.inputs, of_inputs),
         *graph.gradients_of_fixed(of_trained, values),
     ]
+
+
+def _with_products(
+    graph, stacked, values, *, factors, of_products, of_inputs, of_trained
+):
+    """Adds what the products pass on to the gradients that the loop found.
+
+    Args:
+        graph: The step.
+        stacked: Its inputs, of all steps.
+        values: Its fixed tensors.
+        factors: The varying factors of `graph.products`, of all steps.
+        of_products: Gradients of the results, those of `graph.input_products` first.
+        of_inputs: Gradients of the float inputs.
+        of_trained: Gradients of tensors in `graph.trained` by their identity.
+
+    Returns:
+        The gradients of the float inputs, and those of `graph.trained`.
+    """
+    of_products = iter(of_products)
+    starts = [each for each in graph.inputs if is_float(each)]
+    inputs = {key: [each] for key, each in _by_id(starts, of_inputs)}
+    trained = {key: [each] for key, each in of_trained.items()}
+    for product, varying, factor in _input_products(graph, stacked, values):
+        of_result = next(of_products)
+        of_varying = product.gradient_of_varying(factor, of_result)
+        inputs[id(product.varying)].append(of_varying)
+        of_fixed = product.gradient_of_fixed(varying, of_result)
+        trained.setdefault(id(product.fixed), []).append(of_fixed)
+    for product, varying in zip(graph.products, factors, strict=True):
+        of_fixed = product.gradient_of_fixed(varying, next(of_products))
+        trained.setdefault(id(product.fixed), []).append(of_fixed)
+    return (
+        [tf.add_n(each) for each in inputs.values()],
+        [tf.add_n(trained[id(each)]) for each in graph.trained],
+    )
 
 
 def _input_products(graph, stacked, values):
