@@ -184,7 +184,7 @@ class StepGraph:
             for each in op.inputs:
                 if id(each) in given or id(each) in self._captured:
                     continue
-                if each.op in self._changing or each.op.type == "Const":
+                if each.op in self._changing or _stays_in_the_step(each):
                     waiting.append(each.op)
                 else:
                     found[id(each)] = each
@@ -211,6 +211,17 @@ class StepGraph:
 
 def _placeholder_like(tensor):
     return tf.compat.v1.placeholder(tensor.dtype, tensor.shape)
+
+
+def _stays_in_the_step(tensor):
+    """Whether it is no gain, or worse, to hoist a tensor that no step changes.
+
+    XLA compiles for the values of shapes and indices. Were they handed over by a
+    function of the weights, it would compile anew whenever a weight changes.
+    """
+    if tensor.op.type == "Placeholder":
+        return False
+    return tensor.op.type == "Const" or tensor.dtype.is_integer
 
 
 def _draws(op):

@@ -1,6 +1,9 @@
 """The loop with a gradient of its own computes what TensorFlow's own gradient does."""
 
 import importlib
+import os
+import subprocess
+import sys
 
 import keras
 import layer_tools
@@ -174,6 +177,33 @@ def test_xla_compiles_the_gradient(kind):
             scale = np.abs(want).max()
             np.testing.assert_allclose(xla[name], want, atol=1e-4 * scale, err_msg=name)
     assert all(np.isfinite(each).all() for each in xla.values())
+
+
+FIT = """
+import keras, numpy as np
+from keras_attn.layers import AttentionDecoder, BahdanauAttention
+inputs, memory = keras.Input((5, 4)), keras.Input((6, 7))
+decode = AttentionDecoder(keras.layers.GRUCell(3), BahdanauAttention(4))
+model = keras.Model([inputs, memory], decode(inputs, memory)[0])
+model.compile("adam", loss="mse", jit_compile=True)
+batch = [np.ones((8, 5, 4)), np.ones((8, 6, 7))]
+model.fit(batch, np.ones((8, 5, 3)), batch_size=2, verbose=0)
+"""
+
+
+def test_xla_compiles_training_once_for_a_shape(tmp_path):
+    # XLA compiles for the values of shapes. As functions of the weights they would
+    # make it compile at every step: these are four.
+    told = f"--xla_dump_to={tmp_path} --xla_dump_hlo_pass_re=NONE"
+    subprocess.run(
+        [sys.executable, "-c", FIT],
+        env={**os.environ, "XLA_FLAGS": told},
+        capture_output=True,
+        check=True,
+    )
+    compiled = [each.name for each in tmp_path.glob("*before_optimizations*")]
+    steps = [name for name in compiled if "one_step_on_data" in name]
+    assert len(steps) == 1, steps
 
 
 def test_mixed_precision(monkeypatch):
