@@ -2,13 +2,20 @@
 
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.command_line import (
+    AsJson,
+    Data,
+    Overrides,
+    corpus_name,
+    files_in,
+    run_command,
+)
 from benchmarks.long_sentences.budget import plain_recipe
 from benchmarks.long_sentences.joining import JoinedCorpus, join_corpus
 from benchmarks.long_sentences.page import render, write_into_page
@@ -24,17 +31,8 @@ _FIGURE = "long_sentences.png"
 
 
 def long_sentences(
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Options of both trainings, such as training.epochs=4.",
-            metavar="[SECTION.OPTION=VALUE]...",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of parallel files. Default: the built-in corpus."),
-    ] = None,
+    overrides: Overrides = None,
+    data: Data = None,
     source_language: Annotated[str, typer.Option()] = "de",
     target_language: Annotated[str, typer.Option()] = "en",
     test: Annotated[
@@ -46,9 +44,7 @@ def long_sentences(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each kind.")] = 3,
     beam_size: Annotated[int, typer.Option(min=1, help="1: greedy.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at once.")] = 2,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line instead of a table.")
-    ] = False,
+    as_json: AsJson = False,
     report: Annotated[
         Path | None,
         typer.Option(help="Train nothing: show the results stored in this file."),
@@ -71,11 +67,8 @@ def long_sentences(
             f"corpus.source_language={source_language}",
             f"corpus.target_language={target_language}",
         ]
-        if data is not None:
-            splits = ("train", "validation", "test")
-            options += ["corpus.kind=files", f"corpus.data={data}"]
-            options += [f"corpus.{split}_pairs=none" for split in splits]
-        recipe = load_recipe(_RECIPE).override([*options, *(overrides or [])])
+        options += [*files_in(data), *(overrides or [])]
+        recipe = load_recipe(_RECIPE).override(options)
         results = _run(recipe, test, out, seeds=seeds, beam_size=beam_size, jobs=jobs)
     if page is not None:
         _publish(results, page)
@@ -113,7 +106,7 @@ def _run(
         **measure(corpus, runs, translations),
         "settings": _settings(recipe),
     }
-    results["corpus"]["name"] = _corpus_name(recipe)
+    results["corpus"]["name"] = corpus_name(recipe)
     _store(results, out)
     return results
 
@@ -123,7 +116,7 @@ def _prepare(recipe: Recipe, test: str | None, out: Path) -> JoinedCorpus:
     from training.corpora import load_corpus
 
     corpus = load_corpus(recipe.corpus)
-    _tell(f"corpus: {_corpus_name(recipe)}")
+    _tell(f"corpus: {corpus_name(recipe)}")
     for line in corpus.describe():
         _tell(line)
     joined = join_corpus(corpus, test, out / "corpus")
@@ -149,14 +142,6 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         name: dataclasses.asdict(getattr(recipe, name))
         for name in ("text", "model", "training")
     }
-
-
-def _corpus_name(recipe: Recipe) -> str:
-    options = recipe.corpus
-    if options.kind == "builtin":
-        return "the built-in corpus"
-    # Where it lies on this machine is nobody's business.
-    return Path(options.data or options.name or options.kind).resolve().name
 
 
 def _store(results: dict[str, Any], out: Path) -> None:
@@ -186,19 +171,5 @@ def _tell(line: str) -> None:
 
 
 def main() -> None:
-    """Runs the command line; 1: the work failed, 2: the request was refused."""
-    from training.allocator import keep_freed_memory
-
-    # Read by TensorFlow when it is imported, here and in the trainings.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    keep_freed_memory()
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(long_sentences)
-    try:
-        app()
-    except (ValueError, OSError, ImportError) as error:
-        print(f"long_sentences: error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except RuntimeError as error:
-        print(f"long_sentences: failed: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Runs the command line."""
+    run_command(long_sentences)

@@ -1,6 +1,7 @@
 """The command line of the benchmark."""
 
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,18 +10,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command_line import (
+    AsJson,
+    Data,
+    Overrides,
+    corpus_name,
+    files_in,
+    run_command,
+)
 from benchmarks.machine import measure_sgemm, training_flops
 from benchmarks.report import describe_environment, one_line
 from benchmarks.train_step.contenders import (
     CONTENDERS,
     Batches,
-    corpus_is_small,
     draw_batches,
     make_config,
 )
-from training.allocator import keep_freed_memory
 from training.corpora import load_corpus
-from training.recipes import load_recipe
+from training.recipes import Recipe, load_recipe
 
 __all__ = ["main", "train_step"]
 
@@ -28,17 +35,8 @@ _RECIPE = Path(__file__).with_name("recipe.toml")
 
 
 def train_step(
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Options of the training, such as training.batch_size=32.",
-            metavar="[SECTION.OPTION=VALUE]...",
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of parallel files. Default: the built-in corpus."),
-    ] = None,
+    overrides: Overrides = None,
+    data: Data = None,
     model: Annotated[
         str, typer.Option(help=f"One of {', '.join(CONTENDERS)}.")
     ] = "keras_attn",
@@ -47,9 +45,7 @@ def train_step(
     ] = None,
     batches: Annotated[int, typer.Option(min=1, help="Batches in a round.")] = 40,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line instead of a table.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure training in target tokens a second, padding not counted.
 
@@ -65,53 +61,33 @@ def train_step(
             raise typer.BadParameter(
                 f"must be one of {', '.join(CONTENDERS)}. Received: {name!r}."
             )
-    console = Console(stderr=True)
-    recipe = load_recipe(_RECIPE)
-    if data is not None:
-        sizes = [
-            f"corpus.{split}_pairs=none" for split in ("train", "validation", "test")
-        ]
-        recipe = recipe.override(["corpus.kind=files", f"corpus.data={data}", *sizes])
-    recipe = recipe.override(overrides or [])
-    if corpus_is_small(recipe):
-        console.print("No --data: the built-in corpus, whose sentences are short.")
-    keep_freed_memory()
+    recipe = load_recipe(_RECIPE).override([*files_in(data), *(overrides or [])])
+    if recipe.corpus.kind == "builtin":
+        _tell("No --data: the built-in corpus, whose sentences are short.")
     drawn = draw_batches(recipe, load_corpus(recipe.corpus), batches)
-    console.print(
+    _tell(
         f"{drawn.count} batches of {drawn.shapes} shapes, "
         f"{drawn.target_tokens:,} target tokens"
     )
-    models = {}
-    for name in names:
-        models[name] = CONTENDERS[name](recipe, rounds * drawn.count)
-        started = time.perf_counter()
-        _fit(models[name], drawn)
-        console.print(f"{name}: first pass {time.perf_counter() - started:.0f} s")
+    models = {name: _first_pass(name, recipe, drawn, rounds) for name in names}
     found = [_round(models, drawn) for _ in range(rounds)]
-    flops = training_flops(
-        make_config(recipe), drawn.source_tokens, drawn.target_tokens
-    )
     results = {
         "benchmark": "train_step",
-        "corpus": "builtin" if corpus_is_small(recipe) else Path(str(data)).name,
-        "model": model,
-        **_summary(model, found, flops, drawn, ""),
-        "sgemm_gflops": _spread([each["sgemm"] / 1e9 for each in found]),
-        "mflop_per_target_token": round(flops / drawn.target_tokens / 1e6, 2),
-        "batches": drawn.count,
-        "shapes": drawn.shapes,
-        "target_tokens": drawn.target_tokens,
-        "rounds": rounds,
+        "corpus": corpus_name(recipe),
+        **_compared(names, found, recipe, drawn),
+        **describe_environment(intra_op="all", inter_op="all"),
     }
-    if compare is not None:
-        results["peer"] = compare
-        results.update(_summary(compare, found, flops, drawn, "peer_"))
-        results["ratio"] = _spread([each[compare] / each[model] for each in found])
-    results.update(describe_environment(intra_op="all", inter_op="all"))
     if as_json:
         print(one_line(results))
     else:
         _show(results)
+
+
+def _first_pass(name: str, recipe: Recipe, drawn: Batches, rounds: int) -> Any:
+    """Returns a contender that knows all shapes."""
+    model = CONTENDERS[name](recipe, rounds * drawn.count)
+    _tell(f"{name}: first pass {_fit(model, drawn):.0f} s")
+    return model
 
 
 def _fit(model: Any, drawn: Batches) -> float:
@@ -127,16 +103,40 @@ def _round(models: dict[str, Any], drawn: Batches) -> dict[str, float]:
     return {**seconds, "sgemm": (before + measure_sgemm()) / 2}
 
 
-def _summary(name, found, flops, drawn, prefix):
-    """Speed of one model: tokens a second, and its share of the sgemm limit."""
-    return {
-        f"{prefix}tokens_per_s": _spread(
-            [drawn.target_tokens / each[name] for each in found]
-        ),
-        f"{prefix}sgemm_fraction": _spread(
-            [flops / each[name] / each["sgemm"] for each in found]
-        ),
+def _compared(
+    names: list[str],
+    found: list[dict[str, float]],
+    recipe: Recipe,
+    drawn: Batches,
+) -> dict[str, Any]:
+    """Speed of one model or of two: tokens a second, and share of the sgemm limit."""
+    flops = training_flops(
+        make_config(recipe), drawn.source_tokens, drawn.target_tokens
+    )
+    results: dict[str, Any] = {
+        "sgemm_gflops": _spread([each["sgemm"] / 1e9 for each in found]),
+        "mflop_per_target_token": round(flops / drawn.target_tokens / 1e6, 2),
+        "batches": drawn.count,
+        "shapes": drawn.shapes,
+        "target_tokens": drawn.target_tokens,
+        "rounds": len(found),
     }
+    for name, role, prefix in zip(
+        names, ("model", "peer"), ("", "peer_"), strict=False
+    ):
+        results |= {
+            role: name,
+            f"{prefix}tokens_per_s": _spread(
+                [drawn.target_tokens / each[name] for each in found]
+            ),
+            f"{prefix}sgemm_fraction": _spread(
+                [flops / each[name] / each["sgemm"] for each in found]
+            ),
+        }
+    if len(names) > 1:
+        ours, peer = names
+        results["ratio"] = _spread([each[peer] / each[ours] for each in found])
+    return results
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -157,6 +157,10 @@ def _show(results: dict[str, Any]) -> None:
     Console().print(table)
 
 
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def main() -> None:
-    """Runs the command."""
-    typer.run(train_step)
+    """Runs the command line."""
+    run_command(train_step)

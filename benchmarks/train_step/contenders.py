@@ -42,7 +42,7 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
     pairs = list(corpus.train)
     texts = [text for pair in pairs for text in (pair.source, pair.target)]
     size = recipe.text.vocabulary_size
-    if corpus_is_small(recipe):
+    if recipe.corpus.kind == "builtin":
         size = 400  # its words have no more subwords; the model keeps its size
     codec = SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
     pipeline = make_pipeline(
@@ -70,11 +70,6 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
         ),
         shapes=len({(*i["source"].shape, i["target"].shape[1]) for i, _ in elements}),
     )
-
-
-def corpus_is_small(recipe: Recipe) -> bool:
-    """Whether this is the built-in corpus."""
-    return recipe.corpus.kind == "builtin"
 
 
 def make_config(recipe: Recipe) -> Seq2SeqConfig:
