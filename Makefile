@@ -42,7 +42,7 @@ quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in 
 test: $(READY) ## Run the default tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance
 
-test-slow: $(READY) ## Run the tests that train for minutes
+test-slow: $(READY) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
 
 # On JAX, one test takes a model over to TensorFlow. `CASES` is what is run of it all.

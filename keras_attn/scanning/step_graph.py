@@ -57,6 +57,14 @@ class StepGraph:
         inputs: Structure of tensors like the inputs of one step.
         fixed: Structure of tensors that no step changes and that have gradients.
             Others that no step changes, `step` may simply use.
+
+    Attributes:
+        carry, inputs, fixed: Where the step begins, flat.
+        ends: The next carry and the results, flat, of which `structure` is the pair.
+        trained: Tensors that depend on `fixed` alone and that the step reads: what
+            gradients of `fixed` come through.
+        input_products: Each `Product` of an input alone.
+        products: The other ones.
     """
 
     def __init__(self, step, carry, inputs, fixed):
@@ -66,9 +74,9 @@ class StepGraph:
         def traced(*tensors):
             overrides = {"MatMul": _GRADIENT}
             with tf.compat.v1.get_default_graph().gradient_override_map(overrides):
-                after = step(*tree.pack_sequence_as(given, list(tensors)))
+                self.structure = step(*tree.pack_sequence_as(given, list(tensors)))
             # An end of its own for each, also for what a step hands through.
-            return [tf.identity(each) for each in tree.flatten(after)]
+            return [tf.identity(each) for each in tree.flatten(self.structure)]
 
         self._function = tf.compat.v1.wrap_function(
             traced, [tf.TensorSpec(each.shape, each.dtype) for each in flat]
@@ -83,7 +91,7 @@ class StepGraph:
         self._captured = {id(each) for each in graph.internal_captures}
         self._changing = {each.op for each in (*self.carry, *self.inputs)}
         self._seen = 0
-        self.hoisted = self._find_hoisted([each.op for each in self.ends])
+        self.trained = self._find_trained()
         products = self._find_products()
         starts = {id(each) for each in self.inputs}
         self.input_products = [
@@ -143,15 +151,6 @@ class StepGraph:
             ]
         return seeds, sources, tree.pack_sequence_as(sources, gradients)
 
-    @property
-    def trained(self):
-        """The hoisted tensors that depend on `fixed` and have gradients."""
-        reached = {each.op for each in self.fixed}
-        for op in self._function.graph.get_operations():
-            if any(each.op in reached for each in op.inputs):
-                reached.add(op)
-        return [each for each in self.hoisted if each.op in reached and is_float(each)]
-
     def gradients_of_fixed(self, of_trained, fixed):
         """Returns the gradients of `fixed` from those of `trained`, or None.
 
@@ -189,6 +188,15 @@ class StepGraph:
                 else:
                     found[id(each)] = each
         return list(found.values())
+
+    def _find_trained(self):
+        """Returns the hoisted tensors that depend on `fixed` and have gradients."""
+        reached = {each.op for each in self.fixed}
+        for op in self._function.graph.get_operations():
+            if any(each.op in reached for each in op.inputs):
+                reached.add(op)
+        hoisted = self._find_hoisted([each.op for each in self.ends])
+        return [each for each in hoisted if each.op in reached and is_float(each)]
 
     def _note_changing(self):
         """Extends the set of operations whose results change from step to step."""

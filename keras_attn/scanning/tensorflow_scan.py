@@ -47,20 +47,14 @@ def scan(step, carry, inputs, fixed):
     # What is a variable is read once.
     given = tree.map_structure(tf.convert_to_tensor, (carry, inputs, fixed))
     carry, inputs, fixed = given
-    structure = {}
-
-    def flat_step(*parts):
-        after = step(*parts)
-        structure["after"] = after
-        return after
+    one = tree.map_structure(lambda each: each[0], inputs)
+    graph = StepGraph(step, carry, one, fixed)
 
     @tf.custom_gradient
     def run(*flat):
         first, stacked, values = (
             tree.flatten(part) for part in tree.pack_sequence_as(given, list(flat))
         )
-        one = tree.map_structure(lambda each: each[0], inputs)
-        graph = StepGraph(flat_step, carry, one, fixed)
         last, results, kept = _forward(graph, first, stacked, values)
 
         def gradient(*upstream):
@@ -70,9 +64,9 @@ def scan(step, carry, inputs, fixed):
 
     ends = run(*tree.flatten(given))
     steps = tree.flatten(inputs)[0].shape[0]
-    for each in ends[len(tree.flatten(carry)) :]:
+    for each in ends[len(graph.carry) :]:
         each.set_shape((steps, *each.shape[1:]))  # what an array of steps forgets
-    return tree.pack_sequence_as(structure["after"], ends)
+    return tree.pack_sequence_as(graph.structure, ends)
 
 
 class _Kept(NamedTuple):
