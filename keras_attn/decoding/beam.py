@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from keras import ops, tree
+from keras import ops
 
 from keras_attn.decoding.candidates import SpecialTokens
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
@@ -30,13 +30,12 @@ class _Beams(NamedTuple):
     """What one step of beam search hands to the next."""
 
     token_ids: Any  # (B, K) int32, fed to the next step
-    state: Any  # the decoder's own, first axis B * K
     scores: Any  # (B, K) float32, live beams, best first; -inf where dead
     finished: _Finished
 
 
 class _Continuations(NamedTuple):
-    """The best continuations of the live beams of each row, each `(B, C)`."""
+    """The best continuations of the live beams of each row, each `(B, K)`."""
 
     scores: Any  # float32, of the whole hypothesis, best first; -inf where absent
     token_ids: Any  # int32
@@ -56,13 +55,14 @@ def beam_search(
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
     length_penalty: Any = 1.0,
+    compact: bool = True,
 ) -> Hypotheses:
-    """Keeps the `K` best open histories and, apart from them, the `K` best finished.
+    """Follows the `K` best histories until each has ended.
 
-    Each step ranks the continuations of the live beams by log p and takes the best
-    `2K`. Those among the first `K` that end are finished; the best `K` of the others
-    live on. A row stops when `K` of its hypotheses are finished or, at its limit,
-    when all live beams were ended. Finished ones are ranked by
+    Each step ranks the continuations of the live beams by log p and keeps the best
+    `K`, less one for each hypothesis that is finished already. Those that end are
+    finished, too; the others live on. At the limit of a row all are ended. In the
+    end the `K` hypotheses are ranked by
 
         sum_t log p(y_t) / length ** length_penalty
 
@@ -70,8 +70,9 @@ def beam_search(
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)` over
-            `N = B * K` beams: `token_ids` `(N,)` int32, `logits` `(N, V)` with `V` at
-            least 2, `weights` `(N, S)`.
+            `N` beams: `token_ids` `(N,)` int32, `logits` `(N, V)` with `V` at
+            least 2, `weights` `(N, S)`. `N` is the number of live beams: what
+            belongs to a row, `step` must take from its arguments.
         state: Nested structure of tensors with first axis `B`, before the first
             step; repeated and reordered here.
         memory: Likewise, repeated here and handed to every step; leaves may be
@@ -85,6 +86,7 @@ def beam_search(
         forbidden_ids: Never chosen; their probability is not given to the others.
         length_penalty: At least 0, a number or one a row `(B,)`. 0 ranks by the sum
             of log p, which favours short answers; 1 by its mean a token.
+        compact: As in `greedy_search`.
 
     Returns:
         `Hypotheses`, best first by rank.
@@ -105,36 +107,45 @@ def beam_search(
     beam_limits = ops.repeat(limits, beam_size)
     penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
     penalty = ops.reshape(ops.maximum(penalty, 0.0), (-1, 1))
-    memory = _repeat(memory, beam_size)
+    ranks = ops.arange(beam_size, dtype="int32")
+    offsets = ops.arange(ops.shape(limits)[0], dtype="int32")[:, None] * beam_size
 
-    def advance(t, beams):
-        logits, state, weights = step(
-            ops.reshape(beams.token_ids, (-1,)), beams.state, memory
+    def advance(t, beams, rows, logits, weights):
+        at_limit = t + 1 >= rows.pick(beam_limits)
+        candidates = special.candidates(logits, at_limit, beam_size)
+        candidates = candidates._make(rows.spread(field) for field in candidates)
+        kept = _best_continuations(beams.scores, candidates)
+        kept = kept._replace(
+            scores=ops.where(ranks < _open(beams), kept.scores, _ABSENT)
         )
-        candidates = special.candidates(logits, t + 1 >= beam_limits)
-        best = _best_continuations(beams.scores, candidates.scores)
+        ends = ops.equal(kept.token_ids, special.end_id)
         cut = ops.reshape(candidates.cut, ops.shape(beams.scores))
-        finished = _finish(beams.finished, best, cut, t + 1, penalty, special.end_id)
-        live = _keep_open(best, beam_size, special.end_id)
-        full = finished.ranks[:, -1:] > _ABSENT
-        new_beams = _Beams(
-            token_ids=live.token_ids,
-            state=_reorder(state, live.parents),
-            # Without live beams nothing can join the finished ones any more.
-            scores=ops.where(full, _ABSENT, live.scores),
-            finished=finished,
-        )
+        finished = _finish(beams.finished, kept, ends, cut, t + 1, penalty)
+        live = _sort(kept._replace(scores=ops.where(ends, _ABSENT, kept.scores)))
+        weights = rows.spread(ops.cast(weights, "float32"))
         weights = ops.reshape(
-            ops.cast(weights, "float32"),
-            (*ops.shape(beams.scores), ops.shape(weights)[-1]),
+            weights, (*ops.shape(beams.scores), ops.shape(weights)[-1])
         )
-        return new_beams, (live.token_ids, live.token_scores, live.parents, weights)
+        return (
+            _Beams(live.token_ids, live.scores, finished),
+            ops.reshape(offsets + live.parents, (-1,)),
+            (live.token_ids, live.token_scores, live.parents, weights),
+        )
+
+    def is_open(beams):
+        alive = ops.any(beams.scores > _ABSENT, axis=1, keepdims=True)
+        return ops.reshape(ops.logical_and(alive, ranks < _open(beams)), (-1,))
 
     beams, (token_ids, token_scores, parents, weights) = run_steps(
+        step,
+        state,
+        memory,
         advance,
-        _initial_beams(state, limits, beam_size, special.start_id),
+        _initial_beams(limits, beam_size, special.start_id),
+        is_open=is_open,
         limit=ops.max(limits, initial=1),
-        is_running=lambda beams: beams.scores > _ABSENT,
+        width=beam_size,
+        compact=compact,
     )
     return _read_back(
         beams.finished, token_ids, token_scores, parents, weights, special
@@ -159,14 +170,13 @@ def _check_options(beam_size, length_penalty):
         )
 
 
-def _initial_beams(state, limits, beam_size, start_id):
+def _initial_beams(limits, beam_size, start_id):
     """Returns `K` beams a row of which only the first lives: all are alike."""
     zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
     absent = ops.full_like(zeros, _ABSENT, dtype="float32")
     first = ops.equal(ops.arange(beam_size), 0)
     return _Beams(
         token_ids=ops.full_like(zeros, start_id),
-        state=_repeat(state, beam_size),
         scores=ops.where(first, 0.0, absent),
         finished=_Finished(
             ranks=absent,
@@ -179,73 +189,56 @@ def _initial_beams(state, limits, beam_size, start_id):
     )
 
 
-def _best_continuations(scores, token_scores):
-    """Ranks the continuations `(B * K, V)` of the live beams `(B, K)`, takes 2K."""
+def _open(beams):
+    """Returns how many hypotheses of each row are still sought, `(B, 1)` int32."""
+    missing = ops.equal(beams.finished.ranks, _ABSENT)
+    return ops.sum(ops.cast(missing, "int32"), axis=1, keepdims=True)
+
+
+def _best_continuations(scores, candidates):
+    """Takes the best `K` of the candidates `(B * K, C)` of the live beams `(B, K)`."""
     batch, beam_size = ops.shape(scores)
-    vocabulary_size = ops.shape(token_scores)[-1]
-    shape = (batch, beam_size, vocabulary_size)
-    flat = (batch, beam_size * vocabulary_size)
-    token_scores = ops.reshape(token_scores, flat)
-    totals = ops.reshape(scores[..., None] + ops.reshape(token_scores, shape), flat)
-    best_scores, best = ops.top_k(totals, 2 * beam_size)
+    count = ops.shape(candidates.scores)[-1]
+    flat = (batch, beam_size * count)
+    token_scores = ops.reshape(candidates.scores, flat)
+    totals = ops.repeat(scores, count, axis=1) + token_scores
+    best_scores, best = ops.top_k(totals, beam_size)
     best = ops.cast(best, "int32")
     return _Continuations(
         scores=best_scores,
-        token_ids=best % vocabulary_size,
+        token_ids=gather_along(ops.reshape(candidates.token_ids, flat), best),
         token_scores=gather_along(token_scores, best),
-        parents=best // vocabulary_size,
+        parents=best // count,
     )
 
 
-def _finish(finished, best, cut, length, penalty, end_id):
-    """Merges what ends at this step into the finished, of which the best `K` stay.
-
-    Only the first `K` continuations can finish. An end token further down is one that
-    `K` open hypotheses beat; with it, `beam_size=1` would stop long before greedy
-    search does.
-    """
-    beam_size = finished.ranks.shape[1]
-    best = _Continuations(*(field[:, :beam_size] for field in best))
-    ends = ops.logical_and(ops.equal(best.token_ids, end_id), best.scores > _ABSENT)
+def _finish(finished, kept, ends, cut, length, penalty):
+    """Puts the kept continuations that end at this step among the finished."""
+    ends = ops.logical_and(ends, kept.scores > _ABSENT)
     new = _Finished(
         ranks=ops.where(
-            ends, best.scores / ops.power(ops.cast(length, "float32"), penalty), _ABSENT
+            ends, kept.scores / ops.power(ops.cast(length, "float32"), penalty), _ABSENT
         ),
-        scores=ops.where(ends, best.scores, _ABSENT),
+        scores=ops.where(ends, kept.scores, _ABSENT),
         lengths=ops.where(ends, length, 0),
-        origins=ops.where(ends, best.parents, 0),
-        end_scores=ops.where(ends, best.token_scores, 0.0),
-        truncated=ops.logical_and(ends, gather_along(cut, best.parents)),
+        origins=ops.where(ends, kept.parents, 0),
+        end_scores=ops.where(ends, kept.token_scores, 0.0),
+        truncated=ops.logical_and(ends, gather_along(cut, kept.parents)),
     )
     both = [ops.concatenate(fields, 1) for fields in zip(finished, new, strict=True)]
-    _, order = ops.top_k(both[0], beam_size)
+    _, order = ops.top_k(both[0], finished.ranks.shape[1])
     order = ops.cast(order, "int32")
     return _Finished(*(gather_along(field, order) for field in both))
 
 
-def _keep_open(best, beam_size, end_id):
-    """Returns the best `K` continuations that do not end; dead ones where fewer."""
-    open_scores = ops.where(ops.equal(best.token_ids, end_id), _ABSENT, best.scores)
-    scores, order = ops.top_k(open_scores, beam_size)
+def _sort(continuations):
+    """Puts the best first and the absent last, others in the order that they had."""
+    scores, order = ops.top_k(continuations.scores, continuations.scores.shape[1])
     order = ops.cast(order, "int32")
-    kept = _Continuations(*(gather_along(field, order) for field in best))
-    return kept._replace(scores=scores)
-
-
-def _repeat(structure, beam_size):
-    """Gives each of `K` beams a copy of its row: `(B, ...)` to `(B * K, ...)`."""
-    return tree.map_structure(
-        lambda leaf: None if leaf is None else ops.repeat(leaf, beam_size, axis=0),
-        structure,
+    sorted_ones = _Continuations(
+        *(gather_along(field, order) for field in continuations)
     )
-
-
-def _reorder(state, parents):
-    """Gives each new beam the state of its parent; `parents` is `(B, K)`."""
-    batch, beam_size = ops.shape(parents)
-    rows = ops.arange(batch, dtype="int32")[:, None] * beam_size
-    indices = ops.reshape(rows + parents, (-1,))
-    return tree.map_structure(lambda leaf: ops.take(leaf, indices, axis=0), state)
+    return sorted_ones._replace(scores=scores)
 
 
 def _read_back(finished, token_ids, token_scores, parents, weights, special):

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_attn.decoding.options import check_id
+from keras_attn.decoding.stepping import gather_along
+from keras_attn.decoding.top import top_entries
 
 __all__ = ["Candidates", "SpecialTokens", "log_probabilities"]
 
@@ -15,25 +17,60 @@ __all__ = ["Candidates", "SpecialTokens", "log_probabilities"]
 _LOG_ZERO = -1e9
 
 
-def log_probabilities(logits: Any) -> Any:
-    """Returns the log-softmax over the whole vocabulary in float32, at least -1e9.
+def log_probabilities(logits: Any, token_ids: Any) -> Any:
+    """Returns log p of some tokens in float32, at least -1e9.
 
-    Not a number becomes -1e9 too: one broken row must not spoil its batch-mates.
+    The softmax is over the whole vocabulary. Not a number becomes -1e9 too: one broken
+    row must not spoil its batch-mates.
 
     Args:
         logits: `(N, V)` of any floating dtype.
+        token_ids: `(N, C)` int32 in `[0, V)`.
 
     Returns:
-        `(N, V)` float32.
+        `(N, C)` float32.
+
+    Example:
+
+    >>> logits = ops.array([[0.0, 0.0, float("-inf")]])
+    >>> found = log_probabilities(logits, ops.array([[1, 2]]))
+    >>> [round(float(log_p), 4) for log_p in found[0]]
+    [-0.6931, -1000000000.0]
     """
-    scores = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    return ops.where(scores > _LOG_ZERO, scores, _LOG_ZERO)
+    logits = ops.cast(logits, "float32")
+    return _Normaliser.of(logits).scores(gather_along(logits, token_ids))
+
+
+class _Normaliser(NamedTuple):
+    """What makes log p of logits, in two parts: their sum would lose digits."""
+
+    largest: Any  # (N, 1) the largest logit
+    log_p: Any  # (N, 1) its log p; not finite where a row is broken
+
+    @classmethod
+    def of(cls, logits):
+        # Softmax and maximum are far faster than a log-softmax of all words, of which
+        # a search needs a few. The largest p is 1 / V or more: no exponential that
+        # counts is too small.
+        p = ops.softmax(logits, axis=-1)
+        return cls(_largest(logits), ops.log(_largest(p)))
+
+    def scores(self, logits):
+        """Returns log p of some logits `(N, C)`."""
+        scores = (logits - self.largest) + self.log_p
+        return ops.where(scores > _LOG_ZERO, scores, _LOG_ZERO)
+
+
+def _largest(values):
+    # `initial`: without it a batch of no rows is refused.
+    return ops.max(values, axis=-1, keepdims=True, initial=float("-inf"))
 
 
 class Candidates(NamedTuple):
     """The tokens a search may choose from at one step."""
 
-    scores: Any  # (N, V) float32 log p, -inf for what may not be chosen
+    token_ids: Any  # (N, C) int32
+    scores: Any  # (N, C) float32 log p, -inf for what may not be chosen
     cut: Any  # (N,) bool, the limit forces the end although another token leads
 
 
@@ -70,18 +107,18 @@ class SpecialTokens:
                 f"forbidden_ids={tuple(self.forbidden_ids)}."
             )
 
-    def candidates(self, logits: Any, at_limit: Any) -> Candidates:
-        """Scores the next token of `N` hypotheses.
+    def candidates(self, logits: Any, at_limit: Any, count: int) -> Candidates:
+        """Returns the best tokens that may come next.
+
+        Equal ones stand in the order of their ids.
 
         Args:
-            logits: `(N, V)` of any floating dtype.
-            at_limit: `(N,)` bool, True where only the end token is left.
-
-        Returns:
-            `Candidates`. The end token is always one of them.
+            logits: `(N, V)`, the decoder's.
+            at_limit: `(N,)` bool, True where only the end token may come.
+            count: How many are wanted at least, if the vocabulary has them.
 
         Raises:
-            ValueError: If `V` is known and `end_id` or a forbidden id is beyond it.
+            ValueError: If the vocabulary size is known and an id is beyond it.
         """
         vocabulary_size = logits.shape[-1]
         largest = max((self.end_id, *self.forbidden_ids))
@@ -92,16 +129,29 @@ class SpecialTokens:
                 f"forbidden_ids={tuple(self.forbidden_ids)}, "
                 f"logits.shape={tuple(logits.shape)}."
             )
-        ids = ops.arange(ops.shape(logits)[-1], dtype="int32")
-        forbidden = ops.less(ids, 0)  # (V,), none yet
+        logits = ops.cast(logits, "float32")
+        # The forbidden ones are found too, and left out: cheaper than leaving them
+        # out of the whole vocabulary before.
+        count += len(set(self.forbidden_ids))
+        if vocabulary_size is not None:
+            count = min(count, vocabulary_size)
+        values, token_ids = top_entries(logits, count)
+        normaliser = _Normaliser.of(logits)
+        broken = ops.logical_not(ops.isfinite(normaliser.log_p))
+        token_ids = ops.where(broken, ops.arange(count, dtype="int32"), token_ids)
+        scores = normaliser.scores(values)
         for forbidden_id in self.forbidden_ids:
-            forbidden = ops.logical_or(forbidden, ops.equal(ids, forbidden_id))
-        scores = ops.where(forbidden, float("-inf"), log_probabilities(logits))
-        best = ops.max(scores, axis=-1, initial=float("-inf"))  # initial: if no rows
-        unreachable = ops.logical_and(
-            at_limit[:, None], ops.not_equal(ids, self.end_id)
-        )
+            scores = ops.where(
+                ops.equal(token_ids, forbidden_id), float("-inf"), scores
+            )
+        end_scores = normaliser.scores(logits[:, self.end_id, None])
+        best = _largest(scores)
+        at_limit = at_limit[:, None]
+        first = ops.equal(ops.arange(count), 0)
         return Candidates(
-            scores=ops.where(unreachable, float("-inf"), scores),
-            cut=ops.logical_and(at_limit, best > scores[:, self.end_id]),
+            token_ids=ops.where(at_limit, self.end_id, token_ids),
+            scores=ops.where(
+                at_limit, ops.where(first, end_scores, float("-inf")), scores
+            ),
+            cut=ops.logical_and(at_limit, best > end_scores)[:, 0],
         )

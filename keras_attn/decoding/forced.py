@@ -8,16 +8,15 @@ from keras import ops
 from keras_attn.decoding.candidates import log_probabilities
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
 from keras_attn.decoding.options import check_id
-from keras_attn.decoding.stepping import gather_along, run_steps
+from keras_attn.decoding.stepping import run_steps
 
 __all__ = ["score_targets"]
 
 
-class _Rows(NamedTuple):
+class _Found(NamedTuple):
     """What one step of forced decoding hands to the next."""
 
     token_ids: Any  # (B,) int32, fed to the next step
-    state: Any  # the decoder's own
     running: Any  # (B,) bool, more tokens are to be scored
     scores: Any  # (B,) float32
 
@@ -31,6 +30,7 @@ def score_targets(
     target_lengths: Any,
     start_id: int,
     pad_id: int = 0,
+    compact: bool = True,
 ) -> Hypotheses:
     """Feeds given targets token by token and reports their log p and attention.
 
@@ -47,6 +47,7 @@ def score_targets(
         target_lengths: `(B,)` integers in `[0, T]`, the end token included.
         start_id: Fed to the first step.
         pad_id: Fills `token_ids` beyond the length.
+        compact: As in `greedy_search`.
 
     Returns:
         `Hypotheses` with `K = 1` and `truncated` all False.
@@ -65,36 +66,39 @@ def score_targets(
             f"target_lengths.shape={tuple(lengths.shape)}."
         )
 
-    def advance(t, rows):
-        logits, state, weights = step(rows.token_ids, rows.state, memory)
+    def advance(t, found, rows, logits, weights):
         # Beyond the length there may be ids that no vocabulary has.
-        targets = ops.where(rows.running, ops.take(target_ids, t, axis=1), start_id)
-        token_scores = gather_along(log_probabilities(logits), targets[:, None])[:, 0]
-        rows = _Rows(
+        targets = ops.where(found.running, ops.take(target_ids, t, axis=1), start_id)
+        token_scores = log_probabilities(logits, rows.pick(targets)[:, None])
+        token_scores = rows.spread(token_scores[:, 0])
+        found = _Found(
             token_ids=targets,
-            state=state,
             running=t + 1 < lengths,
             # Summed in step order, as the searches do, so that the scores agree.
-            scores=rows.scores + ops.where(rows.running, token_scores, 0.0),
+            scores=found.scores + ops.where(found.running, token_scores, 0.0),
         )
-        return rows, (targets, token_scores, ops.cast(weights, "float32"))
+        weights = rows.spread(ops.cast(weights, "float32"))
+        return found, None, (targets, token_scores, weights)
 
     longest = ops.max(lengths, initial=0)
-    rows, buffers = run_steps(
+    found, buffers = run_steps(
+        step,
+        state,
+        memory,
         advance,
-        _Rows(
+        _Found(
             token_ids=ops.full_like(lengths, start_id),
-            state=state,
             running=lengths > 0,
             scores=ops.zeros_like(lengths, "float32"),
         ),
+        is_open=lambda found: found.running,
         limit=longest,
-        is_running=lambda rows: rows.running,
+        compact=compact,
     )
     return pack_hypotheses(
         *(buffer[:longest][:, :, None] for buffer in buffers),
         lengths=lengths[:, None],
-        scores=rows.scores[:, None],
+        scores=found.scores[:, None],
         truncated=ops.zeros_like(lengths, "bool")[:, None],
         pad_id=pad_id,
     )

@@ -8,16 +8,15 @@ from keras import ops
 from keras_attn.decoding.candidates import SpecialTokens
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
 from keras_attn.decoding.options import row_limits
-from keras_attn.decoding.stepping import run_steps
+from keras_attn.decoding.stepping import gather_along, run_steps
 
 __all__ = ["greedy_search"]
 
 
-class _Rows(NamedTuple):
+class _Found(NamedTuple):
     """What one step of greedy search hands to the next."""
 
     token_ids: Any  # (B,) int32, fed to the next step
-    state: Any  # the decoder's own
     running: Any  # (B,) bool, the end token is still to come
     lengths: Any  # (B,) int32
     scores: Any  # (B,) float32
@@ -34,6 +33,7 @@ def greedy_search(
     end_id: int,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
+    compact: bool = True,
 ) -> Hypotheses:
     """Takes the most probable token at every step.
 
@@ -43,7 +43,9 @@ def greedy_search(
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)` with
-            `token_ids` `(B,)` int32, `logits` `(B, V)` and `weights` `(B, S)`.
+            `token_ids` `(B,)` int32, `logits` `(B, V)` and `weights` `(B, S)`. Rows
+            that have ended are dropped from the batch: what belongs to a row, `step`
+            must take from its arguments.
         state: Nested structure of tensors with first axis `B`, before the first step.
         memory: Likewise, handed to every step as it is; leaves may be `None`.
         max_lengths: `(B,)` integers, most tokens of each row, the end token
@@ -52,6 +54,8 @@ def greedy_search(
         end_id: Ends a hypothesis.
         pad_id: Fills `token_ids` beyond the length.
         forbidden_ids: Never chosen; their probability is not given to the others.
+        compact: Whether rows that have ended are dropped from the batch. Set it to
+            False where XLA compiles the search; on JAX it is.
 
     Returns:
         `Hypotheses` with `K = 1`.
@@ -64,9 +68,9 @@ def greedy_search(
     Example: a model that says 3, then 4, then ends (1), whatever it reads.
 
     >>> def step(token_ids, state, memory):
-    ...     logits = 9.0 * ops.one_hot(ops.take(memory, state[0]), 5)
-    ...     return logits[None], state + 1, ops.ones((1, 2)) / 2
-    >>> plan = ops.convert_to_tensor([3, 4, 1])
+    ...     said = ops.take_along_axis(memory, state[:, None], axis=1)[:, 0]
+    ...     return 9.0 * ops.one_hot(said, 5), state + 1, ops.ones((1, 2)) / 2
+    >>> plan = ops.convert_to_tensor([[3, 4, 1]])
     >>> zero = ops.zeros((1,), "int32")
     >>> best = greedy_search(
     ...     step, zero, plan, max_lengths=[8], start_id=2, end_id=1
@@ -79,43 +83,48 @@ def greedy_search(
     )
     limits = row_limits(max_lengths)
 
-    def advance(t, rows):
-        logits, state, weights = step(rows.token_ids, rows.state, memory)
-        candidates = special.candidates(logits, t + 1 >= limits)
+    def advance(t, found, rows, logits, weights):
+        candidates = special.candidates(logits, t + 1 >= rows.pick(limits), 1)
         best_scores, best = ops.top_k(candidates.scores, 1)
-        token_ids = ops.cast(best[:, 0], "int32")
-        token_scores = best_scores[:, 0]
-        cut = ops.logical_and(rows.running, candidates.cut)
-        rows = _Rows(
+        best = gather_along(candidates.token_ids, ops.cast(best, "int32"))
+        token_ids, token_scores = (
+            rows.spread(best[:, 0]),
+            rows.spread(best_scores[:, 0]),
+        )
+        cut = ops.logical_and(found.running, rows.spread(candidates.cut))
+        found = _Found(
             token_ids=token_ids,
-            state=state,
-            running=ops.logical_and(rows.running, ops.not_equal(token_ids, end_id)),
-            lengths=rows.lengths + ops.cast(rows.running, "int32"),
+            running=ops.logical_and(found.running, ops.not_equal(token_ids, end_id)),
+            lengths=found.lengths + ops.cast(found.running, "int32"),
             # Summed in step order: a sum over the finished buffer would round
             # differently with the length of the longest batch-mate.
-            scores=rows.scores + ops.where(rows.running, token_scores, 0.0),
-            truncated=ops.logical_or(rows.truncated, cut),
+            scores=found.scores + ops.where(found.running, token_scores, 0.0),
+            truncated=ops.logical_or(found.truncated, cut),
         )
-        return rows, (token_ids, token_scores, ops.cast(weights, "float32"))
+        weights = rows.spread(ops.cast(weights, "float32"))
+        return found, None, (token_ids, token_scores, weights)
 
-    rows, buffers = run_steps(
+    found, buffers = run_steps(
+        step,
+        state,
+        memory,
         advance,
-        _Rows(
+        _Found(
             token_ids=ops.full_like(limits, special.start_id),
-            state=state,
             running=ops.ones_like(limits, "bool"),
             lengths=ops.zeros_like(limits),
             scores=ops.zeros_like(limits, "float32"),
             truncated=ops.zeros_like(limits, "bool"),
         ),
+        is_open=lambda found: found.running,
         limit=ops.max(limits, initial=1),
-        is_running=lambda rows: rows.running,
+        compact=compact,
     )
-    longest = ops.max(rows.lengths, initial=0)
+    longest = ops.max(found.lengths, initial=0)
     return pack_hypotheses(
         *(buffer[:longest][:, :, None] for buffer in buffers),
-        lengths=rows.lengths[:, None],
-        scores=rows.scores[:, None],
-        truncated=rows.truncated[:, None],
+        lengths=found.lengths[:, None],
+        scores=found.scores[:, None],
+        truncated=found.truncated[:, None],
         pad_id=special.pad_id,
     )

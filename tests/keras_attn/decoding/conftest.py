@@ -131,12 +131,10 @@ def beam_by_hand(script, row, limit, beam_size, forbidden=(), length_penalty=1.0
             log_p = script.log_p(row, history)
             for token_id in allowed(script, row, history, forbidden, length == limit):
                 options.append(((*history, token_id), score + log_p[token_id]))
-        options = sorted(options, key=lambda o: -o[1])[: 2 * beam_size]
-        finished += [o for o in options[:beam_size] if o[0][-1] == END]
-        finished = sorted(finished, key=rank)[:beam_size]
-        live = [o for o in options if o[0][-1] != END][:beam_size]
-        if len(finished) == beam_size:
-            break
+        options = sorted(options, key=lambda o: -o[1])[: beam_size - len(finished)]
+        finished += [o for o in options if o[0][-1] == END]
+        live = [o for o in options if o[0][-1] != END]
+    finished = sorted(finished, key=rank)
     return [judge(script, row, *option, forbidden, limit) for option in finished]
 
 

@@ -92,11 +92,10 @@ def test_finished_rows_ignore_what_the_decoder_says_later(scripted):
     script = scripted.Script(seed=13, rows=3, vocabulary_size=4)
     limits = np.asarray([1, 2, 9], "int32")
     clean = script.search(beam_search, limits, beam_size=2)
-    beam_limits = np.repeat(limits, 2)
 
     def step(token_ids, state, memory):
-        logits, new_state, weights = script.step(token_ids, state, memory)
-        late = ops.greater_equal(state.time, beam_limits)[:, None]
+        logits, new_state, weights = script.step(token_ids, state, memory[0])
+        late = ops.greater_equal(state.time, memory[1])[:, None]
         return (
             ops.where(late, np.nan, logits),
             new_state,
@@ -106,7 +105,7 @@ def test_finished_rows_ignore_what_the_decoder_says_later(scripted):
     dirty = beam_search(
         step,
         script.state(),
-        script.memory(),
+        (script.memory(), ops.convert_to_tensor(limits)),
         beam_size=2,
         max_lengths=limits,
         start_id=script.Start,

@@ -51,8 +51,8 @@ def test_finished_rows_ignore_what_the_decoder_says_later(scripted):
     clean = script.search(greedy_search, limits)
 
     def step(token_ids, state, memory):
-        logits, new_state, weights = script.step(token_ids, state, memory)
-        late = ops.greater_equal(state.time, limits)[:, None]
+        logits, new_state, weights = script.step(token_ids, state, memory[0])
+        late = ops.greater_equal(state.time, memory[1])[:, None]
         return (
             ops.where(late, np.nan, logits),
             new_state,
@@ -62,7 +62,7 @@ def test_finished_rows_ignore_what_the_decoder_says_later(scripted):
     dirty = greedy_search(
         step,
         script.state(),
-        script.memory(),
+        (script.memory(), ops.convert_to_tensor(limits)),
         max_lengths=limits,
         start_id=script.Start,
         end_id=script.End,

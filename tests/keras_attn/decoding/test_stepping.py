@@ -1,5 +1,8 @@
 """The loop and the gather under every search."""
 
+from typing import Any, NamedTuple
+
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -26,19 +29,79 @@ def test_write_row_replaces_one_row():
     assert ops.convert_to_numpy(got).tolist() == [[0, 0], [1, 1], [0, 0]]
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
-def test_run_steps_records_every_step_and_no_more(steps):
-    def advance(t, carry):
-        count, (left,) = carry
-        return (count + 1, [left - 1]), (ops.stack([count, left]),)
+class Carry(NamedTuple):
+    token_ids: Any
+    left: Any
 
-    start = (ops.convert_to_tensor(10), [ops.convert_to_tensor(steps)])
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize(
+    "lengths", [[1], [2], [4], [1, 4, 2], [3, 3], [4, 1, 1, 1, 1, 1, 1, 1, 1], []]
+)
+def test_run_steps_takes_every_step_of_every_row_and_no_more(lengths, compact):
+    taken = []
+    names = np.arange(len(lengths), dtype="int32")
+
+    def step(token_ids, state, memory):
+        name, nothing = memory
+        assert nothing is None
+        taken.append(tuple(ops.shape(token_ids)))
+        logits = ops.stack([token_ids, state, name], axis=1)
+        return logits, state + 1, logits[:, :2] * 2
+
+    def advance(t, carry, rows, logits, weights):
+        mine = rows.pick(ops.convert_to_tensor(names))
+        records = (rows.spread(ops.concatenate([logits, mine[:, None]], axis=1)),)
+        return Carry(carry.token_ids + 10, carry.left - 1), None, records
+
+    left = ops.cast(ops.convert_to_tensor(np.int32(lengths)), "int32")
+    names_there = ops.convert_to_tensor(names)
     carry, (records,) = run_steps(
+        step,
+        names_there * 100,
+        (names_there, None),
         advance,
-        start,
+        Carry(names_there, left),
+        is_open=lambda carry: carry.left > 0,
         limit=ops.convert_to_tensor(5),
-        is_running=lambda carry: carry[1][0] > 0,
+        compact=compact,
     )
-    assert int(carry[0]) == 10 + steps
-    want = [[10 + t, steps - t] for t in range(steps)] + [[0, 0]] * (5 - steps)
-    assert ops.convert_to_numpy(records).tolist() == want
+    records = ops.convert_to_numpy(records)
+    assert records.shape == (5, len(lengths), 4)
+    for row, length in enumerate(lengths):
+        assert records[:length, row].tolist() == [
+            [row + 10 * t, row * 100 + t, row, row] for t in range(length)
+        ]
+    steps = max(lengths, default=1)
+    assert not records[steps:].any()
+    assert ops.convert_to_numpy(carry.left).tolist() == [n - steps for n in lengths]
+    if len(lengths) == 9 and keras.backend.backend() != "jax":
+        assert taken == [(9,), *[(1 if compact else 9,)] * 3]
+
+
+def test_places_go_on_with_the_state_of_their_parents():
+    """Two places a row; the second is fed by the first, and the first by the second."""
+    parents = ops.convert_to_tensor(np.int32([1, 0, 3, 2]))
+
+    def step(token_ids, state, memory):
+        return ops.stack([state, memory], axis=1), state * 2 + token_ids, state[:, None]
+
+    def advance(t, carry, rows, logits, weights):
+        tokens = ops.convert_to_tensor(np.int32([0, 1, 0, 1]))
+        return Carry(tokens, carry.left - 1), parents, (rows.spread(logits),)
+
+    start = ops.convert_to_tensor(np.int32([1, 2]))
+    _, (records,) = run_steps(
+        step,
+        start,
+        start * 7,
+        advance,
+        Carry(ops.zeros((4,), "int32"), ops.convert_to_tensor(np.int32([3, 3, 3, 3]))),
+        is_open=lambda carry: carry.left > 0,
+        limit=ops.convert_to_tensor(3),
+        width=2,
+    )
+    states, memory = np.moveaxis(ops.convert_to_numpy(records), -1, 0)
+    assert memory.tolist() == [[7, 7, 14, 14]] * 3
+    # s -> 2 s + token, then crossed over.
+    assert states.tolist() == [[1, 1, 2, 2], [2, 2, 4, 4], [5, 4, 9, 8]]
