@@ -17,6 +17,7 @@ from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
+from training.optimizer import FusedAdam
 from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
@@ -207,7 +208,7 @@ def _optimizer(options, steps):
     if options.ema_momentum is not None:
         average = {"use_ema": True, "ema_momentum": options.ema_momentum}
     # With a `weight_decay` this is AdamW. Without one it passes over no weight for it.
-    return keras.optimizers.Adam(
+    return FusedAdam(
         _schedule(options, steps),
         weight_decay=options.weight_decay or None,
         global_clipnorm=options.clip_norm,

@@ -13,6 +13,8 @@ from training.corpora.pairs import SentencePair
 
 __all__ = ["Pipeline", "dataset_of", "make_pipeline"]
 
+_MADE_AHEAD = 4  # batches
+
 _TOKENIZE_AT_ONCE = 1024  # sentences: enough to keep the tokenizer's threads busy
 
 
@@ -134,7 +136,11 @@ def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Data
     if count is None:
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         dataset = dataset.apply(endless)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    # A few batches made ahead are enough. Autotuning would look for the best number in
+    # a thread that sleeps longer each time, and an epoch ends only when it wakes.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_MADE_AHEAD).with_options(options)
 
 
 def make_pipeline(

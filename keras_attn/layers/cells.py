@@ -5,6 +5,7 @@ import difflib
 import keras
 
 from keras_attn.layers.arguments import check_positive_integer, check_rate
+from keras_attn.layers.gru_cell import FusedGRUCell
 from keras_attn.layers.layer_norm_gru_cell import LayerNormGRUCell
 from keras_attn.layers.layer_norm_lstm_cell import LayerNormLSTMCell
 from keras_attn.layers.layer_norm_simple_rnn_cell import LayerNormSimpleRNNCell
@@ -13,7 +14,7 @@ from keras_attn.layers.residual_cell import ResidualCell
 __all__ = ["CELLS", "make_cell"]
 
 CELLS = {
-    "gru": keras.layers.GRUCell,
+    "gru": FusedGRUCell,
     "lstm": keras.layers.LSTMCell,
     "simple_rnn": keras.layers.SimpleRNNCell,
 }

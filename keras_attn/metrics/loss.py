@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-__all__ = ["MaskedCrossentropy", "token_losses"]
+__all__ = ["MaskedCrossentropy", "pick", "token_losses"]
 
 
 def token_losses(labels, logits, label_smoothing=0.0):
@@ -29,7 +29,7 @@ def token_losses(labels, logits, label_smoothing=0.0):
     if not label_smoothing:
         return losses
     # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
-    label_logits = _pick(logits, labels)
+    label_logits = pick(logits, labels)
     return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
 
 
@@ -47,7 +47,7 @@ def _losses_with_gradient(labels, label_smoothing):
         p = ops.softmax(logits)
         # log sum exp, where no exponential is too small: some p is 1 / V or more.
         normaliser = ops.max(logits, axis=-1) - ops.log(ops.max(p, axis=-1))
-        label_logits = _pick(logits, labels)
+        label_logits = pick(logits, labels)
         losses = normaliser - (1 - label_smoothing) * label_logits
         if label_smoothing:
             losses = losses - label_smoothing * ops.mean(logits, axis=-1)
@@ -55,7 +55,7 @@ def _losses_with_gradient(labels, label_smoothing):
         def gradient(upstream):
             share = label_smoothing / size  # of each word in the smoothed target
             everywhere = (p - share if share else p) * upstream[:, :, None]
-            at_labels = (_pick(p, labels) - share - (1 - label_smoothing)) * upstream
+            at_labels = (pick(p, labels) - share - (1 - label_smoothing)) * upstream
             flat = ops.reshape(labels, (-1,))
             rows = ops.arange(ops.shape(flat)[0], dtype=flat.dtype)
             found = ops.scatter_update(
@@ -70,9 +70,18 @@ def _losses_with_gradient(labels, label_smoothing):
     return losses_of
 
 
-def _pick(values, labels):
-    """Returns the entry of each row that its label names, `(B, T)`."""
-    return ops.take_along_axis(values, labels[:, :, None], axis=-1)[:, :, 0]
+def pick(values, labels):
+    """Returns the entry of each row that its label names.
+
+    Args:
+        values: `(B, T, V)`.
+        labels: `(B, T)` integers in `[0, V)`.
+
+    Returns:
+        `(B, T)`.
+    """
+    labels = ops.cast(labels, "int32")[:, :, None]
+    return ops.take_along_axis(values, labels, axis=-1)[:, :, 0]
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")

@@ -121,7 +121,12 @@ def stacked(steps):
     return step
 
 
-_CELLS = {"SimpleRNNCell": simple_rnn, "GRUCell": gru, "LSTMCell": lstm}
+_CELLS = {
+    "SimpleRNNCell": simple_rnn,
+    "GRUCell": gru,
+    "FusedGRUCell": gru,
+    "LSTMCell": lstm,
+}
 
 
 def cell_step(cell):

@@ -1,9 +1,9 @@
-import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from keras_attn.layers.cells import CELLS, make_cell
+from keras_attn.layers.gru_cell import FusedGRUCell
 from keras_attn.layers.layer_norm_cell import LayerNormCell
 from keras_attn.layers.residual_cell import ResidualCell
 
@@ -66,7 +66,7 @@ def test_one_layer_keeps_its_seed():
 
 
 def test_one_layer_has_nothing_to_add_to():
-    assert type(make_cell("gru", Q, residual=True)) is keras.layers.GRUCell
+    assert type(make_cell("gru", Q, residual=True)) is FusedGRUCell
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""The fused GRU cell computes what Keras's does."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_attn.layers.gru_cell import FusedGRUCell
+
+B, E, Q = 3, 4, 5
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
+        {"use_bias": False},
+        {"reset_after": False},
+        {"dropout": 0.5, "recurrent_dropout": 0.5},
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_equals_the_cell_of_keras(options, dtype):
+    generator = np.random.default_rng(3)
+    ours = FusedGRUCell(Q, dtype=dtype, **options)
+    theirs = keras.layers.GRUCell(Q, dtype=dtype, **options)
+    for cell in (ours, theirs):
+        cell.build((B, E))
+    weights = [generator.normal(size=w.shape) for w in theirs.weights]
+    ours.set_weights(weights[: len(ours.weights)])
+    theirs.set_weights(weights)
+    inputs = generator.normal(size=(B, E)).astype("float32")
+    state = generator.normal(size=(B, Q)).astype("float32")
+    for states in ([state], state):
+        got, want = (cell(inputs, states) for cell in (ours, theirs))
+        for one, other in zip(
+            keras.tree.flatten(got), keras.tree.flatten(want), strict=True
+        ):
+            one, other = (
+                ops.convert_to_numpy(ops.cast(x, "float32")) for x in (one, other)
+            )
+            tolerance = 1e-5 if dtype == "float32" else 5e-2
+            np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+        keras.tree.assert_same_structure(got, want)
+
+
+def test_drops_in_training_as_keras_does():
+    cell = FusedGRUCell(Q, dropout=0.5, recurrent_dropout=0.5, seed=1)
+    inputs, state = np.ones((B, E), "float32"), [np.ones((B, Q), "float32")]
+    calm, _ = cell(inputs, state)
+    dropped, _ = cell(inputs, state, training=True)
+    assert not np.allclose(ops.convert_to_numpy(calm), ops.convert_to_numpy(dropped))
