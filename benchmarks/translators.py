@@ -3,9 +3,11 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import tensorflow as tf
+import typer
 
 from benchmarks.command_line import corpus_name, tell
 from benchmarks.sizes import subwords_to_learn
@@ -18,7 +20,26 @@ from training.fit import fit
 from training.recipes import Recipe
 from training.run_folder import RunFolder
 
-__all__ = ["Answer", "find_or_train", "load_exported", "take_test"]
+__all__ = [
+    "Answer",
+    "SavedTranslator",
+    "TrainEpochs",
+    "describe_translator",
+    "find_or_train",
+    "load_exported",
+    "take_test",
+]
+
+SavedTranslator = Annotated[
+    Path | None,
+    typer.Option(
+        help="A .keras file, or the run folder that holds it.",
+        show_default="one that is trained now",
+    ),
+]
+TrainEpochs = Annotated[
+    int, typer.Option(min=1, help="Without --translator: length of its training.")
+]
 
 # Texts in, their translations out, computed as one batch.
 Answer = Callable[[Sequence[str]], list[Translation]]
@@ -45,6 +66,18 @@ def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
         run = RunFolder(Path(folder))
         fit(recipe.override(short), run.path, tell)
         return Translator.load(run.translator)
+
+
+def describe_translator(
+    translator: Translator, path: Path | None, epochs: int
+) -> dict[str, Any]:
+    """Says which translator was measured, beside the figures."""
+    return {
+        "translator": "trained here" if path is None else path.resolve().name,
+        "train_epochs": epochs if path is None else None,
+        "parameters": translator.seq2seq.count_params(),
+        "vocabulary": translator.seq2seq.config.target_vocabulary_size,
+    }
 
 
 def take_test(corpus: Corpus, count: int | None) -> tuple[str, list[SentencePair]]:

@@ -1,6 +1,5 @@
 """The command line of the benchmark."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,13 @@ from benchmarks.command_line import (
 from benchmarks.decode.measure import measure_decoding
 from benchmarks.report import publish
 from benchmarks.sizes import load_sizes
-from benchmarks.translators import find_or_train, take_test
+from benchmarks.translators import (
+    SavedTranslator,
+    TrainEpochs,
+    describe_translator,
+    find_or_train,
+    take_test,
+)
 from training.corpora import load_corpus
 
 __all__ = ["decode", "main"]
@@ -24,16 +29,8 @@ __all__ = ["decode", "main"]
 def decode(
     overrides: Overrides = None,
     data: Data = None,
-    translator: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .keras file, or the run folder that holds it.",
-            show_default="one that is trained now",
-        ),
-    ] = None,
-    train_epochs: Annotated[
-        int, typer.Option(min=1, help="Without --translator: length of its training.")
-    ] = 2,
+    translator: SavedTranslator = None,
+    train_epochs: TrainEpochs = 2,
     sentences: Annotated[
         int | None, typer.Option(min=1, show_default="all of the first test")
     ] = None,
@@ -65,10 +62,7 @@ def decode(
         rounds=rounds,
     )
     circumstances = {
-        "translator": "trained here" if translator is None else translator.name,
-        "train_epochs": train_epochs if translator is None else None,
-        "parameters": found.seq2seq.count_params(),
-        "vocabulary": found.seq2seq.config.target_vocabulary_size,
+        **describe_translator(found, translator, train_epochs),
         "test": test,
         "sentences": len(pairs),
         "batch_size": batch_size,
