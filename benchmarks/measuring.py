@@ -22,12 +22,12 @@ def timed(work: Callable[[], Any]) -> Callable[[], float]:
 
 
 def measure_rounds(
-    measures: Mapping[str, Callable[[], float]], rounds: int
-) -> list[dict[str, float]]:
+    measures: Mapping[str, Callable[[], Any]], rounds: int
+) -> list[dict[str, Any]]:
     """Takes every measure once a round, so that what disturbs one disturbs all.
 
     Args:
-        measures: What to measure, by name, in this order.
+        measures: What to measure, by name, in this order; each returns what it found.
         rounds: How often.
 
     Returns:

@@ -8,7 +8,15 @@ from benchmarks.command_line import files_in, tell
 from keras_attn import Seq2SeqConfig
 from training.recipes import Recipe, load_recipe
 
-__all__ = ["load_sizes", "make_config", "subwords_to_learn"]
+__all__ = [
+    "RANDOM_IDS",
+    "load_model_sizes",
+    "load_sizes",
+    "make_config",
+    "subwords_to_learn",
+]
+
+RANDOM_IDS = "random ids of exact lengths"  # the corpus, where there is none
 
 _RECIPE = Path(__file__).with_name("recipe.toml")
 _BUILTIN_SUBWORDS = 400  # its words have no more
@@ -24,10 +32,15 @@ def load_sizes(overrides: Sequence[str] | None, data: Path | None = None) -> Rec
     Raises:
         RecipeError: If an override does not fit.
     """
-    recipe = load_recipe(_RECIPE).override([*files_in(data), *(overrides or [])])
+    recipe = load_model_sizes([*files_in(data), *(overrides or [])])
     if recipe.corpus.kind == "builtin":
         tell("No --data: the built-in corpus, whose sentences are short.")
     return recipe
+
+
+def load_model_sizes(overrides: Sequence[str] | None) -> Recipe:
+    """Returns the same for a benchmark that reads no corpus."""
+    return load_recipe(_RECIPE).override(overrides or [])
 
 
 def make_config(recipe: Recipe) -> Seq2SeqConfig:

@@ -2,7 +2,7 @@
 
 import functools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,29 +56,29 @@ def measure_decoding(
     }
     tell(f"{len(texts):,} sentences, first pass")
     answers = {name: search(texts) for name, search in searches.items()}
-    measures = {
+    one_by_one = make_search(translator, beam_size=1, batch_size=1)
+    measures: dict[str, Callable[[], Any]] = {
         name: timed(functools.partial(search, texts))
         for name, search in searches.items()
     }
-    one_by_one = make_search(translator, beam_size=1, batch_size=1)
-    alone: list[list[float]] = []  # seconds of each sentence, for each round
-    measures["alone"] = timed(lambda: alone.append(_alone(one_by_one, texts[:singly])))
+    measures["alone"] = functools.partial(_alone, one_by_one, texts[:singly])
     tell(f"{rounds} rounds")
     times = measure_rounds(measures, rounds)
     return {
         **_speed(times, answers["greedy"], config, beam),
-        **_waiting(alone),
+        **_waiting([each["alone"] for each in times]),
         **_lengths(answers["greedy"]),
         **_scores(answers, pairs, beam),
     }
 
 
 def _alone(search: Search, texts: Sequence[str]) -> list[float]:
+    """Seconds of each text, translated alone."""
     return [timed(functools.partial(search, [text]))() for text in texts]
 
 
 def _speed(
-    times: Sequence[Mapping[str, float]],
+    times: Sequence[Mapping[str, Any]],
     answers: Sequence[Translation],
     config: Seq2SeqConfig,
     beam: str,
