@@ -14,6 +14,7 @@ from typing import Any
 __all__ = ["describe_environment", "one_line", "publish"]
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-text", "numpy", "sacrebleu")
+_CODE = ("*.py", "*.toml")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,7 +26,8 @@ def describe_environment(**threads: Any) -> dict[str, Any]:
 
     Returns:
         Values ready for JSON: `commit` (`None` outside of a checkout) and whether
-        files differ from it, `versions`, `hardware`, `threads`, and `date` in UTC.
+        code differs from it (`modified`), `versions`, `hardware`, `threads`, and
+        `date` in UTC.
 
     Example:
     >>> found = describe_environment(jobs=2)
@@ -34,7 +36,8 @@ def describe_environment(**threads: Any) -> dict[str, Any]:
     >>> found["threads"]
     {'jobs': 2}
     """
-    status = _git("status", "--porcelain", "--untracked-files=no")
+    # Only code: results that were stored before make no difference to the next ones.
+    status = _git("status", "--porcelain", "--untracked-files=no", "--", *_CODE)
     return {
         "commit": _git("rev-parse", "HEAD"),
         "modified": None if status is None else bool(status),
