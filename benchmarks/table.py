@@ -60,7 +60,7 @@ def fill_page(page: str, results: Sequence[Results], headlines: bool) -> str:
         for each in stored:
             lines += _lines(each, headlines)
         if not stored:
-            lines.append(_line([f"{name}", "not measured yet", f"`{command}`", ""]))
+            lines.append(_line([name, "not measured yet", f"`{command}`", ""]))
     table = "\n".join(lines)
     return replace_between(page, _BEGIN, _END, f"\n{table}\n")
 
@@ -70,7 +70,7 @@ def _lines(results: Results, headlines: bool) -> list[str]:
     command = f"`{results['command'].removesuffix(' --json')}`"
     where = _circumstances(results)
     for row in ROWS:
-        if row.benchmark != results["benchmark"] or headlines > row.headline:
+        if row.benchmark != results["benchmark"] or (headlines and not row.headline):
             continue
         figures = row.figures(results)
         if figures is not None:

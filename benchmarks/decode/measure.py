@@ -56,6 +56,7 @@ def measure_decoding(
     }
     tell(f"{len(texts):,} sentences, first pass")
     answers = {name: search(texts) for name, search in searches.items()}
+    scores = _scores(answers, pairs, beam)
     one_by_one = make_search(translator, beam_size=1, batch_size=1)
     measures: dict[str, Callable[[], Any]] = {
         name: timed(functools.partial(search, texts))
@@ -68,7 +69,7 @@ def measure_decoding(
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
         **_lengths(answers["greedy"]),
-        **_scores(answers, pairs, beam),
+        **scores,
     }
 
 
