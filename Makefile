@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow conformance bench-long-sentences check format clean
+.PHONY: help setup quickstart test test-slow conformance bench bench-long-sentences check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -58,6 +58,20 @@ conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Te
 	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[$*,test]' sentencepiece
 	@touch .venv-$*/.ready
+
+# A benchmark's line replaces the stored one only when it is whole.
+bench_to = mkdir -p runs && $(BIN)/python -m benchmarks.$(1) --json > runs/bench.json \
+	&& mv runs/bench.json benchmarks/results/$(firstword $(1)).json
+CORPUS = $(if $(DATA),--data $(DATA))
+SAVED = $(if $(TRANSLATOR),--translator $(TRANSLATOR))
+
+bench: $(READY) ## Measure speed and memory, rewrite their tables [DATA=folder TRANSLATOR=file]
+	@$(call bench_to,train_step $(CORPUS) --compare plain_keras)
+	@$(call bench_to,decode $(CORPUS) $(SAVED))
+	@$(call bench_to,serve_roundtrip $(CORPUS) $(SAVED))
+	@$(call bench_to,memory)
+	@$(call bench_to,scaling)
+	@$(BIN)/python -m benchmarks.table
 
 bench-long-sentences: $(READY) ## Measure BLEU by length, with and without attention [DATA=folder]
 	@$(BIN)/python -m benchmarks.long_sentences $(if $(DATA),--data $(DATA))

@@ -11,7 +11,15 @@ import typer
 from training.allocator import keep_freed_memory
 from training.recipes import Recipe
 
-__all__ = ["AsJson", "Data", "Overrides", "corpus_name", "files_in", "run_command"]
+__all__ = [
+    "AsJson",
+    "Data",
+    "Overrides",
+    "corpus_name",
+    "files_in",
+    "run_command",
+    "tell",
+]
 
 Overrides = Annotated[
     list[str] | None,
@@ -53,6 +61,11 @@ def corpus_name(recipe: Recipe) -> str:
         return "the built-in corpus"
     # Where it lies on this machine is nobody's business.
     return Path(options.data or options.name or options.kind).resolve().name
+
+
+def tell(line: str) -> None:
+    """Tells people how far the work is, where it does not mix with results."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def run_command(command: Callable[..., None]) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_attn import Seq2SeqConfig
 
-__all__ = ["measure_sgemm", "training_flops"]
+__all__ = ["decoding_flops", "measure_sgemm", "training_flops"]
 
 
 def measure_sgemm(size: int = 2048, times: int = 5) -> float:
@@ -29,9 +29,8 @@ def training_flops(
 ) -> int:
     """Returns the operations in the matrix products of training on so many tokens.
 
-    Two for each weight and token forward, and twice as many backward: for the
-    gradients of what goes in and of the weight. Counted are tokens without padding,
-    and no elementwise operation; for a GRU and additive attention.
+    Those of `decoding_flops` forward, and twice as many backward: for the gradients
+    of what goes in and of the weight.
 
     Args:
         config: Sizes, with one layer on each side.
@@ -50,6 +49,31 @@ def training_flops(
     >>> round(training_flops(config, 1000, 1000) / 1e9, 1)  # in billions
     48.2
     """
+    return 3 * decoding_flops(config, source_tokens, target_tokens)
+
+
+def decoding_flops(
+    config: Seq2SeqConfig, source_tokens: int, target_tokens: int
+) -> int:
+    """Returns the operations in the matrix products of reading and writing tokens.
+
+    Two for each weight and token. Counted are tokens without padding, one hypothesis
+    a sentence, and no elementwise operation; for a GRU and additive attention.
+
+    Args:
+        config: Sizes, with one layer on each side.
+        source_tokens: Read, with end tokens.
+        target_tokens: Written, with end tokens.
+
+    Raises:
+        ValueError: If the formula does not hold for the config.
+    """
+    source, target = _weights_a_token(config)
+    return 2 * (source_tokens * source + target_tokens * target)
+
+
+def _weights_a_token(config: Seq2SeqConfig) -> tuple[int, int]:
+    """Returns the weights that one source token passes, and one target token."""
     if (config.cell, config.attention, config.order) != (
         "gru", "additive", "bahdanau"
     ) or config.encoder_layers * config.decoder_layers != 1:  # fmt: skip
@@ -67,4 +91,4 @@ def training_flops(
         + readout * (state + memory + embedding)
         + readout * config.target_vocabulary_size
     )
-    return 3 * 2 * (source_tokens * encoder + target_tokens * decoder)
+    return encoder, decoder

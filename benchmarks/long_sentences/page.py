@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.long_sentences.results import KINDS
+from benchmarks.pages import replace_between
 
 __all__ = ["render", "write_into_page"]
 
@@ -44,14 +45,10 @@ def write_into_page(page: Path, text: str) -> None:
     Raises:
         ValueError: If the page lacks a mark.
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError(
-            f"A page with results holds {_BEGIN} and, further down, {_END}. "
-            f"Received: {page}."
-        )
-    page.write_text(f"{before}{_BEGIN}\n\n{text}\n{_END}{after}", encoding="utf-8")
+    found = page.read_text(encoding="utf-8")
+    page.write_text(
+        replace_between(found, _BEGIN, _END, f"\n\n{text}\n"), encoding="utf-8"
+    )
 
 
 def _table(lengths):

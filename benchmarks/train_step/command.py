@@ -1,37 +1,27 @@
 """The command line of the benchmark."""
 
-import statistics
-import sys
-import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command_line import (
     AsJson,
     Data,
     Overrides,
     corpus_name,
-    files_in,
     run_command,
+    tell,
 )
-from benchmarks.machine import measure_sgemm, training_flops
-from benchmarks.report import describe_environment, one_line
-from benchmarks.train_step.contenders import (
-    CONTENDERS,
-    Batches,
-    draw_batches,
-    make_config,
-)
+from benchmarks.machine import training_flops
+from benchmarks.measuring import figure, measure_rounds, timed
+from benchmarks.report import publish
+from benchmarks.sizes import load_sizes, make_config
+from benchmarks.train_step.contenders import CONTENDERS, Batches, draw_batches
 from training.corpora import load_corpus
-from training.recipes import Recipe, load_recipe
+from training.recipes import Recipe
 
 __all__ = ["main", "train_step"]
-
-_RECIPE = Path(__file__).with_name("recipe.toml")
 
 
 def train_step(
@@ -61,46 +51,32 @@ def train_step(
             raise typer.BadParameter(
                 f"must be one of {', '.join(CONTENDERS)}. Received: {name!r}."
             )
-    recipe = load_recipe(_RECIPE).override([*files_in(data), *(overrides or [])])
-    if recipe.corpus.kind == "builtin":
-        _tell("No --data: the built-in corpus, whose sentences are short.")
+    recipe = load_sizes(overrides, data)
     drawn = draw_batches(recipe, load_corpus(recipe.corpus), batches)
-    _tell(
+    tell(
         f"{drawn.count} batches of {drawn.shapes} shapes, "
         f"{drawn.target_tokens:,} target tokens"
     )
-    models = {name: _first_pass(name, recipe, drawn, rounds) for name in names}
-    found = [_round(models, drawn) for _ in range(rounds)]
-    results = {
-        "benchmark": "train_step",
-        "corpus": corpus_name(recipe),
-        **_compared(names, found, recipe, drawn),
-        **describe_environment(intra_op="all", inter_op="all"),
-    }
-    if as_json:
-        print(one_line(results))
-    else:
-        _show(results)
+    fits = {name: _first_pass(name, recipe, drawn, rounds) for name in names}
+    figures = _compared(names, measure_rounds(fits, rounds), recipe, drawn)
+    publish(
+        "train_step",
+        corpus_name(recipe),
+        figures,
+        as_json=as_json,
+        intra_op="all",
+        inter_op="all",
+    )
 
 
-def _first_pass(name: str, recipe: Recipe, drawn: Batches, rounds: int) -> Any:
-    """Returns a contender that knows all shapes."""
+def _first_pass(
+    name: str, recipe: Recipe, drawn: Batches, rounds: int
+) -> Callable[[], float]:
+    """Returns what takes the time of a contender that knows all shapes."""
     model = CONTENDERS[name](recipe, rounds * drawn.count)
-    _tell(f"{name}: first pass {_fit(model, drawn):.0f} s")
-    return model
-
-
-def _fit(model: Any, drawn: Batches) -> float:
-    started = time.perf_counter()
-    model.fit(drawn.dataset, epochs=1, shuffle=False, verbose=0)
-    return time.perf_counter() - started
-
-
-def _round(models: dict[str, Any], drawn: Batches) -> dict[str, float]:
-    """Seconds of each model on all batches, and the sgemm rate between them."""
-    before = measure_sgemm()
-    seconds = {name: _fit(model, drawn) for name, model in models.items()}
-    return {**seconds, "sgemm": (before + measure_sgemm()) / 2}
+    fit = timed(lambda: model.fit(drawn.dataset, epochs=1, shuffle=False, verbose=0))
+    tell(f"{name}: first pass {fit():.0f} s")
+    return fit
 
 
 def _compared(
@@ -114,7 +90,7 @@ def _compared(
         make_config(recipe), drawn.source_tokens, drawn.target_tokens
     )
     results: dict[str, Any] = {
-        "sgemm_gflops": _spread([each["sgemm"] / 1e9 for each in found]),
+        **figure("sgemm_gflops", [each["sgemm"] / 1e9 for each in found]),
         "mflop_per_target_token": round(flops / drawn.target_tokens / 1e6, 2),
         "batches": drawn.count,
         "shapes": drawn.shapes,
@@ -124,41 +100,17 @@ def _compared(
     for name, role, prefix in zip(
         names, ("model", "peer"), ("", "peer_"), strict=False
     ):
+        speeds = [drawn.target_tokens / each[name] for each in found]
+        shares = [flops / each[name] / each["sgemm"] for each in found]
         results |= {
             role: name,
-            f"{prefix}tokens_per_s": _spread(
-                [drawn.target_tokens / each[name] for each in found]
-            ),
-            f"{prefix}sgemm_fraction": _spread(
-                [flops / each[name] / each["sgemm"] for each in found]
-            ),
+            **figure(f"{prefix}tokens_per_s", speeds),
+            **figure(f"{prefix}sgemm_fraction", shares),
         }
     if len(names) > 1:
         ours, peer = names
-        results["ratio"] = _spread([each[peer] / each[ours] for each in found])
+        results |= figure("ratio", [each[peer] / each[ours] for each in found])
     return results
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {
-        "median": round(statistics.median(values), 4),
-        "low": round(min(values), 4),
-        "high": round(max(values), 4),
-    }
-
-
-def _show(results: dict[str, Any]) -> None:
-    table = Table("", "median", "low", "high")
-    for name, value in results.items():
-        if isinstance(value, dict) and "median" in value:
-            table.add_row(
-                name, *(f"{value[key]:,}" for key in ("median", "low", "high"))
-            )
-    Console().print(table)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

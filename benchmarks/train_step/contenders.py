@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers.plain_keras import plain_keras
-from keras_attn import Seq2Seq, Seq2SeqConfig
+from benchmarks.sizes import make_config, subwords_to_learn
+from keras_attn import Seq2Seq
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.corpora import Corpus
 from training.fit import compile_seq2seq
 from training.pipeline import dataset_of, make_pipeline
 from training.recipes import Recipe
 
-__all__ = ["CONTENDERS", "Batches", "draw_batches", "make_config"]
+__all__ = ["CONTENDERS", "Batches", "draw_batches"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +42,8 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
     """Returns the first full batches of the recipe's first epoch."""
     pairs = list(corpus.train)
     texts = [text for pair in pairs for text in (pair.source, pair.target)]
-    size = recipe.text.vocabulary_size
-    if recipe.corpus.kind == "builtin":
-        size = 400  # its words have no more subwords; the model keeps its size
+    # The model keeps its size where the corpus has fewer subwords.
+    size = subwords_to_learn(recipe)
     codec = SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
     pipeline = make_pipeline(
         pairs,
@@ -69,17 +69,6 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
             int(np.sum(labels != codec.pad_id)) for _, labels in elements
         ),
         shapes=len({(*i["source"].shape, i["target"].shape[1]) for i, _ in elements}),
-    )
-
-
-def make_config(recipe: Recipe) -> Seq2SeqConfig:
-    """Returns the sizes of the recipe, whatever the vocabulary of the corpus is."""
-    size = recipe.text.vocabulary_size
-    return Seq2SeqConfig(
-        source_vocabulary_size=size,
-        target_vocabulary_size=size,
-        seed=recipe.training.seed,
-        **dataclasses.asdict(recipe.model),
     )
 
 

@@ -1,16 +1,13 @@
 """The training benchmark: what it counts, and that it runs from end to end."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from benchmark_run import SMALL, run_benchmark
 
-from benchmarks.machine import measure_sgemm, training_flops
+from benchmarks.machine import decoding_flops, measure_sgemm, training_flops
 from keras_attn import Seq2SeqConfig
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = {
     "source_vocabulary_size": 50,
     "target_vocabulary_size": 70,
@@ -21,21 +18,10 @@ SIZES = {
     "readout_units": 11,
     "tie_embeddings": False,
 }
-SMALL = [
-    "corpus.train_pairs=300",
-    "text.vocabulary_size=500",
-    *(f"model.{name}=8" for name in SIZES if name.endswith(("dim", "units"))),
-]
 
 
 def run(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.train_step", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_benchmark("train_step", *words)
 
 
 def test_operations_are_three_times_two_for_each_weight_in_a_product():
@@ -46,6 +32,8 @@ def test_operations_are_three_times_two_for_each_weight_in_a_product():
     config = Seq2SeqConfig(**SIZES)
     assert training_flops(config, 10, 0) == 60 * source
     assert training_flops(config, 0, 10) == 60 * target
+
+    assert decoding_flops(config, 10, 10) == 20 * (source + target)
 
 
 def test_the_formula_refuses_what_it_does_not_count():
@@ -67,11 +55,14 @@ def test_one_line_compares_two_in_one_run():
     [line] = done.stdout.splitlines()
     found = json.loads(line)
     assert found["batches"] == 2
-    ratio = found["tokens_per_s"]["median"] / found["peer_tokens_per_s"]["median"]
+    ratio = found["tokens_per_s"] / found["peer_tokens_per_s"]
     # With two rounds the medians are means, whose ratio is between the rounds'.
-    assert 0.999 * found["ratio"]["low"] <= ratio <= 1.001 * found["ratio"]["high"]
+    low, high = found["ratio_spread"]
+    assert 0.999 * low <= ratio <= 1.001 * high
     for name in ("tokens_per_s", "sgemm_fraction", "peer_sgemm_fraction", "ratio"):
-        assert 0 < found[name]["low"] <= found[name]["median"] <= found[name]["high"]
+        low, high = found[f"{name}_spread"]
+        assert 0 < low <= found[name] <= high
+    assert found["command"].startswith("python -m benchmarks.train_step ")
     assert found["versions"]["keras"]
 
 

@@ -1,0 +1,88 @@
+"""The steps that are timed: along each axis one size changes and the others stay."""
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.machine import training_flops
+from benchmarks.sizes import make_config
+from benchmarks.steps import Shape, StepTimes, make_model, random_batches
+from training.recipes import Recipe
+
+__all__ = ["AXES", "QUICK_AXES", "Point", "make_timers", "points_along", "step_flops"]
+
+AXES = {
+    "batch": (16, 32, 64, 128),
+    "source": (20, 40, 80, 160),
+    "target": (20, 40, 80, 160),
+    "vocabulary": (2000, 4000, 8000, 16000, 32000),
+}
+QUICK_AXES = {
+    "batch": (8, 16),
+    "source": (20, 40),
+    "target": (20, 40),
+    "vocabulary": (500, 1000),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A batch's shape and the vocabulary of the model that it trains."""
+
+    batch: int = 32
+    source: int = 40
+    target: int = 40
+    vocabulary: int = 8000
+
+    @property
+    def shape(self) -> Shape:
+        """The batch alone."""
+        return Shape(batch=self.batch, source=self.source, target=self.target)
+
+
+def points_along(axes: Mapping[str, Sequence[int]], name: str) -> list[Point]:
+    """Returns the points of one axis."""
+    return [dataclasses.replace(Point(), **{name: size}) for size in axes[name]]
+
+
+def make_timers(
+    recipe: Recipe, axes: Mapping[str, Sequence[int]], steps: int
+) -> dict[Point, Callable[[], float]]:
+    """Returns for each point what trains some steps and returns the median of seconds.
+
+    Args:
+        recipe: Sizes, but for the vocabulary.
+        axes: Sizes by name.
+        steps: Steps of one call; the first of a model traces, and must not be counted.
+    """
+    points = {point: None for name in axes for point in points_along(axes, name)}
+    models = {
+        size: make_model(_with_vocabulary(recipe, size))
+        for size in sorted({point.vocabulary for point in points})
+    }
+    return {point: _timer(models[point.vocabulary], point, steps) for point in points}
+
+
+def step_flops(recipe: Recipe, point: Point) -> int:
+    """Returns the operations in the matrix products of a step."""
+    return training_flops(
+        make_config(_with_vocabulary(recipe, point.vocabulary)),
+        point.batch * point.source,
+        point.batch * point.target,
+    )
+
+
+def _with_vocabulary(recipe: Recipe, size: int) -> Recipe:
+    return recipe.override([f"text.vocabulary_size={size}"])
+
+
+def _timer(model: Any, point: Point, steps: int) -> Callable[[], float]:
+    batches = random_batches(point.vocabulary, point.shape, steps)
+
+    def seconds() -> float:
+        times = StepTimes()
+        model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[times])
+        return statistics.median(times.seconds)
+
+    return seconds

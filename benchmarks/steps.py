@@ -1,0 +1,75 @@
+"""Training steps on batches of one exact shape, without padding."""
+
+import dataclasses
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.sizes import make_config
+from keras_attn import Seq2Seq
+from training.fit import compile_seq2seq
+from training.pipeline import dataset_of
+from training.recipes import Recipe
+
+__all__ = ["Shape", "StepTimes", "make_model", "random_batches"]
+
+_LAST_SPECIAL = 3  # ids up to this one are padding, start and the like
+_SCHEDULE = 1_000_000  # steps: the learning rate stays what it is
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """How large the batch of a step is.
+
+    Attributes:
+        batch: Sentences.
+        source: Tokens of each source, end token included.
+        target: Tokens of each target, end token included.
+    """
+
+    batch: int
+    source: int
+    target: int
+
+
+def make_model(recipe: Recipe) -> Seq2Seq:
+    """Returns a model with the sizes of a recipe, compiled as for training."""
+    model = Seq2Seq(make_config(recipe))
+    compile_seq2seq(model, recipe.training, _SCHEDULE)
+    return model
+
+
+def random_batches(vocabulary_size: int, shape: Shape, count: int) -> tf.data.Dataset:
+    """Returns the same batch of random ids so many times, as training gets batches.
+
+    Args:
+        vocabulary_size: Ids are below it.
+        shape: Of the batch.
+        count: Steps to make of it.
+    """
+    draw = np.random.default_rng(0)
+
+    def ids(length: int) -> np.ndarray:
+        size = (shape.batch, length)
+        return draw.integers(_LAST_SPECIAL + 1, vocabulary_size, size, dtype="int32")
+
+    labels = ids(shape.target)
+    element = {"source": ids(shape.source), "target": np.roll(labels, 1, 1)}, labels
+    return dataset_of(lambda _: element, count)
+
+
+class StepTimes(keras.callbacks.Callback):
+    """Collects the seconds of each step, without what `fit` does around them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.seconds.append(time.perf_counter() - self.started)

@@ -1,0 +1,81 @@
+"""The scaling benchmark: its exponents, and that it runs from end to end."""
+
+import json
+
+import pytest
+from benchmark_run import SMALL, run_benchmark
+
+from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
+from benchmarks.scaling.command import scaling
+from benchmarks.scaling.points import AXES, Point, points_along, step_flops
+from benchmarks.sizes import load_model_sizes
+
+
+def test_an_exponent_is_that_of_a_power():
+    assert exponent([2, 3, 7], [2 * n**1.5 for n in (2, 3, 7)]) == pytest.approx(1.5)
+
+
+def test_along_an_axis_one_size_changes():
+    found = points_along(AXES, "source")
+    assert [point.source for point in found] == list(AXES["source"])
+    assert {(p.batch, p.target, p.vocabulary) for p in found} == {(32, 40, 8000)}
+
+
+def test_operations_count_every_token_of_the_batch():
+    recipe = load_model_sizes(None)
+    one, two = (step_flops(recipe, Point(batch=size)) for size in (8, 16))
+    assert two == 2 * one
+    # 512 readout units to 1000 words more, three times, for each target token.
+    wider = step_flops(recipe, Point(vocabulary=9000)) - step_flops(recipe, Point())
+    assert wider == 3 * 2 * 32 * 40 * 512 * 1000
+
+
+def test_measured_and_counted_exponents_are_compared(monkeypatch, capsys, tmp_path):
+    recipe = load_model_sizes(None)
+
+    def timers(recipe, axes, steps):
+        points = [point for name in axes for point in points_along(axes, name)]
+        return {
+            point: lambda point=point: step_flops(recipe, point) * point.batch / 1e12
+            for point in points
+        }
+
+    monkeypatch.setattr("benchmarks.scaling.command.make_timers", timers)
+    scaling(rounds=2, out=tmp_path, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["exponent_batch"], found["analytic_exponent_batch"]) == (2, 1)
+    assert found["largest_difference"] == 1
+    for name in ("source", "target", "vocabulary"):
+        assert found[f"exponent_{name}"] == found[f"analytic_exponent_{name}"]
+        assert 0 < found[f"exponent_{name}"] < 1
+    gflop = step_flops(recipe, Point()) / 1e9
+    [point] = [
+        each
+        for each in found["points"]
+        if Point(**{name: each[name] for name in AXES}) == Point()
+    ]
+    assert point["gflop"] == pytest.approx(gflop, abs=0.001)
+    assert "<svg" in (tmp_path / "scaling.svg").read_text()
+
+
+def test_the_same_results_draw_the_same_picture(tmp_path):
+    axis = Axis("batch", [1, 2], {"measured": [1.0, 2.5], "operations": [10, 20]})
+    pictures = [tmp_path / "a" / "x.svg", tmp_path / "b" / "x.svg"]
+    for path in pictures:
+        plot_folder(path.parent)
+        draw_growth([axis], "seconds", path)
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_one_line_says_how_time_grows():
+    few = ["--quick", "--steps", "1", "--rounds", "2", "--json"]
+    done = run_benchmark("scaling", *SMALL, *few)
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    found = json.loads(line)
+    for name in ("batch", "source", "target", "vocabulary"):
+        low, high = found[f"exponent_{name}_spread"]
+        assert low <= found[f"exponent_{name}"] <= high
+    assert found["analytic_exponent_batch"] == 1
+    assert all(each["seconds"] > 0 for each in found["points"])
