@@ -76,8 +76,7 @@ def prepare_task(
         config = model.config
     _write_training(folder, recipe, corpus, codec)
     _write_test(folder, corpus, codec, own_limits=model is not None)
-    pieces = codec.tokenizer.id_to_string(np.arange(config.source_vocabulary_size))
-    _write(folder / "vocabulary.txt", _names(pieces.numpy(), codec.vocabulary_size))
+    _write(folder / "vocabulary.txt", _names(codec, config.source_vocabulary_size))
     weights: dict[str, Any] = _weights(model, config, codec)
     np.savez(folder / "weights.npz", **weights)
     sizes = _sizes(recipe, config, codec)
@@ -145,12 +144,12 @@ def _pieces(rows: np.ndarray, codec: Any) -> list[str]:
     ]
 
 
-def _names(pieces: np.ndarray, known: int) -> list[str]:
-    """Every id's name; a model may have more ids than its corpus has pieces."""
-    return [
-        piece.decode() if number < known else f"<unused_{number}>"
-        for number, piece in enumerate(pieces)
-    ]
+def _names(codec: Any, count: int) -> list[str]:
+    """Every id's piece; a model may have more ids than its corpus has subwords."""
+    known = codec.vocabulary_size
+    pieces = codec.tokenizer.id_to_string(np.arange(known, dtype="int32")).numpy()
+    unused = (f"<unused_{number}>" for number in range(known, count))
+    return [*(piece.decode() for piece in pieces), *unused]
 
 
 def _weights(
