@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow conformance bench bench-long-sentences check format clean
+.PHONY: help setup quickstart test test-slow conformance bench bench-long-sentences bench-peers check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -75,6 +75,10 @@ bench: $(READY) ## Measure speed and memory, rewrite their tables [DATA=folder T
 
 bench-long-sentences: $(READY) ## Measure BLEU by length, with and without attention [DATA=folder]
 	@$(BIN)/python -m benchmarks.long_sentences $(if $(DATA),--data $(DATA))
+
+bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
+	@$(BIN)/python -m benchmarks.peers $(if $(DATA),--data $(DATA)) \
+		$(if $(TRANSLATOR),--translator $(TRANSLATOR))
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

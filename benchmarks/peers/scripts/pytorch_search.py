@@ -1,0 +1,96 @@
+"""Greedy and beam search over the PyTorch model, by the rules of `keras_attn`.
+
+With the same weights they write the same translations. docs/decoding.md has the rules.
+"""
+
+import torch
+
+__all__ = ["beam_search", "greedy_search"]
+
+_ABSENT = float("-inf")
+
+
+def _log_probabilities(logits, sizes, at_limit):
+    """Log p of the words, -inf for those that may not come next."""
+    scores = torch.log_softmax(logits, dim=-1)
+    scores[:, [sizes["pad_id"], sizes["unknown_id"], sizes["start_id"]]] = _ABSENT
+    end = scores[:, sizes["end_id"]].clone()
+    scores[at_limit] = _ABSENT
+    scores[:, sizes["end_id"]] = end
+    return scores
+
+
+def greedy_search(model, source, limits, sizes):
+    """Returns ids `(B, T)`; what follows a row's end token is padding.
+
+    Args:
+        model: A `Translator`.
+        source: `(B, S)` ids.
+        limits: `(B,)`, most tokens of each row, end token included.
+        sizes: Of the task, with its special ids.
+    """
+    end_id, pad_id = sizes["end_id"], sizes["pad_id"]
+    state, memory = model.encode(source)
+    ids = torch.full_like(limits, sizes["start_id"])
+    running = torch.ones_like(limits, dtype=torch.bool)
+    found = []
+    while running.any():
+        logits, state = model.step(ids, state, memory)
+        # The best word needs no softmax.
+        logits[:, [pad_id, sizes["unknown_id"], sizes["start_id"]]] = _ABSENT
+        ids = logits.argmax(dim=-1)
+        ids = torch.where(len(found) + 1 >= limits, end_id, ids)
+        found.append(torch.where(running, ids, pad_id))
+        running = running & (ids != end_id)
+    return torch.stack(found, dim=1)
+
+
+def beam_search(model, source, limits, sizes, beam_size):
+    """Returns the best hypothesis of each row as a list of ids, end token included.
+
+    Those that ended are ranked by their mean log p a token.
+    """
+    batch, end_id = len(source), sizes["end_id"]
+    state, memory = model.encode(source)
+    rows = torch.arange(batch).repeat_interleave(beam_size)
+    state, memory = state[rows], memory.select(rows)
+    ids = torch.full((batch * beam_size,), sizes["start_id"])
+    scores = torch.full((batch, beam_size), _ABSENT)
+    scores[:, 0] = 0.0
+    ranks = torch.full((batch, beam_size), _ABSENT)
+    # Where each of the best ended: its last step and the live slot it came from.
+    ends = torch.zeros((batch, beam_size, 2), dtype=torch.long)
+    history = []
+    while (scores > _ABSENT).any():
+        length = len(history) + 1
+        logits, state = model.step(ids, state, memory)
+        at_limit = (length >= limits)[rows]
+        each = _log_probabilities(logits, sizes, at_limit).view(batch, beam_size, -1)
+        words = each.shape[-1]
+        totals = (scores[:, :, None] + each).view(batch, -1)
+        best, places = totals.topk(2 * beam_size)
+        parents, tokens = places // words, places % words
+        ended = tokens == end_id
+        # Only what is among the first K may end.
+        first = torch.where(ended, best, _ABSENT)[:, :beam_size] / length
+        here = torch.stack([torch.full_like(parents, length), parents], dim=-1)
+        ranks, kept = torch.cat([ranks, first], dim=1).topk(beam_size)
+        ends = torch.cat([ends, here[:, :beam_size]], dim=1)
+        ends = ends.gather(1, kept[:, :, None].expand(-1, -1, 2))
+        scores, order = torch.where(ended, _ABSENT, best).topk(beam_size)
+        parents, tokens = parents.gather(1, order), tokens.gather(1, order)
+        history.append((parents.tolist(), tokens.tolist()))
+        scores = torch.where(ranks[:, -1:] > _ABSENT, _ABSENT, scores)
+        ids = tokens.flatten()
+        state = state[(parents + torch.arange(batch)[:, None] * beam_size).flatten()]
+    best_ends = ends[:, 0].tolist()
+    return [_trace(history, row, *best_ends[row], end_id) for row in range(batch)]
+
+
+def _trace(history, row, length, slot, end_id):
+    """Follows the parents from the end of a hypothesis to its start."""
+    found = [end_id]
+    for parents, tokens in reversed(history[: length - 1]):
+        found.append(tokens[row][slot])
+        slot = parents[row][slot]
+    return found[::-1]

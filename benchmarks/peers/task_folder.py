@@ -1,0 +1,181 @@
+"""What all peers work on: sentences as pieces, sizes and weights, in plain files.
+
+train.source, train.target   space-joined pieces; so many lines in turn are a batch
+train.widths                 the shape `S T` that our own training pads a batch to
+test.source, test.target     the same, in the corpus's order
+test.limits                  most tokens of each translation, end token included
+vocabulary.txt               a piece a line; its number, from 0, is its id
+weights.npz                  of our translator, by the names of `weights.py`
+sizes.json                   of model, batches and training; written last
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.weights import export_weights
+from benchmarks.train_step.contenders import make_config
+from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.text import SubwordCodec, learn_subwords
+from training.corpora import Corpus, load_corpus
+from training.pipeline import make_pipeline
+from training.recipes import Recipe
+
+__all__ = ["prepare_task"]
+
+_SIZES = (
+    "embedding_dim",
+    "encoder_units",
+    "decoder_units",
+    "attention_units",
+    "readout_units",
+    "dropout",
+)
+_SPECIAL = ("pad_id", "unknown_id", "start_id", "end_id")
+
+
+def prepare_task(
+    recipe: Recipe, translator: Path | None, root: Path, tell: Callable[[str], None]
+) -> Path:
+    """Writes a task folder, or finds the one that was written before.
+
+    Args:
+        recipe: Corpus, sizes and batches.
+        translator: A saved one, whose vocabulary, sizes and weights are taken; `None`:
+            a vocabulary is learnt, and weights are random.
+        root: Task folders lie in it, named by what is in them.
+        tell: Gets a line for people.
+
+    Raises:
+        ValueError: If the translator is of a kind that the peers cannot be.
+    """
+    known = recipe.to_toml().encode()
+    if translator is not None:
+        known += translator.read_bytes()
+    folder = root / hashlib.sha256(known).hexdigest()[:12]
+    if (folder / "sizes.json").exists():
+        return folder
+    tell(f"preparing {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = load_corpus(recipe.corpus)
+    if translator is None:
+        codec = _learn(recipe, corpus)
+        model, config = None, make_config(recipe)
+    else:
+        loaded = Translator.load(translator)
+        model, codec = loaded.seq2seq, loaded.source_codec
+        if not loaded.shares_codec:
+            raise ValueError(
+                "The peers have one vocabulary for both languages. Received: "
+                f"{translator}, which has two. Train with text.shared=true."
+            )
+        config = model.config
+    _write_training(folder, recipe, corpus, codec)
+    _write_test(folder, corpus, codec, own_limits=model is not None)
+    _write(folder / "vocabulary.txt", _names(codec, config.source_vocabulary_size))
+    weights: dict[str, Any] = _weights(model, config, codec)
+    np.savez(folder / "weights.npz", **weights)
+    sizes = _sizes(recipe, config, codec)
+    (folder / "sizes.json").write_text(json.dumps(sizes, indent=1), "utf-8")
+    return folder
+
+
+def _learn(recipe: Recipe, corpus: Corpus) -> SubwordCodec:
+    texts = [text for pair in corpus.train for text in (pair.source, pair.target)]
+    size = recipe.text.vocabulary_size
+    if recipe.corpus.kind == "builtin":
+        size = min(size, 400)  # its words have no more subwords
+    return SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
+
+
+def _write_training(folder: Path, recipe: Recipe, corpus: Corpus, codec: Any) -> None:
+    """Writes the full batches of the first epoch, in its order."""
+    options = recipe.training
+    pipeline = make_pipeline(
+        corpus.train,
+        codec,
+        codec,
+        batch_size=options.batch_size,
+        max_length=options.max_length,
+        shuffle_seed=options.seed,
+    )
+    sources, targets, widths = [], [], []
+    for batch in pipeline.plan(0):
+        if len(batch.indices) == options.batch_size:
+            inputs, labels = pipeline.collate(batch)
+            sources += _pieces(inputs["source"], codec)
+            targets += _pieces(labels, codec)
+            widths.append(f"{batch.source_width} {batch.target_width}")
+    _write(folder / "train.source", sources)
+    _write(folder / "train.target", targets)
+    _write(folder / "train.widths", widths)
+
+
+def _write_test(folder: Path, corpus: Corpus, codec: Any, own_limits: bool) -> None:
+    """Writes the first test, or the validation pairs of a corpus without one."""
+    split = next(iter(corpus.tests.values()), corpus.validation)
+    rows = {
+        side: codec.tokenize([getattr(pair, side) for pair in split])
+        for side in ("source", "target")
+    }
+    lengths = {side: each.row_lengths().numpy() + 1 for side, each in rows.items()}
+    kept = np.flatnonzero((lengths["source"] > 1) & (lengths["target"] > 1))
+    for side, each in rows.items():
+        lines = _pieces(each.to_tensor(codec.pad_id).numpy()[kept], codec)
+        _write(folder / f"test.{side}", lines)
+    # A translator's own limit; random weights write as much as the reference has.
+    limits = lengths["target"]
+    if own_limits:
+        limits = np.minimum(3 * lengths["source"] + 10, 256)
+    _write(folder / "test.limits", map(str, limits[kept]))
+
+
+def _pieces(rows: np.ndarray, codec: Any) -> list[str]:
+    """Lines of space-joined pieces, without end tokens and padding."""
+    pieces = codec.tokenizer.id_to_string(rows).numpy()
+    real = (rows != codec.pad_id) & (rows != codec.end_id)
+    return [
+        " ".join(piece.decode() for piece in line[keep])
+        for line, keep in zip(pieces, real, strict=True)
+    ]
+
+
+def _names(codec: Any, count: int) -> list[str]:
+    """Every id's piece; a model may have more ids than its corpus has subwords."""
+    known = codec.vocabulary_size
+    pieces = codec.tokenizer.id_to_string(np.arange(known, dtype="int32")).numpy()
+    unused = (f"<unused_{number}>" for number in range(known, count))
+    return [*(piece.decode() for piece in pieces), *unused]
+
+
+def _weights(
+    model: Seq2Seq | None, config: Seq2SeqConfig, codec: Any
+) -> dict[str, Any]:
+    if model is not None:
+        return export_weights(model)
+    found = export_weights(Seq2Seq(config))
+    # Chance would end some translations early and others never: the limits shall.
+    found["projection_bias"] = found["projection_bias"].copy()
+    found["projection_bias"][codec.end_id] = -1e9
+    return found
+
+
+def _sizes(recipe: Recipe, config: Seq2SeqConfig, codec: Any) -> dict[str, Any]:
+    options = recipe.training
+    return {
+        **{name: getattr(config, name) for name in _SIZES},
+        "vocabulary_size": config.source_vocabulary_size,
+        **{name: getattr(codec, name) for name in _SPECIAL},
+        "batch_size": options.batch_size,
+        "learning_rate": options.learning_rate,
+        "clip_norm": options.clip_norm,
+        "label_smoothing": options.label_smoothing,
+    }
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")

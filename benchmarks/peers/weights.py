@@ -1,0 +1,89 @@
+"""The weights of a translator under plain names, for models that are not ours."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_attn import Seq2Seq, Seq2SeqConfig
+
+__all__ = ["check_config", "export_weights", "import_weights"]
+
+# What the peers' models are built for, beside sizes.
+_CHOICES = {
+    "cell": "gru",
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "layer_norm": False,
+    "attention": "additive",
+    "attention_normaliser": "softmax",
+    "attention_temperature": 1.0,
+    "order": "bahdanau",
+    "summary": "last",
+    "bridge": "map",
+    "tie_embeddings": False,
+    "share_embeddings": True,
+}
+
+
+def check_config(config: Seq2SeqConfig) -> None:
+    """Checks that the peers have the model that a config asks for.
+
+    Raises:
+        ValueError: If they have not.
+    """
+    for name, wanted in _CHOICES.items():
+        found = getattr(config, name)
+        if found != wanted:
+            raise ValueError(
+                f"The peers are compared with `{name}={wanted!r}`. "
+                f"Received: {name}={found!r}. Train a translator of that kind."
+            )
+
+
+def export_weights(model: Seq2Seq) -> dict[str, np.ndarray]:
+    """Returns all weights by plain names, kernels `(input, output)`.
+
+    The gates of a GRU are in Keras's order: update, reset, new. `embedding` is what a
+    plain lookup returns.
+
+    Raises:
+        ValueError: If the model is of another kind than the peers'.
+    """
+    check_config(model.config)
+    found = {name: each.numpy() for name, each in _variables(model).items()}
+    found["embedding"] = found["embedding"] * model.config.embedding_dim**0.5
+    return found
+
+
+def import_weights(model: Seq2Seq, weights: dict[str, np.ndarray]) -> None:
+    """Puts exported weights into a model of the same sizes."""
+    for name, variable in _variables(model).items():
+        factor = model.config.embedding_dim**-0.5 if name == "embedding" else 1.0
+        variable.assign(weights[name] * np.float32(factor))
+
+
+def _variables(model: Seq2Seq) -> dict[str, Any]:
+    attention, bridge = model.decoder.cell.attention, model.decoder.bridge.maps[0]
+    found = {
+        "embedding": model.encoder.embedding.table,
+        "memory_kernel": attention.memory_kernel,
+        "query_kernel": attention.query_kernel,
+        "score_kernel": attention.score_kernel,
+    }
+    for name, cell in (
+        ("forward", model.encoder.rnn.forward_layer.cell),
+        ("backward", model.encoder.rnn.backward_layer.cell),
+        ("cell", model.decoder.cell.cell),
+    ):
+        found |= {
+            f"{name}_kernel": cell.kernel,
+            f"{name}_recurrent": cell.recurrent_kernel,
+            f"{name}_bias": cell.bias,
+        }
+    for name, dense in (
+        ("bridge", bridge),
+        ("mix", model.readout.mix),
+        ("projection", model.projection),
+    ):
+        found |= {f"{name}_kernel": dense.kernel, f"{name}_bias": dense.bias}
+    return found
