@@ -13,20 +13,19 @@ from benchmarks.command_line import (
     Data,
     Overrides,
     corpus_name,
-    files_in,
     run_command,
+    tell,
 )
 from benchmarks.peers.environments import Unavailable, python_of
 from benchmarks.peers.results import compared, same_lines
 from benchmarks.peers.roster import OURS, PEERS, Peer, find_peer
 from benchmarks.peers.running import ScriptFailed, run_script
 from benchmarks.report import describe_environment, one_line
+from benchmarks.sizes import load_sizes
 from keras_attn.saved import find_translator
-from training.recipes import load_recipe
 
 __all__ = ["main", "peers"]
 
-_RECIPE = Path(__file__).parents[1] / "train_step" / "recipe.toml"
 _TASKS = ("train", "decode")
 
 
@@ -74,15 +73,13 @@ def peers(
             raise ValueError(
                 f"`--task` must be one of {', '.join(_TASKS)}. Received: {name!r}."
             )
-    recipe = load_recipe(_RECIPE).override([*files_in(data), *(overrides or [])])
-    if recipe.corpus.kind == "builtin":
-        _tell("No --data: the built-in corpus, whose sentences are short.")
+    recipe = load_sizes(overrides, data)
     if translator is None:
-        _tell("No --translator: random weights, which write as much as the reference.")
+        tell("No --translator: random weights, which write as much as the reference.")
     from benchmarks.peers.task_folder import prepare_task
 
     saved = None if translator is None else find_translator(translator)
-    folder = prepare_task(recipe, saved, runs, _tell)
+    folder = prepare_task(recipe, saved, runs, tell)
     words = {
         "batches": batches, "rounds": rounds, "sentences": sentences, "learn": learn
     }  # fmt: skip
@@ -113,7 +110,7 @@ def _measure(
     found: list[dict[str, Any]] = []
     for peer in chosen:
         try:
-            pythons[peer.name] = python_of(peer, _tell)
+            pythons[peer.name] = python_of(peer, tell)
         except Unavailable as error:
             found.append(_skipped(peer, error))
     for task in tasks:
@@ -144,7 +141,7 @@ def _measure(
 def _run(
     peer: Peer, python: Path, folder: Path, words: list[str], threads: int
 ) -> dict[str, Any]:
-    _tell(f"{' '.join(words[:2])} {peer.name} ...")
+    tell(f"{' '.join(words[:2])} {peer.name} ...")
     if "decode" in words:
         words = [*words, "--translations", str(_translations_file(folder, peer))]
     return run_script(peer, python, folder, words, threads)
@@ -159,7 +156,7 @@ def _translations(folder: Path, peer: Peer) -> list[str]:
 
 
 def _skipped(peer: Peer, error: Exception) -> dict[str, Any]:
-    _tell(f"{peer.name} is skipped: {error}")
+    tell(f"{peer.name} is skipped: {error}")
     return {"peer": peer.name, "skipped": str(error)}
 
 
@@ -180,10 +177,6 @@ def _show(found: list[dict[str, Any]]) -> None:
                 f"{ratio}",
             )
     Console().print(table)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:

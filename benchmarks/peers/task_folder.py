@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.weights import export_weights
-from benchmarks.train_step.contenders import make_config
+from benchmarks.sizes import make_config
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.corpora import Corpus, load_corpus
