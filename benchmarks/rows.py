@@ -8,8 +8,8 @@ __all__ = ["COMMANDS", "ROWS", "Row"]
 
 # What stands in the table where nothing was measured yet, in the table's order.
 COMMANDS = {
-    "train_step": "python -m benchmarks.train_step --data multi30k",
-    "decode": "python -m benchmarks.decode --data multi30k",
+    "train_step": "python -m benchmarks.train_step --data multi30k --compare plain_keras",
+    "decode": "python -m benchmarks.decode --data multi30k --shortlist 32",
     "serve_roundtrip": "python -m benchmarks.serve_roundtrip --data multi30k",
     "memory": "python -m benchmarks.memory",
     "scaling": "python -m benchmarks.scaling",
@@ -102,6 +102,25 @@ ROWS = (
         headline=True,
     ),
     Row("decode", "Beam 5: sentences a second", ["beam5_sentences_per_s"], "{:,.1f}"),
+    Row(
+        "decode",
+        "With a shortlist of {shortlist} words a subword, greedy: sentences a second",
+        ["shortlist_sentences_per_s"],
+        "{:,.1f}",
+        headline=True,
+    ),
+    Row(
+        "decode",
+        "The same, beam 5: sentences a second",
+        ["shortlist_beam5_sentences_per_s"],
+        "{:,.1f}",
+    ),
+    Row(
+        "decode",
+        "The same, one sentence alone, greedy: ms",
+        ["shortlist_batch1_ms"],
+        "{:.1f}",
+    ),
     Row(
         "decode",
         "Exported model, times the time of `Translator.translate`",

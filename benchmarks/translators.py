@@ -12,13 +12,16 @@ import typer
 from benchmarks.command_line import corpus_name, tell
 from benchmarks.sizes import subwords_to_learn
 from keras_attn import Translation, Translator
+from keras_attn.layers.lexical_shortlist import LexicalShortlist
 from keras_attn.saved import find_translator
 from keras_attn.translation import translations_from_outputs, utf8
 from serving.signature import TRANSLATE
 from training.corpora import Corpus, CorpusError, SentencePair
 from training.fit import fit
+from training.pipeline import make_pipeline
 from training.recipes import Recipe
 from training.run_folder import RunFolder
+from training.shortlist import learn_shortlist
 
 __all__ = [
     "Answer",
@@ -26,6 +29,7 @@ __all__ = [
     "TrainEpochs",
     "describe_translator",
     "find_or_train",
+    "learn_from",
     "load_exported",
     "take_test",
 ]
@@ -66,6 +70,22 @@ def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
         run = RunFolder(Path(folder))
         fit(recipe.override(short), run.path, tell)
         return Translator.load(run.translator)
+
+
+def learn_from(
+    corpus: Corpus, translator: Translator, recipe: Recipe, words: int
+) -> LexicalShortlist:
+    """Returns a shortlist for a translator, learnt from the training pairs."""
+    codecs = translator.source_codec, translator.target_codec
+    options = recipe.training
+    train = make_pipeline(
+        corpus.train,
+        *codecs,
+        batch_size=options.batch_size,
+        max_length=options.max_length,
+        shuffle_seed=None,
+    )
+    return learn_shortlist(train, *codecs, words)
 
 
 def describe_translator(

@@ -46,6 +46,9 @@ class Translator(keras.Model):
         max_target_length: Target tokens written, end token included; also at most
             3 for each source token and 10 more. Where the limit ends a translation,
             `Translation.target_truncated` says so.
+        shortlist: A `LexicalShortlist` of the words that a source can be translated
+            by; `None`: the whole vocabulary. Translations with it are found faster, and
+            log p is over the allowed words.
         format_version: Of the saved file.
         **kwargs: Passed to `keras.Model`.
 
@@ -75,6 +78,7 @@ class Translator(keras.Model):
         length_penalty=1.0,
         max_source_length=256,
         max_target_length=256,
+        shortlist=None,
         format_version=FORMAT_VERSION,
         **kwargs,
     ):
@@ -101,6 +105,7 @@ class Translator(keras.Model):
         self.length_penalty = length_penalty
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
+        self.shortlist = shortlist
         self._compiled = {}
         self.built = True
 
@@ -130,6 +135,7 @@ class Translator(keras.Model):
         *,
         beam_size: int | None = None,
         length_penalty: float | None = None,
+        full_vocabulary: bool = False,
         batch_size: int = 64,
     ) -> list[Translation]:
         """Translates texts, in batches of similar length.
@@ -138,6 +144,7 @@ class Translator(keras.Model):
             texts: Any number of texts. Empty ones get an answer, too.
             beam_size: Overrides the translator's own.
             length_penalty: Overrides the translator's own.
+            full_vocabulary: Whether to choose from all words, in spite of a shortlist.
             batch_size: Texts computed together.
 
         Returns:
@@ -153,6 +160,7 @@ class Translator(keras.Model):
             length_penalty=(
                 self.length_penalty if length_penalty is None else length_penalty
             ),
+            full_vocabulary=full_vocabulary,
         )
         return self._in_batches(respond, [check_texts("texts", texts)], batch_size)
 
@@ -182,13 +190,14 @@ class Translator(keras.Model):
             )
         return self._in_batches(self.respond_aligned, columns, batch_size)
 
-    def respond(self, text, beam_size=None, length_penalty=None):
+    def respond(self, text, beam_size=None, length_penalty=None, full_vocabulary=False):
         """Translates a string tensor in the graph: what the exporter serves.
 
         Args:
             text: `(B,)` strings, any bytes, any B.
             beam_size: Overrides the translator's own; a Python number.
             length_penalty: Overrides the translator's own; a Python number.
+            full_vocabulary: As in `translate`; a Python bool.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
@@ -200,30 +209,45 @@ class Translator(keras.Model):
         _check_length_penalty(length_penalty)
 
         def search(ids, lengths):
+            step, special, words, given = self._words_for(ids, full_vocabulary)
             state, memory = self.seq2seq.encode(ids)
-            options = {
-                "max_lengths": self._target_limits(lengths),
-                "start_id": self.target_codec.start_id,
-                "end_id": self.target_codec.end_id,
-                "pad_id": self.target_codec.pad_id,
-                "forbidden_ids": self._forbidden_ids(),
-            }
+            options = {"max_lengths": self._target_limits(lengths), **special}
+            memory = memory if given is None else (memory, given)
             if beam_size == 1:
-                found = greedy_search(self.seq2seq.step, state, memory, **options)
+                found = greedy_search(step, state, memory, **options)
             else:
                 found = beam_search(
-                    self.seq2seq.step,
+                    step,
                     state,
                     memory,
                     beam_size=beam_size,
                     length_penalty=length_penalty,
                     **options,
                 )
+            if words is not None:
+                found = found._replace(token_ids=ops.take(words, found.token_ids))
             # Nothing is missing from the empty answer to an empty text.
             missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
             return found._replace(truncated=missing)
 
         return self._answer(text, search)
+
+    def _words_for(self, ids, full_vocabulary):
+        """Returns the step of a search, its special ids, the words, what is allowed.
+
+        With a shortlist, ids of the search are positions in its words, and `allowed` is
+        handed to each step beside the memory.
+        """
+        special = self._special_ids()
+        if self.shortlist is None or full_vocabulary:
+            return self.seq2seq.step, special, None, None
+        words, allowed = self.shortlist(ids)
+        place = self.shortlist.special_ids.index
+        special = {
+            name: tuple(map(place, value)) if isinstance(value, tuple) else place(value)
+            for name, value in special.items()
+        }
+        return self.seq2seq.step_of_words(words), special, words, allowed
 
     def respond_aligned(self, text, target):
         """Scores given targets in the graph.
@@ -307,9 +331,14 @@ class Translator(keras.Model):
         # A text without words, only the end token, gets a translation without words.
         return ops.where(source_lengths > 1, limits, 1)
 
-    def _forbidden_ids(self):
+    def _special_ids(self):
         codec = self.target_codec
-        return (codec.pad_id, codec.unknown_id, codec.start_id)
+        return {
+            "start_id": codec.start_id,
+            "end_id": codec.end_id,
+            "pad_id": codec.pad_id,
+            "forbidden_ids": (codec.pad_id, codec.unknown_id, codec.start_id),
+        }
 
     def _in_batches(self, respond, columns, batch_size):
         """Answers rows of `columns` in batches of similar length, order kept."""
@@ -352,6 +381,7 @@ class Translator(keras.Model):
             "length_penalty": self.length_penalty,
             "max_source_length": self.max_source_length,
             "max_target_length": self.max_target_length,
+            "shortlist": None if self.shortlist is None else serialize(self.shortlist),
             "format_version": FORMAT_VERSION,
         }
 
@@ -360,7 +390,8 @@ class Translator(keras.Model):
         # Registers the class of the codecs that are restored here.
         from keras_attn.text import codec  # noqa: F401
 
-        return cls(**restored_parts(config, "seq2seq", "source_codec", "target_codec"))
+        parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
+        return cls(**restored_parts(config, *parts))
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""

@@ -121,7 +121,7 @@ def _root(translator):
     import tensorflow as tf
 
     root = tf.Module()
-    root.weights = [weight.value for weight in translator.seq2seq.weights]
+    root.weights = [weight.value for weight in translator.weights]
     root.tokenizers = [
         translator.source_codec.tokenizer,
         translator.target_codec.tokenizer,

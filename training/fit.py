@@ -21,6 +21,7 @@ from training.optimizer import FusedAdam
 from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
+from training.shortlist import learn_shortlist
 
 __all__ = ["compile_seq2seq", "fit"]
 
@@ -60,11 +61,14 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     # A model that was never compiled, so that no optimizer state is saved with it.
     best = Seq2Seq(seq2seq.config)
     best.load_weights(run.best_weights)
+    decoding = dataclasses.asdict(recipe.decoding)
+    if recipe.decoding.shortlist is not None:
+        tell("learning which words translate which")
+        decoding["shortlist"] = learn_shortlist(
+            train, source_codec, target_codec, recipe.decoding.shortlist
+        )
     translator = Translator(
-        best,
-        source_codec,
-        None if recipe.text.shared else target_codec,
-        **dataclasses.asdict(recipe.decoding),
+        best, source_codec, None if recipe.text.shared else target_codec, **decoding
     )
     with written_aside(run.translator) as aside:
         translator.save(aside)

@@ -19,6 +19,7 @@ from benchmarks.translators import (
     TrainEpochs,
     describe_translator,
     find_or_train,
+    learn_from,
     take_test,
 )
 from training.corpora import load_corpus
@@ -39,6 +40,10 @@ def decode(
     singly: Annotated[
         int, typer.Option(min=1, help="Sentences translated one by one in a round.")
     ] = 200,
+    shortlist: Annotated[
+        int | None,
+        typer.Option(min=1, help="Also by so many translations of each subword."),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +56,8 @@ def decode(
     Example: python -m benchmarks.decode --data multi30k --translator runs/multi30k
     """
     recipe = load_sizes(overrides, data)
-    test, pairs = take_test(load_corpus(recipe.corpus), sentences)
+    corpus = load_corpus(recipe.corpus)
+    test, pairs = take_test(corpus, sentences)
     found = find_or_train(translator, recipe, train_epochs)
     figures = measure_decoding(
         found,
@@ -60,6 +66,9 @@ def decode(
         beam_size=beam_size,
         singly=singly,
         rounds=rounds,
+        shortlist=(
+            None if shortlist is None else learn_from(corpus, found, recipe, shortlist)
+        ),
     )
     circumstances = {
         **describe_translator(found, translator, train_epochs),
@@ -67,6 +76,7 @@ def decode(
         "sentences": len(pairs),
         "batch_size": batch_size,
         "rounds": rounds,
+        "shortlist": shortlist,
     }
     publish(
         "decode",

@@ -12,6 +12,7 @@ from benchmarks.decode.searches import Search, exported_search, make_search
 from benchmarks.machine import decoding_flops
 from benchmarks.measuring import figure, measure_rounds, timed
 from keras_attn import Seq2SeqConfig, Translation, Translator
+from keras_attn.layers.lexical_shortlist import LexicalShortlist
 from keras_attn.metrics import score_corpus
 from training.corpora import SentencePair
 
@@ -28,6 +29,7 @@ def measure_decoding(
     beam_size: int,
     singly: int,
     rounds: int,
+    shortlist: LexicalShortlist | None = None,
 ) -> dict[str, Any]:
     """Translates all sentences in several ways, round by round.
 
@@ -38,6 +40,7 @@ def measure_decoding(
         beam_size: Of the beam search, which is compared with greedy search.
         singly: Sentences translated one by one in a round.
         rounds: The median of them counts.
+        shortlist: Measured too, beside the full vocabulary.
 
     Returns:
         Figures by name.
@@ -54,20 +57,30 @@ def measure_decoding(
         beam: make_search(translator, beam_size=beam_size, batch_size=batch_size),
         "exported": exported_search(translator, batch_size=batch_size),
     }
+    one_by_one = {"alone": make_search(translator, beam_size=1, batch_size=1)}
+    if shortlist is not None:
+        translator.shortlist = shortlist  # behind the export, which is without
+        short = functools.partial(make_search, translator, full_vocabulary=False)
+        searches["shortlist"] = short(beam_size=1, batch_size=batch_size)
+        searches[f"shortlist_{beam}"] = short(
+            beam_size=beam_size, batch_size=batch_size
+        )
+        one_by_one["shortlist_alone"] = short(beam_size=1, batch_size=1)
     tell(f"{len(texts):,} sentences, first pass")
     answers = {name: search(texts) for name, search in searches.items()}
     scores = _scores(answers, pairs, beam)
-    one_by_one = make_search(translator, beam_size=1, batch_size=1)
     measures: dict[str, Callable[[], Any]] = {
         name: timed(functools.partial(search, texts))
         for name, search in searches.items()
     }
-    measures["alone"] = functools.partial(_alone, one_by_one, texts[:singly])
+    for name, search in one_by_one.items():
+        measures[name] = functools.partial(_alone, search, texts[:singly])
     tell(f"{rounds} rounds")
     times = measure_rounds(measures, rounds)
     return {
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
+        **({} if shortlist is None else _short(times, len(texts), beam)),
         **_lengths(answers["greedy"]),
         **scores,
     }
@@ -104,6 +117,16 @@ def _speed(
     }
 
 
+def _short(times: Sequence[Mapping[str, Any]], count: int, beam: str) -> dict[str, Any]:
+    """Speed with the shortlist."""
+    found: dict[str, Any] = {}
+    for name in ("shortlist", f"shortlist_{beam}"):
+        speeds = [count / each[name] for each in times]
+        found |= figure(f"{name}_sentences_per_s", speeds)
+    alone = [1000 * statistics.median(each["shortlist_alone"]) for each in times]
+    return {**found, **figure("shortlist_batch1_ms", alone)}
+
+
 def _waiting(alone: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Milliseconds of a sentence that is translated alone."""
     medians = [1000 * statistics.median(each) for each in alone]
@@ -129,5 +152,6 @@ def _scores(
         f"bleu_{name}": round(
             score_corpus([answer.text for answer in answers[name]], wanted).bleu, 2
         )
-        for name in ("greedy", beam)
+        for name in ("greedy", beam, "shortlist", f"shortlist_{beam}")
+        if name in answers
     }

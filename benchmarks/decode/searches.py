@@ -14,16 +14,26 @@ __all__ = ["Search", "exported_search", "make_search"]
 Search = Callable[[Sequence[str]], list[Translation]]
 
 
-def make_search(translator: Translator, *, beam_size: int, batch_size: int) -> Search:
+def make_search(
+    translator: Translator,
+    *,
+    beam_size: int,
+    batch_size: int,
+    full_vocabulary: bool = True,
+) -> Search:
     """Returns `Translator.translate` with its options, everything included.
 
     Args:
         translator: What translates.
         beam_size: 1: greedy.
         batch_size: Texts computed together.
+        full_vocabulary: False: by the translator's shortlist.
     """
     return functools.partial(
-        translator.translate, beam_size=beam_size, batch_size=batch_size
+        translator.translate,
+        beam_size=beam_size,
+        batch_size=batch_size,
+        full_vocabulary=full_vocabulary,
     )
 
 

@@ -39,5 +39,5 @@ def check_rank(layer_name, rank, axes, **tensors):
 def restored_parts(config, *names):
     """Returns `config` with the serialized objects under `names` made again."""
     restore = keras.saving.deserialize_keras_object
-    parts = {name: config[name] for name in names if config[name] is not None}
+    parts = {name: config[name] for name in names if config.get(name) is not None}
     return {**config, **{name: restore(part) for name, part in parts.items()}}

@@ -67,6 +67,11 @@ class ScaledEmbedding(keras.layers.Layer):
         table = ops.cast(self.table, self.compute_dtype)
         return ops.matmul(features, ops.transpose(table))
 
+    def kernel_of(self, ids):
+        """Returns the rows of some words as a matrix of an output layer, `(E, U)`."""
+        rows = ops.take(self.table, ids, axis=0)
+        return ops.transpose(ops.cast(rows, self.compute_dtype))
+
     def load_vectors(self, vectors, ids=None):
         """Replaces the vectors of all words or of some.
 

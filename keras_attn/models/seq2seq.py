@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+from keras import ops
 
 from keras_attn import masking
 from keras_attn.layers import AttentionDecoder, Encoder, Readout
@@ -216,10 +217,48 @@ class Seq2Seq(keras.Model):
         Returns:
             logits `(B, V)`; the next state; attention weights `(B, S)` float32.
         """
+        features, state, weights = self._read_step(token_ids, state, memory)
+        return self._logits(features), state, weights
+
+    def step_of_words(self, words):
+        """Returns a step that predicts some words only.
+
+        `step` for a smaller vocabulary: what the output layer needs of the words is
+        gathered here, once for all steps.
+
+        Args:
+            words: `(U,)` int32 ids. The step's ids are positions in them.
+
+        Returns:
+            `step(positions, state, (memory, allowed)) -> (logits, state, weights)` with
+            positions `(B,)`, `allowed` `(B, U)` booleans, and logits `(B, U)`, -inf
+            where not allowed.
+        """
+        if self.projection is None:
+            kernel, bias = self.target_embedding.kernel_of(words), None
+        else:
+            dtype = self.projection.compute_dtype
+            kernel, bias = (
+                ops.cast(ops.take(weight, words, axis=-1), dtype)
+                for weight in (self.projection.kernel, self.projection.bias)
+            )
+
+        def step(positions, state, given):
+            memory, allowed = given
+            token_ids = ops.take(words, positions)
+            features, state, weights = self._read_step(token_ids, state, memory)
+            logits = ops.matmul(features, kernel)
+            if bias is not None:
+                logits = logits + bias
+            return ops.where(allowed, logits, float("-inf")), state, weights
+
+        return step
+
+    def _read_step(self, token_ids, state, memory):
         previous = self._embed_target(token_ids, training=False)
         output, context, weights, state = self.decoder.step(previous, state, memory)
         features = self.readout(output, context, previous, training=False)
-        return self._logits(features), state, weights
+        return features, state, weights
 
     def _embed_target(self, ids, training):
         return self.target_dropout(self.target_embedding(ids), training=training)

@@ -26,7 +26,7 @@ from keras_attn.decoding import beam_search, greedy_search
 from training.recipes import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "benchmarks" / "train_step" / "recipe.toml"
+RECIPE = ROOT / "benchmarks" / "recipe.toml"
 SIZES = {
     "embedding_dim": 6,
     "encoder_units": 4,

@@ -299,3 +299,8 @@ class DecodingOptions(Options):
         help="Power of the length that divides a hypothesis' score; 0: none.",
         at_least=0,
     )
+    shortlist: int | None = option(
+        None,
+        help="Likely translations of each source subword to choose from; none: all.",
+        at_least=1,
+    )

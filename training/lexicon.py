@@ -1,0 +1,105 @@
+"""Which target subwords a source subword is translated by, counted from a corpus."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["frequent_words", "translation_table"]
+
+_MOST_PAIRS = 100_000  # more sentences change little and need much memory
+_ROUNDS = 5
+
+
+def translation_table(
+    sources: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    source_size: int,
+    candidates: int,
+    seed: int = 0,
+) -> np.ndarray:
+    """Returns the most probable translations of each source subword.
+
+    Model 1 of IBM, by expectation and maximisation: any order of words is as good as
+    any other, and each target word comes from one source word of its sentence, or
+    from none, for which id 0, the padding, stands.
+
+    Args:
+        sources: Ids of each source sentence, without padding.
+        targets: Ids of each target sentence.
+        source_size: Size of the source vocabulary `V`.
+        candidates: Translations wanted of each word, `C`.
+        seed: Of the choice of sentences from a corpus with more than 100,000.
+
+    Returns:
+        `(V, C)` int32, best first; zeros where a word has fewer, and for the padding.
+
+    Example:
+
+    >>> sources = [np.array([1, 2]), np.array([1, 3])]
+    >>> targets = [np.array([5, 6]), np.array([5, 7])]
+    >>> translation_table(sources, targets, 4, 1)[1:].tolist()
+    [[5], [6], [7]]
+
+    Reference: Brown et al., 1993, "The Mathematics of Statistical Machine
+    Translation", section 4.2.
+    """
+    if len(sources) > _MOST_PAIRS:
+        generator = np.random.default_rng(seed)
+        chosen = generator.choice(len(sources), _MOST_PAIRS, replace=False).tolist()
+        sources = [sources[index] for index in chosen]
+        targets = [targets[index] for index in chosen]
+    heard, said, places = _links(sources, targets)
+    target_size = int(said.max(initial=0)) + 1
+    couples, couple = np.unique(heard * target_size + said, return_inverse=True)
+    heard_of = couples // target_size
+    p = np.ones(len(couples))
+    for _ in range(_ROUNDS):
+        share = p[couple]
+        share /= np.bincount(places, share)[places]
+        counts = np.bincount(couple, share, minlength=len(couples))
+        p = counts / np.bincount(heard_of, counts)[heard_of]
+    return _best(heard_of, couples % target_size, p, source_size, candidates)
+
+
+def _links(sources, targets):
+    """Every source word with every target word of its sentence.
+
+    Returns the source ids, the target ids, and which target position it is of all.
+    """
+    heard, said, places = [], [], []
+    first = 0
+    for source, target in zip(sources, targets, strict=True):
+        words = np.append(np.asarray(source, "int64"), 0)
+        heard.append(np.tile(words, len(target)))
+        said.append(np.repeat(np.asarray(target, "int64"), len(words)))
+        places.append(np.repeat(np.arange(first, first + len(target)), len(words)))
+        first += len(target)
+    empty = [np.zeros(0, "int64")]
+    return tuple(np.concatenate(each or empty) for each in (heard, said, places))
+
+
+def _best(heard, said, p, source_size, candidates):
+    """The `candidates` most probable `said` of each of `heard`."""
+    order = np.lexsort((-p, heard))
+    heard, said = heard[order], said[order]
+    begins = np.searchsorted(heard, np.arange(source_size))
+    rank = np.arange(len(heard)) - begins[heard] if len(heard) else heard
+    kept = rank < candidates
+    table = np.zeros((source_size, candidates), "int32")
+    table[heard[kept], rank[kept]] = said[kept]
+    table[0] = 0  # what comes from no word is no translation of the padding
+    return table
+
+
+def frequent_words(targets: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Returns the ids that are most frequent in all sentences, at most `count`.
+
+    Example:
+
+    >>> frequent_words([np.array([4, 5, 5]), np.array([5, 6, 6])], 2).tolist()
+    [5, 6]
+    """
+    if not len(targets):
+        return np.zeros(0, "int32")
+    ids, times = np.unique(np.concatenate(list(targets)), return_counts=True)
+    return ids[np.argsort(-times, kind="stable")[:count]].astype("int32")

@@ -1,0 +1,47 @@
+"""The shortlist of a translator, learnt from the sentences that it is trained on."""
+
+import numpy as np
+
+from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from training.lexicon import frequent_words, translation_table
+from training.pipeline import Pipeline
+
+__all__ = ["learn_shortlist"]
+
+_FREQUENT = 200  # words that every sentence may use: articles, prepositions, marks
+
+
+def learn_shortlist(
+    train: Pipeline, source_codec, target_codec, words: int
+) -> LexicalShortlist:
+    """Returns the words that a source can be translated by.
+
+    Args:
+        train: The training pairs.
+        source_codec: Of their sources.
+        target_codec: Of their targets.
+        words: Likely translations of each source subword.
+    """
+    sources: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    for batch in train.plan(0):
+        inputs, labels = train.collate(batch)
+        for ids, codec, rows in (
+            (sources, source_codec, inputs["source"]),
+            (targets, target_codec, labels),
+        ):
+            ids += [row[row != codec.pad_id] for row in np.asarray(rows)]
+    codec = target_codec
+    shortlist = LexicalShortlist(
+        source_codec.vocabulary_size,
+        codec.vocabulary_size,
+        words,
+        min(_FREQUENT, codec.vocabulary_size),
+        (codec.pad_id, codec.unknown_id, codec.start_id, codec.end_id),
+        pad_id=source_codec.pad_id,
+    )
+    shortlist.load(
+        translation_table(sources, targets, source_codec.vocabulary_size, words),
+        frequent_words(targets, shortlist.frequent),
+    )
+    return shortlist
