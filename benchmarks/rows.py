@@ -8,7 +8,9 @@ __all__ = ["COMMANDS", "ROWS", "Row"]
 
 # What stands in the table where nothing was measured yet, in the table's order.
 COMMANDS = {
-    "train_step": "python -m benchmarks.train_step --data multi30k --compare plain_keras",
+    "train_step": (
+        "python -m benchmarks.train_step --data multi30k --compare plain_keras"
+    ),
     "decode": "python -m benchmarks.decode --data multi30k --shortlist 32",
     "serve_roundtrip": "python -m benchmarks.serve_roundtrip --data multi30k",
     "memory": "python -m benchmarks.memory",
