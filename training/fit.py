@@ -55,10 +55,13 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     train, validation = _pipelines(recipe, corpus, source_codec, target_codec)
     tell(f"train: {train.describe()}")
     tell(f"validation: {validation.describe()}")
-    seq2seq = Seq2Seq(_config(recipe, source_codec, target_codec))
+    seq2seq = Seq2Seq(
+        _config(recipe, source_codec, target_codec), dtype=recipe.training.precision
+    )
     tell(f"model: {seq2seq.count_params():,} parameters")
     trained = _train(seq2seq, recipe, train, validation, run)
-    # A model that was never compiled, so that no optimizer state is saved with it.
+    # A model that was never compiled, so that no optimizer state is saved with it; in
+    # float32, whatever it was trained in.
     best = Seq2Seq(seq2seq.config)
     best.load_weights(run.best_weights)
     decoding = dataclasses.asdict(recipe.decoding)
@@ -204,6 +207,7 @@ def compile_seq2seq(seq2seq: Seq2Seq, options: TrainingOptions, steps: int) -> N
         optimizer=_optimizer(options, steps),
         loss=MaskedCrossentropy(options.label_smoothing, pad_id=pad_id),
         metrics=[TokenAccuracy(pad_id=pad_id), Perplexity(pad_id=pad_id)],
+        jit_compile=True if options.jit_compile else "auto",
     )
 
 

@@ -73,9 +73,19 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
 
 
 def _ours(recipe: Recipe, steps: int) -> Any:
-    model = Seq2Seq(make_config(recipe))
+    model = Seq2Seq(make_config(recipe), dtype=recipe.training.precision)
     compile_seq2seq(model, recipe.training, steps)
     return model
+
+
+def _changed(**options: Any) -> Callable[[Recipe, int], Any]:
+    """Ours with other training options."""
+
+    def make(recipe: Recipe, steps: int) -> Any:
+        training = dataclasses.replace(recipe.training, **options)
+        return _ours(dataclasses.replace(recipe, training=training), steps)
+
+    return make
 
 
 def _plain_keras(recipe: Recipe, steps: int) -> Any:
@@ -86,5 +96,7 @@ def _plain_keras(recipe: Recipe, steps: int) -> Any:
 # From a recipe and the steps of its schedule to a compiled model.
 CONTENDERS: dict[str, Callable[[Recipe, int], Any]] = {
     "keras_attn": _ours,
+    "keras_attn_bfloat16": _changed(precision="mixed_bfloat16"),
+    "keras_attn_xla": _changed(jit_compile=True),
     "plain_keras": _plain_keras,
 }

@@ -137,3 +137,28 @@ def test_learning_rate_schedule(schedule, step, expected):
     )
     rate = float(_schedule(options.training, 100)(step))
     assert rate == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_run_in_bfloat16_by_xla_with_a_shortlist_leaves_a_float32_translator(
+    tmp_path,
+):
+    changed = RECIPE.override(
+        [
+            "training.precision=mixed_bfloat16",
+            "training.jit_compile=true",
+            "training.epochs=1",
+            "corpus.train_pairs=64",
+            "decoding.shortlist=4",
+        ]
+    )
+    told = []
+    report = fit(changed, tmp_path / "run", told.append)
+    assert np.isfinite(report["validation"]["loss"])
+    assert "learning which words translate which" in told
+    translator = Translator.load(tmp_path / "run" / "translator.keras")
+    assert translator.seq2seq.compute_dtype == "float32"
+    assert translator.shortlist.candidates == 4
+    assert np.asarray(translator.shortlist.table).any()
+    [short] = translator.translate(["der Hund schläft"])
+    [whole] = translator.translate(["der Hund schläft"], full_vocabulary=True)
+    assert np.isfinite([short.score, whole.score]).all()

@@ -268,6 +268,14 @@ class TrainingOptions(Options):
     seed: int = option(
         0, help="Seed of weights, dropout and the order of batches.", at_least=0
     )
+    precision: str = option(
+        "float32",
+        help="Of matrix products and activations; weights stay float32.",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    jit_compile: bool = option(
+        False, help="Compile every shape of batch by XLA: seconds each, once."
+    )
     threads_per_operation: int | None = option(
         None,
         help="Threads inside one operation; small models run faster with 1. none: all.",
