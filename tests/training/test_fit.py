@@ -139,6 +139,7 @@ def test_learning_rate_schedule(schedule, step, expected):
     assert rate == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow  # XLA compiles every shape
 def test_a_run_in_bfloat16_by_xla_with_a_shortlist_leaves_a_float32_translator(
     tmp_path,
 ):
