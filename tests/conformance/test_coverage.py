@@ -15,6 +15,8 @@ from keras_attn.layers import Attention
 NOT_PUBLIC = {
     "LayerNormCell": "the base of the layer-normalised cells, without a formula",
     "StepCell": "the base of the three step cells, without an order of its own",
+    "FusedGRUCell": "make_cell gives it; it is Keras's cell, and tested as that",
+    "LexicalShortlist": "takes ids to words, not tensors to tensors; has its own tests",
 }
 
 
