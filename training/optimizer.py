@@ -33,16 +33,12 @@ class FusedAdam(keras.optimizers.Adam):
     Reference: Kingma and Ba, 2015, arXiv:1412.6980, section 2 (its last paragraph).
     """
 
-    def apply(self, grads, trainable_variables=None):
-        """Updates the weights by gradients, clipped as the arguments say."""
-        if self.global_clipnorm is None or keras.backend.backend() != "tensorflow":
-            return super().apply(grads, trainable_variables)
-        norm, self.global_clipnorm = self.global_clipnorm, None
-        try:
-            clipped = _clip_by_global_norm(grads, norm)
-            return super().apply(clipped, trainable_variables)
-        finally:
-            self.global_clipnorm = norm
+    def _clip_gradients(self, grads):
+        # Where Keras clips: with gradient accumulation, the mean of what was collected.
+        only_globally = self.global_clipnorm and not self.clipnorm
+        if only_globally and keras.backend.backend() == "tensorflow":
+            return _clip_by_global_norm(grads, self.global_clipnorm)
+        return super()._clip_gradients(grads)
 
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad or keras.backend.backend() != "tensorflow":

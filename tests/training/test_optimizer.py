@@ -45,6 +45,8 @@ def steps(optimizer, compiled, count=5):
         {"amsgrad": True},
         {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 4)},
         {"gradient_accumulation_steps": 2},
+        {"gradient_accumulation_steps": 2, "global_clipnorm": 1.0},
+        {"clipnorm": 0.5},
     ],
 )
 def test_takes_the_steps_of_keras(options, compiled):
