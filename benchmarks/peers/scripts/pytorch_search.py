@@ -68,19 +68,20 @@ def beam_search(model, source, limits, sizes, beam_size):
         each = _log_probabilities(logits, sizes, at_limit).view(batch, beam_size, -1)
         words = each.shape[-1]
         totals = (scores[:, :, None] + each).view(batch, -1)
-        best, places = totals.topk(2 * beam_size)
+        best, places = totals.topk(beam_size)
         parents, tokens = places // words, places % words
+        # One less for each hypothesis that is finished already.
+        sought = (ranks == _ABSENT).sum(dim=1, keepdim=True)
+        best = torch.where(torch.arange(beam_size) < sought, best, _ABSENT)
         ended = tokens == end_id
-        # Only what is among the first K may end.
-        first = torch.where(ended, best, _ABSENT)[:, :beam_size] / length
+        new = torch.where(ended, best, _ABSENT) / length
         here = torch.stack([torch.full_like(parents, length), parents], dim=-1)
-        ranks, kept = torch.cat([ranks, first], dim=1).topk(beam_size)
-        ends = torch.cat([ends, here[:, :beam_size]], dim=1)
+        ranks, kept = torch.cat([ranks, new], dim=1).topk(beam_size)
+        ends = torch.cat([ends, here], dim=1)
         ends = ends.gather(1, kept[:, :, None].expand(-1, -1, 2))
         scores, order = torch.where(ended, _ABSENT, best).topk(beam_size)
         parents, tokens = parents.gather(1, order), tokens.gather(1, order)
         history.append((parents.tolist(), tokens.tolist()))
-        scores = torch.where(ranks[:, -1:] > _ABSENT, _ABSENT, scores)
         ids = tokens.flatten()
         state = state[(parents + torch.arange(batch)[:, None] * beam_size).flatten()]
     best_ends = ends[:, 0].tolist()
