@@ -35,10 +35,15 @@ class Shape:
     target: int
 
 
-def make_model(recipe: Recipe) -> Seq2Seq:
-    """Returns a model with the sizes of a recipe, compiled as for training."""
-    model = Seq2Seq(make_config(recipe))
-    compile_seq2seq(model, recipe.training, _SCHEDULE)
+def make_model(recipe: Recipe, steps: int = _SCHEDULE) -> Seq2Seq:
+    """Returns a model with the sizes of a recipe, compiled as for training.
+
+    Args:
+        recipe: Sizes and training options.
+        steps: Updates until the schedule of the learning rate ends.
+    """
+    model = Seq2Seq(make_config(recipe), dtype=recipe.training.precision)
+    compile_seq2seq(model, recipe.training, steps)
     return model
 
 

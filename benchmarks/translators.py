@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import typer
 
+from benchmarks.batches import training_pipeline
 from benchmarks.command_line import corpus_name, tell
 from benchmarks.sizes import subwords_to_learn
 from keras_attn import Translation, Translator
@@ -18,7 +19,6 @@ from keras_attn.translation import translations_from_outputs, utf8
 from serving.signature import TRANSLATE
 from training.corpora import Corpus, CorpusError, SentencePair
 from training.fit import fit
-from training.pipeline import make_pipeline
 from training.recipes import Recipe
 from training.run_folder import RunFolder
 from training.shortlist import learn_shortlist
@@ -77,14 +77,7 @@ def learn_from(
 ) -> LexicalShortlist:
     """Returns a shortlist for a translator, learnt from the training pairs."""
     codecs = translator.source_codec, translator.target_codec
-    options = recipe.training
-    train = make_pipeline(
-        corpus.train,
-        *codecs,
-        batch_size=options.batch_size,
-        max_length=options.max_length,
-        shuffle_seed=None,
-    )
+    train = training_pipeline(recipe, corpus, *codecs)
     return learn_shortlist(train, *codecs, words)
 
 

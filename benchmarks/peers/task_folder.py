@@ -17,24 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.batches import full_batches, learn_codec, training_pipeline
+from benchmarks.peers.scripts.protocol import SIZES
 from benchmarks.peers.weights import export_weights
 from benchmarks.sizes import make_config
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
-from keras_attn.text import SubwordCodec, learn_subwords
 from training.corpora import Corpus, load_corpus
-from training.pipeline import make_pipeline
 from training.recipes import Recipe
 
 __all__ = ["prepare_task"]
 
-_SIZES = (
-    "embedding_dim",
-    "encoder_units",
-    "decoder_units",
-    "attention_units",
-    "readout_units",
-    "dropout",
-)
 _SPECIAL = ("pad_id", "unknown_id", "start_id", "end_id")
 
 
@@ -63,7 +55,7 @@ def prepare_task(
     folder.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(recipe.corpus)
     if translator is None:
-        codec = _learn(recipe, corpus)
+        codec = learn_codec(recipe, corpus)
         model, config = None, make_config(recipe)
     else:
         loaded = Translator.load(translator)
@@ -84,32 +76,15 @@ def prepare_task(
     return folder
 
 
-def _learn(recipe: Recipe, corpus: Corpus) -> SubwordCodec:
-    texts = [text for pair in corpus.train for text in (pair.source, pair.target)]
-    size = recipe.text.vocabulary_size
-    if recipe.corpus.kind == "builtin":
-        size = min(size, 400)  # its words have no more subwords
-    return SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
-
-
 def _write_training(folder: Path, recipe: Recipe, corpus: Corpus, codec: Any) -> None:
     """Writes the full batches of the first epoch, in its order."""
-    options = recipe.training
-    pipeline = make_pipeline(
-        corpus.train,
-        codec,
-        codec,
-        batch_size=options.batch_size,
-        max_length=options.max_length,
-        shuffle_seed=options.seed,
-    )
+    pipeline = training_pipeline(recipe, corpus, codec, codec)
     sources, targets, widths = [], [], []
-    for batch in pipeline.plan(0):
-        if len(batch.indices) == options.batch_size:
-            inputs, labels = pipeline.collate(batch)
-            sources += _pieces(inputs["source"], codec)
-            targets += _pieces(labels, codec)
-            widths.append(f"{batch.source_width} {batch.target_width}")
+    for batch in full_batches(recipe, pipeline):
+        inputs, labels = pipeline.collate(batch)
+        sources += _pieces(inputs["source"], codec)
+        targets += _pieces(labels, codec)
+        widths.append(f"{batch.source_width} {batch.target_width}")
     _write(folder / "train.source", sources)
     _write(folder / "train.target", targets)
     _write(folder / "train.widths", widths)
@@ -167,7 +142,7 @@ def _weights(
 def _sizes(recipe: Recipe, config: Seq2SeqConfig, codec: Any) -> dict[str, Any]:
     options = recipe.training
     return {
-        **{name: getattr(config, name) for name in _SIZES},
+        **{name: getattr(config, name) for name in SIZES},
         "vocabulary_size": config.source_vocabulary_size,
         **{name: getattr(codec, name) for name in _SPECIAL},
         "batch_size": options.batch_size,

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.batches import full_batches, learn_codec, training_pipeline
 from benchmarks.peers.plain_keras import plain_keras
-from benchmarks.sizes import make_config, subwords_to_learn
-from keras_attn import Seq2Seq
-from keras_attn.text import SubwordCodec, learn_subwords
+from benchmarks.sizes import make_config
+from benchmarks.steps import make_model
 from training.corpora import Corpus
-from training.fit import compile_seq2seq
-from training.pipeline import dataset_of, make_pipeline
+from training.pipeline import dataset_of
 from training.recipes import Recipe
 
 __all__ = ["CONTENDERS", "Batches", "draw_batches"]
@@ -40,25 +39,10 @@ class Batches:
 
 def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
     """Returns the first full batches of the recipe's first epoch."""
-    pairs = list(corpus.train)
-    texts = [text for pair in pairs for text in (pair.source, pair.target)]
-    # The model keeps its size where the corpus has fewer subwords.
-    size = subwords_to_learn(recipe)
-    codec = SubwordCodec(learn_subwords(texts, size, model_type=recipe.text.model_type))
-    pipeline = make_pipeline(
-        pairs,
-        codec,
-        codec,
-        batch_size=recipe.training.batch_size,
-        max_length=recipe.training.max_length,
-        shuffle_seed=recipe.training.seed,
-    )
-    full = [
-        batch
-        for batch in pipeline.plan(0)
-        if len(batch.indices) == recipe.training.batch_size
-    ]
-    elements = [pipeline.collate(batch) for batch in full[:count]]
+    codec = learn_codec(recipe, corpus)
+    pipeline = training_pipeline(recipe, corpus, codec, codec)
+    full = full_batches(recipe, pipeline)[:count]
+    elements = [pipeline.collate(batch) for batch in full]
     return Batches(
         dataset=dataset_of(elements.__getitem__, len(elements)),
         count=len(elements),
@@ -72,18 +56,12 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
     )
 
 
-def _ours(recipe: Recipe, steps: int) -> Any:
-    model = Seq2Seq(make_config(recipe), dtype=recipe.training.precision)
-    compile_seq2seq(model, recipe.training, steps)
-    return model
-
-
 def _changed(**options: Any) -> Callable[[Recipe, int], Any]:
     """Ours with other training options."""
 
     def make(recipe: Recipe, steps: int) -> Any:
         training = dataclasses.replace(recipe.training, **options)
-        return _ours(dataclasses.replace(recipe, training=training), steps)
+        return make_model(dataclasses.replace(recipe, training=training), steps)
 
     return make
 
@@ -95,7 +73,7 @@ def _plain_keras(recipe: Recipe, steps: int) -> Any:
 
 # From a recipe and the steps of its schedule to a compiled model.
 CONTENDERS: dict[str, Callable[[Recipe, int], Any]] = {
-    "keras_attn": _ours,
+    "keras_attn": make_model,
     "keras_attn_bfloat16": _changed(precision="mixed_bfloat16"),
     "keras_attn_xla": _changed(jit_compile=True),
     "plain_keras": _plain_keras,

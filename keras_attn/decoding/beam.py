@@ -107,7 +107,7 @@ def beam_search(
     beam_limits = ops.repeat(limits, beam_size)
     penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
     penalty = ops.reshape(ops.maximum(penalty, 0.0), (-1, 1))
-    ranks = ops.arange(beam_size, dtype="int32")
+    slots = ops.arange(beam_size, dtype="int32")
     offsets = ops.arange(ops.shape(limits)[0], dtype="int32")[:, None] * beam_size
 
     def advance(t, beams, rows, logits, weights):
@@ -116,7 +116,7 @@ def beam_search(
         candidates = candidates._make(rows.spread(field) for field in candidates)
         kept = _best_continuations(beams.scores, candidates)
         kept = kept._replace(
-            scores=ops.where(ranks < _open(beams), kept.scores, _ABSENT)
+            scores=ops.where(slots < _open(beams), kept.scores, _ABSENT)
         )
         ends = ops.equal(kept.token_ids, special.end_id)
         cut = ops.reshape(candidates.cut, ops.shape(beams.scores))
@@ -134,7 +134,7 @@ def beam_search(
 
     def is_open(beams):
         alive = ops.any(beams.scores > _ABSENT, axis=1, keepdims=True)
-        return ops.reshape(ops.logical_and(alive, ranks < _open(beams)), (-1,))
+        return ops.reshape(ops.logical_and(alive, slots < _open(beams)), (-1,))
 
     beams, (token_ids, token_scores, parents, weights) = run_steps(
         step,

@@ -20,6 +20,7 @@ import numpy as np
 
 __all__ = [
     "BEAM_SIZE",
+    "SIZES",
     "Batch",
     "Contender",
     "Sentences",
@@ -30,6 +31,15 @@ __all__ = [
     "without_specials",
 ]
 
+# Of the model, under the names of `Seq2SeqConfig`.
+SIZES = (
+    "embedding_dim",
+    "encoder_units",
+    "decoder_units",
+    "attention_units",
+    "readout_units",
+    "dropout",
+)
 BEAM_SIZE = 5
 _SINGLE_SENTENCES = 50  # translated one by one
 

@@ -15,16 +15,6 @@ __all__ = [
     "source_array",
 ]
 
-_SIZES = (
-    "embedding_dim",
-    "encoder_units",
-    "decoder_units",
-    "attention_units",
-    "readout_units",
-    "dropout",
-    "pad_id",
-)
-
 
 def limit_threads(count):
     """Limits TensorFlow's threads, before its first operation."""
@@ -43,7 +33,7 @@ def config_of(sizes):
         tie_embeddings=False,
         share_embeddings=True,
         seed=0,
-        **{name: sizes[name] for name in _SIZES},
+        **{name: sizes[name] for name in (*protocol.SIZES, "pad_id")},
     )
 
 
