@@ -11,7 +11,7 @@ COMMANDS = {
     "train_step": (
         "python -m benchmarks.train_step --data multi30k --compare plain_keras"
     ),
-    "decode": "python -m benchmarks.decode --data multi30k --shortlist 32",
+    "decode": "python -m benchmarks.decode --data multi30k --shortlist 32 --bfloat16",
     "serve_roundtrip": "python -m benchmarks.serve_roundtrip --data multi30k",
     "memory": "python -m benchmarks.memory",
     "scaling": "python -m benchmarks.scaling",
@@ -121,6 +121,18 @@ ROWS = (
         "decode",
         "The same, one sentence alone, greedy: ms",
         ["shortlist_batch1_ms"],
+        "{:.1f}",
+    ),
+    Row(
+        "decode",
+        "With weights of 16 bits, greedy; beam 5: sentences a second",
+        ["bfloat16_sentences_per_s", "bfloat16_beam5_sentences_per_s"],
+        "{:,.1f}",
+    ),
+    Row(
+        "decode",
+        "BLEU with weights of 16 bits, greedy; beam 5",
+        ["bleu_bfloat16", "bleu_bfloat16_beam5"],
         "{:.1f}",
     ),
     Row(

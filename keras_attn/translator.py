@@ -19,6 +19,7 @@ from keras_attn.translation import (
 
 __all__ = ["Translator"]
 
+PRECISIONS = ("float32", "bfloat16")
 FORMAT_VERSION = 1
 
 # A translation may have this many target tokens for each source token, and some more.
@@ -123,6 +124,41 @@ class Translator(keras.Model):
                 f"Received: {os.fspath(path)}, which holds a {type(loaded).__name__}."
             )
         return loaded
+
+    def in_precision(self, precision: str) -> "Translator":
+        """Returns the same translator with weights and activations in a precision.
+
+        In `"bfloat16"` a saved file and the weights in memory take half the space, and
+        on processors with 16-bit matrix products a batch is translated faster.
+        Softmax, log p and attention weights stay float32.
+
+        Args:
+            precision: `"float32"` or `"bfloat16"`.
+
+        Returns:
+            A new translator; codecs and shortlist are shared with this one.
+
+        Raises:
+            ValueError: If `precision` is something else.
+        """
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"`precision` must be one of {', '.join(map(repr, PRECISIONS))}. "
+                f"Received: precision={precision!r}."
+            )
+        seq2seq = Seq2Seq(self.seq2seq.config, dtype=precision)
+        for new, old in zip(seq2seq.weights, self.seq2seq.weights, strict=True):
+            new.assign(old)
+        return Translator(
+            seq2seq,
+            self.source_codec,
+            None if self.shares_codec else self.target_codec,
+            beam_size=self.beam_size,
+            length_penalty=self.length_penalty,
+            max_source_length=self.max_source_length,
+            max_target_length=self.max_target_length,
+            shortlist=self.shortlist,
+        )
 
     @property
     def shares_codec(self):

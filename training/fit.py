@@ -65,6 +65,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     best = Seq2Seq(seq2seq.config)
     best.load_weights(run.best_weights)
     decoding = dataclasses.asdict(recipe.decoding)
+    precision = decoding.pop("precision")
     if recipe.decoding.shortlist is not None:
         tell("learning which words translate which")
         decoding["shortlist"] = learn_shortlist(
@@ -74,7 +75,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         best, source_codec, None if recipe.text.shared else target_codec, **decoding
     )
     with written_aside(run.translator) as aside:
-        translator.save(aside)
+        translator.in_precision(precision).save(aside)
     report = {
         "keras_attn": keras_attn.__version__,
         "keras": keras.__version__,

@@ -44,6 +44,9 @@ def decode(
         int | None,
         typer.Option(min=1, help="Also by so many translations of each subword."),
     ] = None,
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="Also with weights of 16 bits.")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
     as_json: AsJson = False,
 ) -> None:
@@ -66,6 +69,7 @@ def decode(
         beam_size=beam_size,
         singly=singly,
         rounds=rounds,
+        bfloat16=bfloat16,
         shortlist=(
             None if shortlist is None else learn_from(corpus, found, recipe, shortlist)
         ),

@@ -29,6 +29,7 @@ def measure_decoding(
     beam_size: int,
     singly: int,
     rounds: int,
+    bfloat16: bool = False,
     shortlist: LexicalShortlist | None = None,
 ) -> dict[str, Any]:
     """Translates all sentences in several ways, round by round.
@@ -40,6 +41,7 @@ def measure_decoding(
         beam_size: Of the beam search, which is compared with greedy search.
         singly: Sentences translated one by one in a round.
         rounds: The median of them counts.
+        bfloat16: Whether weights of 16 bits are measured, too.
         shortlist: Measured too, beside the full vocabulary.
 
     Returns:
@@ -58,7 +60,15 @@ def measure_decoding(
         "exported": exported_search(translator, batch_size=batch_size),
     }
     one_by_one = {"alone": make_search(translator, beam_size=1, batch_size=1)}
+    others: list[str] = []
+    if bfloat16:
+        others.append("bfloat16")
+        half = functools.partial(make_search, translator.in_precision("bfloat16"))
+        searches["bfloat16"] = half(beam_size=1, batch_size=batch_size)
+        searches[f"bfloat16_{beam}"] = half(beam_size=beam_size, batch_size=batch_size)
+        one_by_one["bfloat16_alone"] = half(beam_size=1, batch_size=1)
     if shortlist is not None:
+        others.append("shortlist")
         translator.shortlist = shortlist  # behind the export, which is without
         short = functools.partial(make_search, translator, full_vocabulary=False)
         searches["shortlist"] = short(beam_size=1, batch_size=batch_size)
@@ -68,7 +78,7 @@ def measure_decoding(
         one_by_one["shortlist_alone"] = short(beam_size=1, batch_size=1)
     tell(f"{len(texts):,} sentences, first pass")
     answers = {name: search(texts) for name, search in searches.items()}
-    scores = _scores(answers, pairs, beam)
+    scores = _scores(answers, pairs)
     measures: dict[str, Callable[[], Any]] = {
         name: timed(functools.partial(search, texts))
         for name, search in searches.items()
@@ -80,7 +90,7 @@ def measure_decoding(
     return {
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
-        **({} if shortlist is None else _short(times, len(texts), beam)),
+        **_compared(others, times, len(texts), beam),
         **_lengths(answers["greedy"]),
         **scores,
     }
@@ -117,14 +127,18 @@ def _speed(
     }
 
 
-def _short(times: Sequence[Mapping[str, Any]], count: int, beam: str) -> dict[str, Any]:
-    """Speed with the shortlist."""
+def _compared(
+    names: Sequence[str], times: Sequence[Mapping[str, Any]], count: int, beam: str
+) -> dict[str, Any]:
+    """Speed of other ways to do the same: with a shortlist, in 16 bits."""
     found: dict[str, Any] = {}
-    for name in ("shortlist", f"shortlist_{beam}"):
-        speeds = [count / each[name] for each in times]
-        found |= figure(f"{name}_sentences_per_s", speeds)
-    alone = [1000 * statistics.median(each["shortlist_alone"]) for each in times]
-    return {**found, **figure("shortlist_batch1_ms", alone)}
+    for name in names:
+        for search in (name, f"{name}_{beam}"):
+            speeds = [count / each[search] for each in times]
+            found |= figure(f"{search}_sentences_per_s", speeds)
+        alone = [1000 * statistics.median(each[f"{name}_alone"]) for each in times]
+        found |= figure(f"{name}_batch1_ms", alone)
+    return found
 
 
 def _waiting(alone: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -144,14 +158,12 @@ def _lengths(answers: Sequence[Translation]) -> dict[str, float]:
     }
 
 
-def _scores(
-    answers: Answers, pairs: Sequence[SentencePair], beam: str
-) -> dict[str, float]:
+def _scores(answers: Answers, pairs: Sequence[SentencePair]) -> dict[str, float]:
     wanted = [pair.target for pair in pairs]
     return {
         f"bleu_{name}": round(
-            score_corpus([answer.text for answer in answers[name]], wanted).bleu, 2
+            score_corpus([answer.text for answer in found], wanted).bleu, 2
         )
-        for name in ("greedy", beam, "shortlist", f"shortlist_{beam}")
-        if name in answers
+        for name, found in answers.items()
+        if name != "exported"
     }

@@ -9,6 +9,7 @@ from keras_attn.layers.gru_cell import FusedGRUCell
 from keras_attn.layers.layer_norm_gru_cell import LayerNormGRUCell
 from keras_attn.layers.layer_norm_lstm_cell import LayerNormLSTMCell
 from keras_attn.layers.layer_norm_simple_rnn_cell import LayerNormSimpleRNNCell
+from keras_attn.layers.orthogonal import AnyPrecisionOrthogonal
 from keras_attn.layers.residual_cell import ResidualCell
 
 __all__ = ["CELLS", "make_cell"]
@@ -88,6 +89,7 @@ def make_cell(
         cells = _NORMALISED_CELLS if layer_norm else CELLS
         return cells[kind](
             units,
+            recurrent_initializer=AnyPrecisionOrthogonal(),
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             # With one seed, all layers would drop the same places.

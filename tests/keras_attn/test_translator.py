@@ -226,6 +226,32 @@ def test_a_saved_translator_translates_the_same(tmp_path, codecs):
         same(one, other)
 
 
+def test_in_half_the_precision(translator, tmp_path):
+    half = translator.in_precision("bfloat16")
+    assert {weight.dtype for weight in half.seq2seq.weights} == {"bfloat16"}
+    for short, whole in zip(
+        half.seq2seq.weights, translator.seq2seq.weights, strict=True
+    ):
+        # A bfloat16 has 8 significant bits.
+        np.testing.assert_allclose(
+            np.asarray(short.value, "float32"), whole, rtol=2**-8, atol=1e-30
+        )
+    # The same target, so that a rounded choice of words does not matter.
+    targets = ["the cat sees the dog"] * len(TEXTS)
+    answers = half.align(TEXTS, targets)
+    for one, other in zip(answers, translator.align(TEXTS, targets), strict=True):
+        assert one.token_scores.dtype == one.attention.dtype == "float32"
+        np.testing.assert_allclose(one.token_scores, other.token_scores, atol=0.05)
+        np.testing.assert_allclose(one.attention, other.attention, atol=0.05)
+    half.save(tmp_path / SAVED_NAME)
+    again = Translator.load(tmp_path / SAVED_NAME)
+    assert {weight.dtype for weight in again.seq2seq.weights} == {"bfloat16"}
+    for one, other in zip(again.translate(TEXTS), half.translate(TEXTS), strict=True):
+        same(one, other)
+    with pytest.raises(ValueError, match=r"one of 'float32'.*precision='int8'"):
+        translator.in_precision("int8")
+
+
 def test_loads_in_a_fresh_process(tmp_path):
     from keras_attn.metrics import MaskedCrossentropy
 

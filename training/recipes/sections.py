@@ -312,3 +312,8 @@ class DecodingOptions(Options):
         help="Likely translations of each source subword to choose from; none: all.",
         at_least=1,
     )
+    precision: str = option(
+        "float32",
+        help="Of the saved translator's weights and activations.",
+        choices=("float32", "bfloat16"),
+    )
