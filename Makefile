@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow conformance bench bench-long-sentences bench-peers check format clean
+.PHONY: help setup quickstart docs test test-slow conformance bench bench-long-sentences bench-peers check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,10 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in corpus
 	@$(BIN)/python examples/quickstart.py
+
+docs: $(READY) ## Build the documentation as a site, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "build/site/index.html"
 
 test: $(READY) ## Run the default tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance

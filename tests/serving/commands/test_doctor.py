@@ -1,0 +1,68 @@
+"""The doctor says what is true of this machine."""
+
+import importlib.metadata
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from serving.commands.doctor import examine
+
+RUN = "import sys; from keras_attn.cli import main; main()"
+# What a package looks like that is installed and cannot be imported.
+BROKEN = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            raise ImportError("undefined symbol")
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def run(*arguments, before=""):
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\n{RUN}", "doctor", *arguments],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def test_versions_devices_and_commands_are_those_of_this_environment():
+    found = examine([8500])
+    for name, version in found["packages"].items():
+        if version is None:
+            with pytest.raises(importlib.metadata.PackageNotFoundError):
+                importlib.metadata.version(name)
+        else:
+            assert version == importlib.metadata.version(name)
+    assert any("CPU" in device for device in found["devices"])
+    assert found["broken"] == {}
+    assert found["commands"]["export"] == []
+    assert found["cpus"] >= 1
+
+
+def test_a_port_in_use_is_told_from_a_free_one():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert examine([port])["ports"] == {str(port): False}
+    assert examine([port])["ports"] == {str(port): True}
+
+
+def test_one_line_of_json_and_nothing_else():
+    done = run("--json", "--port", "8500")
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    assert json.loads(line)["packages"]["grpcio"]
+    assert done.stderr == ""
+
+
+def test_a_package_that_cannot_be_imported_is_named():
+    done = run(before=BROKEN)
+    assert done.returncode == 1
+    assert "broken     tensorflow: undefined symbol" in done.stdout
+    assert "lacks      keras-attn train: tensorflow" in done.stdout
+    assert "works      keras-attn translate --server" in done.stdout
