@@ -1,19 +1,25 @@
-"""TensorFlow Serving's gRPC services on the versions of one model."""
+"""TensorFlow Serving's gRPC services."""
 
 import functools
 import logging
+import time
 
 import grpc
 from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
+    classification_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
+from serving.local_server.classify import classify, multi_inference, regress
 from serving.local_server.errors import RequestError
-from serving.local_server.model_versions import ModelVersions
+from serving.local_server.metrics import Metrics
+from serving.local_server.model_config import read_model_configs
+from serving.local_server.model_info import check_spec, model_metadata, model_status
+from serving.local_server.models import Models
 from serving.local_server.predict import predict
 from serving.signature import DEFAULT_SIGNATURE
 from serving.wire.tensors import write_tensor
@@ -22,42 +28,57 @@ __all__ = ["ModelService", "PredictionService"]
 
 _LOG = logging.getLogger(__name__)
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
-_SIGNATURE_DEF = "signature_def"
+_WAIT_SECONDS = 0.2
 
 
 def _answering(method):
-    """Turns what a method raises into the status of its call."""
+    """Turns what a method raises into the status of its call, and counts calls."""
 
     @functools.wraps(method)
     def answer(self, request, context):
         try:
-            return method(self, request, context)
+            with self.metrics.request(self.known(request), method.__name__, "GRPC"):
+                return method(self, request, context)
         except RequestError as error:
-            context.abort(error.code, error.message)
+            refusal = error
         except Exception as error:
             _LOG.exception("%s failed", method.__name__)
             refusal = RequestError(grpc.StatusCode.INTERNAL, repr(error))
-            context.abort(refusal.code, refusal.message)
+        context.abort(refusal.code, refusal.message)
 
     return answer
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the other methods are not implemented.
+class _Service:
+    """Args: models: what is served; metrics: what counts the requests."""
+
+    def __init__(self, models: Models, metrics: Metrics):
+        self.models = models
+        self.metrics = metrics
+
+    def known(self, request):
+        """Returns the name of the model asked for, if there is such a model."""
+        tasks = getattr(request, "tasks", None)
+        spec = getattr(tasks[0] if tasks else request, "model_spec", None)
+        return spec.name if spec is not None and spec.name in self.models.names else ""
+
+
+class PredictionService(
+    _Service, prediction_service_pb2_grpc.PredictionServiceServicer
+):
+    """Predict, GetModelMetadata, Classify, Regress and MultiInference.
 
     Args:
-        versions: The model that is served.
+        models: What is served.
+        metrics: Counts the requests.
     """
-
-    def __init__(self, versions: ModelVersions):
-        self._versions = versions
 
     @_answering
     def Predict(self, request, context):
         """Runs a signature of the model."""
-        version = _wanted_version(self._versions, request)
+        check_spec(request)
         spec = request.model_spec
-        with self._versions.lease(version) as (number, servable):
+        with self.models.lease(spec) as (number, servable):
             outputs = predict(
                 servable,
                 spec.signature_name,
@@ -66,105 +87,84 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 _seconds_left(context),
             )
         response = predict_pb2.PredictResponse()
-        _fill_spec(response.model_spec, spec.name, number)
-        response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
+        _tell_who(response, spec, number)
         for name, array in outputs.items():
             write_tensor(response.outputs[name], array)
         return response
 
     @_answering
+    def Classify(self, request, context):
+        """Returns the classes of examples."""
+        return self._scores(
+            request, context, classify, classification_pb2.ClassificationResponse()
+        )
+
+    @_answering
+    def Regress(self, request, context):
+        """Returns a number for each example."""
+        return self._scores(
+            request, context, regress, regression_pb2.RegressionResponse()
+        )
+
+    @_answering
+    def MultiInference(self, request, context):
+        """Runs several signatures on the same examples."""
+        if not request.tasks:
+            raise RequestError(_INVALID, "Inference request must have at least 1 task")
+        spec = request.tasks[0].model_spec
+        with self.models.lease(spec) as (number, servable):
+            return multi_inference(servable, request, number, _seconds_left(context))
+
+    @_answering
     def GetModelMetadata(self, request, context):
         """Returns the model's signatures."""
-        _check_spec(request)
-        if not request.metadata_field:
-            raise RequestError(
-                _INVALID,
-                "GetModelMetadataRequest must specify at least one metadata_field",
+        return model_metadata(self.models, request)
+
+    def _scores(self, request, context, compute, response):
+        check_spec(request)
+        spec = request.model_spec
+        with self.models.lease(spec) as (number, servable):
+            result = compute(
+                servable, spec.signature_name, request.input, _seconds_left(context)
             )
-        for field in request.metadata_field:
-            if field != _SIGNATURE_DEF:
-                raise RequestError(_INVALID, f"Metadata field {field} is not supported")
-        version = _wanted_version(self._versions, request)
-        with self._versions.lease(version) as (number, servable):
-            signatures = get_model_metadata_pb2.SignatureDefMap(
-                signature_def=servable.signatures
-            )
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
-        _fill_spec(response.model_spec, request.model_spec.name, number)
-        response.metadata[_SIGNATURE_DEF].Pack(signatures)
+        response.result.CopyFrom(result)
+        _tell_who(response, spec, number)
         return response
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; HandleReloadConfigRequest is not implemented.
+class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest.
 
     Args:
-        versions: The model that is served.
+        models: What is served.
+        metrics: Counts the requests.
     """
-
-    def __init__(self, versions: ModelVersions):
-        self._versions = versions
 
     @_answering
     def GetModelStatus(self, request, context):
-        """Returns the state of one version, or of all. A version label is ignored."""
-        _check_spec(request)
-        name = request.model_spec.name
-        states = self._versions.states() if name == self._versions.name else {}
-        if request.model_spec.HasField("version"):
-            wanted = request.model_spec.version.value
-            if states and wanted not in states:
-                raise RequestError(
-                    grpc.StatusCode.NOT_FOUND,
-                    f"Could not find version {wanted} of model {name}",
-                )
-            states = {n: state for n, state in states.items() if n == wanted}
-        if not states:
-            raise RequestError(
-                grpc.StatusCode.NOT_FOUND,
-                f"Could not find any versions of model {name}",
-            )
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for number, state in states.items():
-            status = response.model_version_status.add(version=number)
-            status.state = get_model_status_pb2.ModelVersionStatus.State.Value(
-                state.name
-            )
-            status.status.error_code = state.error_code
-            status.status.error_message = state.error_message
+        """Returns the state of one version, or of all."""
+        return model_status(self.models, request)
+
+    @_answering
+    def HandleReloadConfigRequest(self, request, context):
+        """Serves other models, versions or labels; waits until new models are up."""
+        configs = read_model_configs(request.config)
+        _LOG.info("told to serve %s", ", ".join(configs) or "nothing")
+
+        def wait():
+            time.sleep(_WAIT_SECONDS)
+            return context.is_active()
+
+        self.models.reload(configs, wait)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
         return response
 
 
-def _check_spec(request):
-    if not request.HasField("model_spec"):
-        raise RequestError(_INVALID, "Missing ModelSpec")
-
-
-def _wanted_version(versions, request):
-    """Returns the version that a request asks for; `None`: the newest."""
-    _check_spec(request)
-    spec = request.model_spec
-    if not spec.name:
-        raise RequestError(_INVALID, "ModelSpec has no name specified.")
-    choice = spec.WhichOneof("version_choice")
-    if choice == "version_label":
-        raise RequestError(
-            _INVALID, f"Unrecognized servable version label: {spec.version_label}"
-        )
-    version = spec.version.value if choice == "version" else None
-    if spec.name != versions.name:
-        wanted = f"Latest({spec.name})"
-        if version is not None:
-            wanted = f"Specific({spec.name}, {version})"
-        raise RequestError(
-            grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
-        )
-    return version
-
-
-def _fill_spec(spec, name, number):
-    spec.name = name
-    spec.version.value = number
+def _tell_who(response, spec, number):
+    response.model_spec.name = spec.name
+    response.model_spec.version.value = number
+    response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
 
 
 def _seconds_left(context):

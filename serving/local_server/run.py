@@ -4,26 +4,43 @@ import signal
 import sys
 from pathlib import Path
 
+from serving.local_server.batching import BatchingParameters
+from serving.local_server.errors import RequestError
 from serving.local_server.server import LocalServer
+from serving.local_server.tls import read_credentials
 
 __all__ = ["run"]
 
 
-def run(models_dir: Path, **options) -> int:
+def run(
+    models_dir: Path,
+    *,
+    batching_parameters_file: Path | None = None,
+    ssl_config_file: Path | None = None,
+    **options,
+) -> int:
     """Serves until SIGTERM or SIGINT (Ctrl+C).
 
     When requests are answered, one line goes to standard output, so that a script that
-    asked for port 0 learns the port:
-    `listening on HOST:PORT model=NAME version=NUMBER`. All else goes to standard error.
+    asked for port 0 learns the ports:
+    `listening on HOST:PORT model=NAME version=NUMBER rest=HOST:PORT`. All else goes to
+    standard error.
 
     Args:
         models_dir: The model's base path.
+        batching_parameters_file: How requests are joined into batches.
+        ssl_config_file: Certificates for gRPC.
         **options: Those of `LocalServer`.
 
     Returns:
-        The exit code: 0 after a signal, 2 if the server cannot start as it was asked.
+        The exit code: 0 after a signal, 1 if the model cannot be loaded, 2 if the
+        server cannot start as it was asked.
     """
     try:
+        if batching_parameters_file is not None:
+            options["batching"] = BatchingParameters.read(batching_parameters_file)
+        if ssl_config_file is not None:
+            options["credentials"] = read_credentials(ssl_config_file)
         server = LocalServer(models_dir, **options)
     except (ValueError, OSError) as error:
         return _refuse(error)
@@ -35,17 +52,23 @@ def run(models_dir: Path, **options) -> int:
         except OSError as error:
             return _refuse(
                 f"{error}. Is another server running on {server.address}? "
-                "Choose another --port (0: any free one)."
+                "Choose another --port or --rest-port (0: any free one)."
             )
+        except RequestError as error:
+            print(f"keras-attn serve: {error.message}", file=sys.stderr)
+            return 1
         if version is not None:
-            name = server.versions.name
+            name = server.name
+            rest = server.rest_address
             print(
-                f"Serving {name!r} from {models_dir} on {server.address}. "
+                f"Serving {name!r} from {models_dir}: gRPC on {server.address}"
+                f"{f', REST on http://{rest}/v1/models/{name}' if rest else ''}. "
                 "Stop with Ctrl+C.",
                 file=sys.stderr,
             )
             print(
-                f"listening on {server.address} model={name} version={version}",
+                f"listening on {server.address} model={name} version={version}"
+                f"{f' rest={rest}' if rest else ''}",
                 flush=True,
             )
             server.wait()
