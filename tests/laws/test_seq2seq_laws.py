@@ -121,7 +121,11 @@ def test_beam_of_one_is_greedy_and_scores_are_those_of_forced_decoding(kind):
     np.testing.assert_allclose(greedy.token_scores.sum(-1), greedy.scores, rtol=1e-5)
 
 
-@pytest.mark.parametrize("backwards", [False, True], ids=["copy", "reverse"])
+@pytest.mark.parametrize(
+    "backwards",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["copy", "reverse"],
+)
 def test_learns_to_copy_twenty_sentences(backwards):
     source = tiny.ids(20, 6, seed=5)
     inputs, labels = tiny.copy_task(source, backwards)

@@ -86,7 +86,7 @@ def same(one, other, rtol=1e-4):
     np.testing.assert_allclose(one.attention, other.attention, rtol=rtol, atol=1e-6)
 
 
-@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("beam_size", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_shortlist_of_all_words_changes_nothing(beam_size):
     made = with_shortlist(1, tiny.translator().target_codec.vocabulary_size)
     short = made.translate(TEXTS, beam_size=beam_size)
@@ -95,7 +95,7 @@ def test_a_shortlist_of_all_words_changes_nothing(beam_size):
         same(one, other)
 
 
-@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("beam_size", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_with_a_shortlist_a_text_is_answered_the_same_alone(beam_size):
     made = with_shortlist(2, 3)
     together = made.translate(TEXTS, beam_size=beam_size)

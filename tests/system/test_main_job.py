@@ -153,6 +153,7 @@ def test_a_server_that_is_gone_is_named():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_training_leaves_nothing_that_looks_finished(folder):
     run = folder / "killed"
     process = subprocess.Popen(

@@ -61,7 +61,7 @@ def feeds(scripted, rows):
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_eager_equals_graph(scripted, name, rows):
     endpoint = make_endpoint(scripted, name)
     feed = {key: tf.constant(value) for key, value in feeds(scripted, rows).items()}

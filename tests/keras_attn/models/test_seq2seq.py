@@ -140,7 +140,9 @@ def test_shared_tables_are_one(kind):
     assert len({weight.path for weight in model.weights}) == len(model.weights)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_fits_in_mixed_precision(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
     model = compiled(tiny.model(dropout=0.2))

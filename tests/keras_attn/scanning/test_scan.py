@@ -116,7 +116,18 @@ def decoder(cell, attention="additive", order="bahdanau", **kwargs):
     return make
 
 
-@pytest.mark.parametrize("kind", CELL_KINDS)
+# One of each sort; the others take their gradients the same way and are `slow`.
+QUICK = {"gru", "lstm, normalised", "gru, recurrent dropout", "residual stack"}
+
+
+def quick_first(kinds):
+    return [
+        pytest.param(kind, marks=[] if kind in QUICK else [pytest.mark.slow])
+        for kind in kinds
+    ]
+
+
+@pytest.mark.parametrize("kind", quick_first(CELL_KINDS))
 def test_gradients_of_every_cell(kind, monkeypatch):
     same_both_ways(monkeypatch, decoder(CELL_KINDS[kind]), decode)
 
@@ -152,7 +163,7 @@ ONE_WAY = [
 ]
 
 
-@pytest.mark.parametrize("kind", ONE_WAY)
+@pytest.mark.parametrize("kind", quick_first(ONE_WAY))
 def test_gradients_of_both_directions(kind, monkeypatch):
     options = dict(CELL_KINDS[kind])
     cell = options.pop("kind")
@@ -172,7 +183,9 @@ def test_without_a_mask(monkeypatch):
     same_both_ways(monkeypatch, lambda: make_bidirectional("gru", UNITS), read)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru, dropout"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("lstm", marks=pytest.mark.slow), "gru, dropout"]
+)
 def test_xla_compiles_the_gradient(kind):
     make = decoder(CELL_KINDS[kind])
     graph, xla = (found_by(make, decode, jit_compile=jit) for jit in (False, True))
