@@ -82,6 +82,12 @@ def evaluate(
             help="Gold word alignments, one line a pair: i-j sure, ipj possible."
         ),
     ] = None,
+    tsv: Annotated[
+        Path | None, typer.Option(help="A table of pairs instead of two files.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Its columns of source and target.")
+    ] = "1,2",
     split: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +98,17 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option(help="Where the run's corpus lies now.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare with another system: its translations, one a line, or "
+            "another run or .keras file, which translates now."
+        ),
+    ] = None,
+    lowercase: Annotated[
+        bool,
+        typer.Option("--lowercase", help="Score chrF and TER lower-cased, too."),
+    ] = False,
     beam_size: Annotated[
         int | None, typer.Option(min=1, show_default="the translator's own")
     ] = None,
@@ -99,64 +116,79 @@ def evaluate(
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    hypotheses: Annotated[
+    outputs: Annotated[
         Path | None, typer.Option(help="Write the translations here, one a line.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line instead of a table.")
     ] = False,
 ) -> None:
-    """Score a translator: BLEU and chrF by sacreBLEU, AER where alignments are known.
+    """Score a translator as one cites it: BLEU, chrF and TER with signatures.
+
+    All with 95 % bootstrap intervals by sacreBLEU; BLEU by source length; the
+    significance of a difference to another system; AER where alignments are known.
 
     Examples: keras-attn evaluate runs/demo
 
     keras-attn evaluate runs/multi30k --source test.de --target test.en
+
+    keras-attn evaluate runs/new --against runs/old --outputs new.txt
     """
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
+    from training.evaluation_request import check_output, find_other, find_pairs
 
+    # All that may be refused comes before the first sentence is translated.
     path = find_translator(translator)
+    name, pairs = find_pairs(
+        path.parent,
+        source=source,
+        target=target,
+        alignment=alignment,
+        tsv=tsv,
+        columns=columns,
+        split=split,
+        data=data,
+    )
+    other = find_other(against, len(pairs))
+    check_output(outputs)
     import_tensorflow()
+    from keras_attn import Translator
+    from training.cited_scores import cited_scores, table_of_scores
+    from training.evaluation import evaluate_translator
+    from training.run_folder import written_aside
+
+    def evaluate_one(path):
+        return evaluate_translator(
+            Translator.load(path),
+            pairs,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            batch_size=batch_size,
+            track=_track(f"translating {name} by {path.parent.name or path}"),
+        )
+
+    result = evaluate_one(path)
+    texts = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
+    if outputs is not None:
+        with written_aside(outputs) as aside:
+            lines = "".join(text + "\n" for text in texts)
+            aside.write_text(lines, encoding="utf-8", newline="\n")
+    if isinstance(other, Path):
+        other = [answer.text for answer in evaluate_one(other).hypotheses]
+    compared = None if other is None else (str(against), other)
+    cited = cited_scores(pairs, texts, against=compared, lowercase=lowercase)
+    scores = {"data": name, **result.scores, **cited}
+    print(json.dumps(scores) if as_json else table_of_scores(scores))
+
+
+def _track(description):
+    """Returns what shows progress on standard error over an iterable."""
+    from rich.console import Console
     from rich.progress import track
 
-    from keras_attn import Translator
-    from training.evaluation import evaluate_translator
-    from training.evaluation_pairs import pairs_from_files, pairs_from_run
-
-    if source is None and target is None and alignment is None:
-        name, pairs = pairs_from_run(path.parent, split, data)
-    else:
-        name, pairs = pairs_from_files(source, target, alignment)
-    result = evaluate_translator(
-        Translator.load(path),
-        pairs,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        batch_size=batch_size,
-        track=lambda chunks: track(
-            chunks, f"translating {name}", console=_console(), transient=True
-        ),
-    )
-    if hypotheses is not None:
-        lines = [answer.text + "\n" for answer in result.hypotheses]
-        hypotheses.write_text("".join(lines), encoding="utf-8", newline="\n")
-    _print_scores({"data": name, **result.scores}, as_json)
-
-
-def _print_scores(scores, as_json):
-    if as_json:
-        print(json.dumps(scores))
-        return
-    width = max(map(len, scores))
-    for name, value in scores.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else value
-        print(f"{name:<{width}}  {shown}")
-
-
-def _console():
-    from rich.console import Console
-
-    return Console(file=sys.stderr)
+    console = Console(file=sys.stderr)
+    return lambda work: track(work, description, console=console, transient=True)
 
 
 def _tell(line):

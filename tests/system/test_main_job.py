@@ -62,7 +62,7 @@ def server(trained, folder):
 
 def test_evaluate_scores_the_runs_own_test(trained, folder):
     hypotheses = folder / "hypotheses.txt"
-    done = command("evaluate", trained, "--json", "--hypotheses", hypotheses)
+    done = command("evaluate", trained, "--json", "--outputs", hypotheses)
     scores = json.loads(done.stdout)
     assert scores["data"] == "test"
     assert scores["sentences"] == scores["aligned_sentences"] == 30
@@ -78,7 +78,7 @@ def test_evaluate_scores_files(trained, folder):
         (folder / name).write_text("".join(lines))
     files = ["--source", folder / "s", "--target", folder / "t"]
     done = command("evaluate", trained, *files, "--alignment", folder / "a")
-    for name in ("bleu", "bleu_lowercase", "chrf", "bleu_signature", "aer"):
+    for name in ("BLEU", "lower-cased", "chrF2", "TER", "case:mixed", "aer"):
         assert name in done.stdout
 
 
