@@ -1,4 +1,4 @@
-"""The subcommands of `keras-attn` that this package adds: train and evaluate.
+"""The subcommands of `keras-attn` that this package adds: train, evaluate, report.
 
 Each function is registered as an entry point of the group `keras_attn.commands`. What
 is heavy is imported when it is needed, so that `keras-attn --help` is quick.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "report", "train"]
 
 
 def train(
@@ -37,7 +37,8 @@ def train(
     """Train a translator and save it as OUT/translator.keras.
 
     Progress goes to standard error; the last line on standard output is the report
-    as JSON. The translator appears only when training is finished.
+    as JSON. The translator appears only when training is finished, then a page about
+    the run as OUT/report.html.
 
     Examples: keras-attn train demo --out runs/demo
 
@@ -61,8 +62,9 @@ def train(
     import_tensorflow()
     from training.fit import fit
 
-    report = fit(resolved, out, tell=_tell)
-    print(json.dumps({"translator": str(out / SAVED_NAME), **report}))
+    found = fit(resolved, out, tell=_tell)
+    _tell(f"wrote {_write_report(out)}")
+    print(json.dumps({"translator": str(out / SAVED_NAME), **found}))
 
 
 def evaluate(
@@ -153,42 +155,93 @@ def evaluate(
     other = find_other(against, len(pairs))
     check_output(outputs)
     import_tensorflow()
-    from keras_attn import Translator
     from training.cited_scores import cited_scores, table_of_scores
-    from training.evaluation import evaluate_translator
-    from training.run_folder import written_aside
 
-    def evaluate_one(path):
-        return evaluate_translator(
-            Translator.load(path),
-            pairs,
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-            batch_size=batch_size,
-            track=_track(f"translating {name} by {path.parent.name or path}"),
-        )
-
-    result = evaluate_one(path)
-    texts = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
+    search = {"beam_size": beam_size, "length_penalty": length_penalty}
+    texts, scores = _translate(path, name, pairs, search, batch_size)
     if outputs is not None:
-        with written_aside(outputs) as aside:
-            lines = "".join(text + "\n" for text in texts)
-            aside.write_text(lines, encoding="utf-8", newline="\n")
+        _write_lines(outputs, texts)
     if isinstance(other, Path):
-        other = [answer.text for answer in evaluate_one(other).hypotheses]
+        other, _ = _translate(other, name, pairs, search, batch_size)
     compared = None if other is None else (str(against), other)
-    cited = cited_scores(pairs, texts, against=compared, lowercase=lowercase)
-    scores = {"data": name, **result.scores, **cited}
+    scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
+    if source is None and tsv is None:
+        _keep_scores(path.parent, scores)
     print(json.dumps(scores) if as_json else table_of_scores(scores))
 
 
-def _track(description):
-    """Returns what shows progress on standard error over an iterable."""
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="RUN/report.html")
+    ] = None,
+) -> None:
+    """Write a page about a run: curves, recipe, environment, scores, samples.
+
+    It is one file that loads nothing. A run that is still training may be looked at,
+    too; scores are those of `keras-attn evaluate RUN`.
+
+    Example: keras-attn report runs/demo
+    """
+    from training.evaluation_request import check_output
+
+    check_output(out)
+    print(_write_report(run, out))
+
+
+def _translate(path, name, pairs, search, batch_size):
+    """Translates a test by a saved translator; returns one line each, and scores."""
     from rich.console import Console
     from rich.progress import track
 
-    console = Console(file=sys.stderr)
-    return lambda work: track(work, description, console=console, transient=True)
+    from keras_attn import Translator
+    from training.evaluation import evaluate_translator
+
+    translator = Translator.load(path)
+    search = {
+        option: getattr(translator, option) if value is None else value
+        for option, value in search.items()
+    }
+    shown = {"console": Console(file=sys.stderr), "transient": True}
+    result = evaluate_translator(
+        translator,
+        pairs,
+        batch_size=batch_size,
+        track=lambda work: track(work, f"translating {name} by {path}", **shown),
+        **search,
+    )
+    lines = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
+    return lines, {"data": name, **search, **result.scores}
+
+
+def _write_lines(path, lines):
+    from training.run_folder import written_aside
+
+    with written_aside(path) as aside:
+        text = "".join(line + "\n" for line in lines)
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_report(run, out=None):
+    """Writes the page of a run and returns its path."""
+    from training.reporting import read_run, report_html
+    from training.run_folder import RunFolder, written_aside
+
+    path = RunFolder(run).page if out is None else out
+    page = report_html(read_run(run))
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+    return path
+
+
+def _keep_scores(folder, scores):
+    """Adds scores to the run, for its report; a run may be only for reading."""
+    from training.run_folder import RunFolder
+
+    try:
+        RunFolder(folder).append_scores(scores)
+    except OSError as error:
+        _tell(f"The scores are not kept in the run folder: {error}")
 
 
 def _tell(line):

@@ -100,7 +100,7 @@ def resampled_scores(
     return {name: _resample(name, systems, wanted, resamples) for name in metrics}
 
 
-def _resample(name, systems, wanted, resamples) -> ResampledScore:
+def _resample(name, systems, wanted, resamples):
     import_sacrebleu()
     import sacrebleu.metrics
     from sacrebleu.significance import PairedTest
@@ -108,9 +108,10 @@ def _resample(name, systems, wanted, resamples) -> ResampledScore:
     kind, options = METRICS[name]
     metric = getattr(sacrebleu.metrics, kind)(**options)
     # One metric a test: sacreBLEU tells them apart by name, which has no case.
-    signatures, results = PairedTest(
+    test = PairedTest(
         systems, {name: metric}, wanted, test_type="bs", n_samples=resamples
-    )()
+    )
+    signatures, results = test()
     [(label, signature)] = signatures.items()
     *others, found = results[label]
     p_value = float(found.p_value) if others else None
