@@ -71,6 +71,22 @@ def test_evaluate_scores_the_runs_own_test(trained, folder):
     assert len(hypotheses.read_text().split("\n")) == 31
 
 
+def test_evaluate_compares_with_another_system(trained, folder):
+    # With its own translations, of which nothing differs.
+    against = ["--against", folder / "hypotheses.txt"]
+    scores = json.loads(command("evaluate", trained, *against, "--json").stdout)
+    assert scores["chrf_difference"] == 0
+    assert scores["chrf_p_value"] == 1
+    assert sum(each["sentences"] for each in scores["by_length"]) == 30
+
+
+def test_a_run_has_a_page_with_its_scores(trained):
+    page = trained / "report.html"
+    assert "keras-attn evaluate" in page.read_text()  # made by `train`: no scores yet
+    assert command("report", trained).stdout.strip() == str(page)
+    assert "case:mixed" in page.read_text()
+
+
 def test_evaluate_scores_files(trained, folder):
     pairs = list(generate("test", 3))
     for name, side in (("s", "source"), ("t", "target"), ("a", "alignment")):
@@ -133,6 +149,7 @@ def test_attention_in_the_terminal(server):
         (["translate", "x"], "by --translator or by --server"),
         (["translate", "x", "--translator", "nowhere"], "Received: nowhere"),
         (["evaluate", "nowhere"], "Received: nowhere"),
+        (["report", "nowhere"], "Received: nowhere"),
         (["train", "dmo", "--out", "o"], "Did you mean 'demo'?"),
         (["train", "demo", "model.dropuot=1", "--out", "o"], "model.dropout"),
     ],

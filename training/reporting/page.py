@@ -65,12 +65,14 @@ def _state(record):
     if not record.is_finished:
         return f"Not finished: {epochs} so far."
     report = record.report
+    if not report:  # killed just before it was written
+        return f"Finished after {epochs}."
     found = ", ".join(
         f"{name.replace('_', ' ')} {value:.4g}"
-        for name, value in report.get("validation", {}).items()
+        for name, value in report["validation"].items()
     )
     return (
-        f"Finished after {epochs}; the best one is epoch {report.get('best_epoch')}, "
+        f"Finished after {epochs}; the best one is epoch {report['best_epoch']}, "
         f"with validation {found}."
     )
 
@@ -126,8 +128,8 @@ def _recipe(record):
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
             if value != field.default:
-                has_none = field.default is dataclasses.MISSING
-                default = "must be set" if has_none else _shown(field.default)
+                is_required = field.default is dataclasses.MISSING
+                default = "must be set" if is_required else _shown(field.default)
                 rows.append([f"{section.name}.{field.name}", _shown(value), default])
     whole = _escape(record.recipe.to_toml())
     return (
