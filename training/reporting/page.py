@@ -68,7 +68,7 @@ def _state(record):
     if not report:  # killed just before it was written
         return f"Finished after {epochs}."
     found = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4g}"
+        f"{'BLEU' if name == 'bleu' else name.replace('_', ' ')} {value:.4g}"
         for name, value in report["validation"].items()
     )
     return (

@@ -66,10 +66,13 @@ class WatchTranslations(keras.callbacks.Callback):
             shown = self._translate([self.pairs[row] for row in self.rows])
         references = [self.pairs[row].target for row in self.rows]
         self.latest = list(zip(references, shown, strict=True))
+        if self.latest:
+            self.tell(f"after epoch {epoch + 1}:")
         for reference, answer in self.latest:
-            self.run.append_sample(
-                {"epoch": epoch + 1, "reference": reference, **answer.to_dict()}
-            )
+            # As many digits as anyone can see; all of them would take twice the room.
+            rounded = {"attention": answer.attention.astype(float).round(4).tolist()}
+            values = {"epoch": epoch + 1, "reference": reference, **answer.to_dict()}
+            self.run.append_sample({**values, **rounded})
             self.tell(f"  {answer.source}\n    -> {answer.text}\n    =  {reference}")
 
     def _translate(self, pairs):

@@ -73,7 +73,7 @@ def test_the_best_epoch_is_that_of_the_highest_bleu_and_is_saved(watched):
     )
     for each, answer in zip(best, answers, strict=True):
         assert each["text"] == answer.text
-        np.testing.assert_allclose(each["attention"], answer.attention, atol=1e-5)
+        np.testing.assert_allclose(each["attention"], answer.attention, atol=1e-4)
 
 
 def test_people_see_the_samples(watched):
@@ -217,4 +217,5 @@ def test_bleu_comes_in_the_first_every_nth_and_last_epoch(tmp_path):
     ]
     # The same two in every epoch, far apart in the split.
     assert [answer.source for _, answer in watch.latest] == ["a b c d", "e f g h"]
-    assert len(told) == len(lines(RunFolder(tmp_path).samples)) == 2 * 6
+    assert len(lines(RunFolder(tmp_path).samples)) == 2 * 6
+    assert told[:2] == ["after epoch 1:", "  a b c d\n    -> a b c d\n    =  a b c d"]
