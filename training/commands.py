@@ -136,6 +136,7 @@ def evaluate(
 
     keras-attn evaluate runs/new --against runs/old --outputs new.txt
     """
+    from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
     from training.evaluation_request import check_output, find_other, find_pairs
@@ -154,6 +155,7 @@ def evaluate(
     )
     other = find_other(against, len(pairs))
     check_output(outputs)
+    import_sacrebleu()
     import_tensorflow()
     from training.cited_scores import cited_scores, table_of_scores
 
