@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs test test-slow conformance bench bench-long-sentences bench-peers check format clean
+.PHONY: help setup quickstart docs test test-slow conformance bench bench-long-sentences bench-peers results check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -83,6 +83,10 @@ bench-long-sentences: $(READY) ## Measure BLEU by length, with and without atten
 bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
 	@$(BIN)/python -m benchmarks.peers $(if $(DATA),--data $(DATA)) \
 		$(if $(TRANSLATOR),--translator $(TRANSLATOR))
+
+results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
+	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \
+		$(if $(LONG),--long $(LONG))
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -20,7 +20,11 @@ import keras_attn
 __all__ = ["main"]
 
 GROUP = "keras_attn.commands"
+<<<<<<< HEAD
 _ORDER = ("train", "evaluate", "translate", "export", "serve", "doctor")
+=======
+_ORDER = ("train", "evaluate", "report", "translate", "export", "serve")
+>>>>>>> reports
 
 app = typer.Typer(
     name="keras-attn",

@@ -96,19 +96,26 @@ class ShowProgress(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the lowest validation loss.
+    """Keeps the weights of the epoch with the lowest loss or highest BLEU.
 
     Args:
         run: Where they are kept.
         patience: Epochs without progress after which training stops; `None`: never.
+        by: `loss` or `bleu`, of the validation. Epochs without a BLEU do not count.
+
+    Attributes:
+        best_epoch: Number of that epoch, the first being 1.
+        best_logs: Its figures.
     """
 
-    def __init__(self, run: RunFolder, patience: int | None):
+    def __init__(self, run: RunFolder, patience: int | None, by: str = "loss"):
         super().__init__()
         self.run = run
         self.patience = patience
+        self.by = by
         self.best = math.inf
         self.best_epoch = 0
+        self.best_logs: dict[str, float] = {}
 
     def on_epoch_end(self, epoch, logs=None):
         loss = float(logs["val_loss"])
@@ -118,8 +125,14 @@ class BestWeights(keras.callbacks.Callback):
                 f"Received: val_loss={loss} after epoch {epoch + 1}. Lower "
                 "training.learning_rate or training.clip_norm."
             )
-        if loss < self.best:
-            self.best, self.best_epoch = loss, epoch + 1
+        cost = loss
+        if self.by == "bleu":
+            if "val_bleu" not in logs:
+                return
+            cost = -float(logs["val_bleu"])
+        if cost < self.best:
+            self.best, self.best_epoch = cost, epoch + 1
+            self.best_logs = {name: float(value) for name, value in logs.items()}
             with written_aside(self.run.best_weights) as aside:
                 self.model.save_weights(aside)
         elif self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
@@ -152,6 +165,7 @@ def _numbers(logs, prefix):
         "loss": "loss {:.3f}",
         "token_accuracy": "accuracy {:.3f}",
         "perplexity": "perplexity {:.2f}",
+        "bleu": "BLEU {:.1f}",
     }
     return " ".join(
         text.format(float(logs[prefix + name]))

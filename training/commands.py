@@ -1,4 +1,4 @@
-"""The subcommands of `keras-attn` that this package adds: train and evaluate.
+"""The subcommands of `keras-attn` that this package adds: train, evaluate, report.
 
 Each function is registered as an entry point of the group `keras_attn.commands`. What
 is heavy is imported when it is needed, so that `keras-attn --help` is quick.
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "report", "train"]
 
 
 def train(
@@ -37,7 +37,8 @@ def train(
     """Train a translator and save it as OUT/translator.keras.
 
     Progress goes to standard error; the last line on standard output is the report
-    as JSON. The translator appears only when training is finished.
+    as JSON. The translator appears only when training is finished, then a page about
+    the run as OUT/report.html.
 
     Examples: keras-attn train demo --out runs/demo
 
@@ -61,8 +62,9 @@ def train(
     import_tensorflow()
     from training.fit import fit
 
-    report = fit(resolved, out, tell=_tell)
-    print(json.dumps({"translator": str(out / SAVED_NAME), **report}))
+    found = fit(resolved, out, tell=_tell)
+    _tell(f"wrote {_write_report(out)}")
+    print(json.dumps({"translator": str(out / SAVED_NAME), **found}))
 
 
 def evaluate(
@@ -82,6 +84,12 @@ def evaluate(
             help="Gold word alignments, one line a pair: i-j sure, ipj possible."
         ),
     ] = None,
+    tsv: Annotated[
+        Path | None, typer.Option(help="A table of pairs instead of two files.")
+    ] = None,
+    columns: Annotated[
+        str, typer.Option(help="Its columns of source and target.")
+    ] = "1,2",
     split: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +100,17 @@ def evaluate(
     data: Annotated[
         str | None, typer.Option(help="Where the run's corpus lies now.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare with another system: its translations, one a line, or "
+            "another run or .keras file, which translates now."
+        ),
+    ] = None,
+    lowercase: Annotated[
+        bool,
+        typer.Option("--lowercase", help="Score chrF and TER lower-cased, too."),
+    ] = False,
     beam_size: Annotated[
         int | None, typer.Option(min=1, show_default="the translator's own")
     ] = None,
@@ -99,64 +118,132 @@ def evaluate(
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    hypotheses: Annotated[
+    outputs: Annotated[
         Path | None, typer.Option(help="Write the translations here, one a line.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line instead of a table.")
     ] = False,
 ) -> None:
-    """Score a translator: BLEU and chrF by sacreBLEU, AER where alignments are known.
+    """Score a translator as one cites it: BLEU, chrF and TER with signatures.
+
+    All with 95 % bootstrap intervals by sacreBLEU; BLEU by source length; the
+    significance of a difference to another system; AER where alignments are known.
 
     Examples: keras-attn evaluate runs/demo
 
     keras-attn evaluate runs/multi30k --source test.de --target test.en
+
+    keras-attn evaluate runs/new --against runs/old --outputs new.txt
     """
+    from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
+    from training.evaluation_request import check_output, find_other, find_pairs
 
+    # All that may be refused comes before the first sentence is translated.
     path = find_translator(translator)
+    name, pairs = find_pairs(
+        path.parent,
+        source=source,
+        target=target,
+        alignment=alignment,
+        tsv=tsv,
+        columns=columns,
+        split=split,
+        data=data,
+    )
+    other = find_other(against, len(pairs))
+    check_output(outputs)
+    import_sacrebleu()
     import_tensorflow()
+    from training.cited_scores import cited_scores, table_of_scores
+
+    search = {"beam_size": beam_size, "length_penalty": length_penalty}
+    texts, scores = _translate(path, name, pairs, search, batch_size)
+    if outputs is not None:
+        _write_lines(outputs, texts)
+    if isinstance(other, Path):
+        other, _ = _translate(other, name, pairs, search, batch_size)
+    compared = None if other is None else (str(against), other)
+    scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
+    if source is None and tsv is None:
+        _keep_scores(path.parent, scores)
+    print(json.dumps(scores) if as_json else table_of_scores(scores))
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="RUN/report.html")
+    ] = None,
+) -> None:
+    """Write a page about a run: curves, recipe, environment, scores, samples.
+
+    It is one file that loads nothing. A run that is still training may be looked at,
+    too; scores are those of `keras-attn evaluate RUN`.
+
+    Example: keras-attn report runs/demo
+    """
+    from training.evaluation_request import check_output
+
+    check_output(out)
+    print(_write_report(run, out))
+
+
+def _translate(path, name, pairs, search, batch_size):
+    """Translates a test by a saved translator; returns one line each, and scores."""
+    from rich.console import Console
     from rich.progress import track
 
     from keras_attn import Translator
     from training.evaluation import evaluate_translator
-    from training.evaluation_pairs import pairs_from_files, pairs_from_run
 
-    if source is None and target is None and alignment is None:
-        name, pairs = pairs_from_run(path.parent, split, data)
-    else:
-        name, pairs = pairs_from_files(source, target, alignment)
+    translator = Translator.load(path)
+    search = {
+        option: getattr(translator, option) if value is None else value
+        for option, value in search.items()
+    }
+    shown = {"console": Console(file=sys.stderr), "transient": True}
     result = evaluate_translator(
-        Translator.load(path),
+        translator,
         pairs,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
         batch_size=batch_size,
-        track=lambda chunks: track(
-            chunks, f"translating {name}", console=_console(), transient=True
-        ),
+        track=lambda work: track(work, f"translating {name} by {path}", **shown),
+        **search,
     )
-    if hypotheses is not None:
-        lines = [answer.text + "\n" for answer in result.hypotheses]
-        hypotheses.write_text("".join(lines), encoding="utf-8", newline="\n")
-    _print_scores({"data": name, **result.scores}, as_json)
+    lines = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
+    return lines, {"data": name, **search, **result.scores}
 
 
-def _print_scores(scores, as_json):
-    if as_json:
-        print(json.dumps(scores))
-        return
-    width = max(map(len, scores))
-    for name, value in scores.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else value
-        print(f"{name:<{width}}  {shown}")
+def _write_lines(path, lines):
+    from training.run_folder import written_aside
+
+    with written_aside(path) as aside:
+        text = "".join(line + "\n" for line in lines)
+        aside.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _console():
-    from rich.console import Console
+def _write_report(run, out=None):
+    """Writes the page of a run and returns its path."""
+    from training.reporting import read_run, report_html
+    from training.run_folder import RunFolder, written_aside
 
-    return Console(file=sys.stderr)
+    path = RunFolder(run).page if out is None else out
+    page = report_html(read_run(run))
+    with written_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+    return path
+
+
+def _keep_scores(folder, scores):
+    """Adds scores to the run, for its report; a run may be only for reading."""
+    from training.run_folder import RunFolder
+
+    try:
+        RunFolder(folder).append_scores(scores)
+    except OSError as error:
+        _tell(f"The scores are not kept in the run folder: {error}")
 
 
 def _tell(line):

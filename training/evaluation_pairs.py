@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_attn.metrics import read_pharaoh
-from training.corpora import CorpusError, SentencePair, load_corpus, read_lines
+from training.corpora import (
+    CorpusError,
+    SentencePair,
+    load_corpus,
+    read_lines,
+    read_tsv_rows,
+)
 from training.recipes import load_recipe
 
-__all__ = ["pairs_from_files", "pairs_from_run"]
+__all__ = ["pairs_from_files", "pairs_from_run", "pairs_from_tsv"]
 
 
 def pairs_from_files(
@@ -15,13 +21,15 @@ def pairs_from_files(
 ) -> tuple[str, Sequence[SentencePair]]:
     """Reads pairs from files that have one sentence a line.
 
-    Nothing is left out, not even an empty line, since a score is of a whole test.
+    Nothing is left out, not even a line that is empty in both, since a score is of a
+    whole test.
 
     Returns:
         A name for them, and the pairs.
 
     Raises:
-        CorpusError: If a file is missing, or they differ in their number of lines.
+        CorpusError: If a file is missing, they differ in their number of lines, or a
+            line is empty in one of the two; names file and line.
     """
     if source is None or target is None:
         raise CorpusError(
@@ -31,6 +39,10 @@ def pairs_from_files(
         )
     sources, targets = read_lines(source), read_lines(target)
     _check_equal(source, len(sources), target, len(targets))
+    _check_both_sides(
+        (f"{source}:{number}", f"{target}:{number}", *texts)
+        for number, texts in enumerate(zip(sources, targets, strict=True), start=1)
+    )
     links: list[str | None] = [None] * len(sources)
     if alignment is not None:
         read_pharaoh(alignment)  # names file and line of a bad link
@@ -39,6 +51,40 @@ def pairs_from_files(
     return source.name, [
         SentencePair(*row) for row in zip(sources, targets, links, strict=True)
     ]
+
+
+def pairs_from_tsv(path: Path, columns: str) -> tuple[str, Sequence[SentencePair]]:
+    """Reads pairs from two columns of a table, a pair a line, nothing left out.
+
+    Args:
+        path: The tab-separated file.
+        columns: Numbers of the source's and of the target's column, such as `1,2`.
+
+    Returns:
+        A name for them, and the pairs.
+
+    Raises:
+        CorpusError: If the file cannot be read, lacks a column, or a line is empty in
+            one of the two; names file and line.
+    """
+    numbers = columns.split(",")
+    if len(numbers) != 2 or not all(number.strip().isdecimal() for number in numbers):
+        raise CorpusError(
+            "Columns are two numbers, of the source and of the target, the first "
+            f"column being 1. Received: --columns {columns}. For example 1,2."
+        )
+    source, target = map(int, numbers)
+    pairs = read_tsv_rows(path, source_column=source, target_column=target)
+    _check_both_sides(
+        (
+            f"{path}:{number} column {source}",
+            f"column {target}",
+            pair.source,
+            pair.target,
+        )
+        for number, pair in enumerate(pairs, start=1)
+    )
+    return path.name, pairs
 
 
 def pairs_from_run(
@@ -80,7 +126,24 @@ def pairs_from_run(
 
 def _check_equal(first, first_count, second, second_count):
     if first_count != second_count:
+        longer = first if first_count > second_count else second
         raise CorpusError(
             "Files of one test have one line for each sentence. "
-            f"Received: {first} with {first_count} lines, {second} with {second_count}."
+            f"Received: {first} with {first_count} lines, {second} with "
+            f"{second_count}; {longer}:{min(first_count, second_count) + 1} is the "
+            "first line without a partner."
         )
+
+
+def _check_both_sides(rows):
+    """Refuses the first row of (place, place, source, target) with one empty side."""
+    for source_place, target_place, source, target in rows:
+        if bool(source.strip()) != bool(target.strip()):
+            empty, full = source_place, target_place
+            if source.strip():
+                empty, full = full, empty
+            raise CorpusError(
+                "A sentence and its reference translation are both there or both "
+                f"missing. Received: nothing in {empty}, but text in {full}. Fill in "
+                "the line, or delete it on both sides."
+            )

@@ -17,11 +17,13 @@ from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
+from training.environment import describe_environment
 from training.optimizer import FusedAdam
 from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
 from training.shortlist import learn_shortlist
+from training.watching import WatchTranslations, WriteTensorBoard
 
 __all__ = ["compile_seq2seq", "fit"]
 
@@ -50,6 +52,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     for line in corpus.describe():
         tell(line)
     run.write_text(run.recipe, recipe.to_toml())
+    run.write_environment(describe_environment())
     keras.utils.set_random_seed(recipe.training.seed)
     source_codec, target_codec = _learn_codecs(recipe, corpus, tell)
     train, validation = _pipelines(recipe, corpus, source_codec, target_codec)
@@ -59,7 +62,16 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         _config(recipe, source_codec, target_codec), dtype=recipe.training.precision
     )
     tell(f"model: {seq2seq.count_params():,} parameters")
-    trained = _train(seq2seq, recipe, train, validation, run)
+    target = None if recipe.text.shared else target_codec
+    watched = WatchTranslations(
+        Translator(seq2seq, source_codec, target, beam_size=1),
+        corpus.validation,
+        every=recipe.training.validation_bleu,
+        samples=recipe.training.samples,
+        run=run,
+        tell=tell,
+    )
+    trained = _train(seq2seq, recipe, train, validation, run, watched)
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever it was trained in.
     best = Seq2Seq(seq2seq.config)
@@ -71,9 +83,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         decoding["shortlist"] = learn_shortlist(
             train, source_codec, target_codec, recipe.decoding.shortlist
         )
-    translator = Translator(
-        best, source_codec, None if recipe.text.shared else target_codec, **decoding
-    )
+    translator = Translator(best, source_codec, target, **decoding)
     with written_aside(run.translator) as aside:
         translator.in_precision(precision).save(aside)
     report = {
@@ -156,17 +166,25 @@ def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
     )
 
 
-def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
+def _train(
+    seq2seq, recipe, train: Pipeline, validation: Pipeline, run, watched
+) -> dict:
     """Fits the model and leaves the best epoch's weights in the run folder."""
     options = recipe.training
     compile_seq2seq(seq2seq, options, train.steps_per_epoch * options.epochs)
     progress = ShowProgress(train.steps_per_epoch, train.target_tokens, run)
-    best = BestWeights(run, options.patience)
+    best = BestWeights(run, options.patience, options.best_by)
     # Averaged weights must be in place before the best ones are kept.
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
     if options.ema_momentum is None:
         callbacks = []
-    callbacks += [progress, best]
+    callbacks += [watched, progress, best]
+    if options.tensorboard:
+        callbacks.append(
+            WriteTensorBoard(
+                run.tensorboard, train.target_tokens, lambda: watched.latest
+            )
+        )
     if options.minutes is not None:
         callbacks.append(StopOnTime(options.minutes))
     started = time.monotonic()
@@ -185,8 +203,9 @@ def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
         "epochs": epochs,
         "best_epoch": best.best_epoch,
         "validation": {
-            name: history.history[f"val_{name}"][best.best_epoch - 1]
-            for name in ("loss", "token_accuracy", "perplexity")
+            name.removeprefix("val_"): value
+            for name, value in best.best_logs.items()
+            if name.startswith("val_")
         },
         "train_seconds": round(train_seconds, 1),
         "target_tokens_per_second": round(

@@ -1,10 +1,15 @@
 """The folder of one training run: what is in it, and when it counts as finished.
 
     recipe.toml        every option of the run, written before training starts
+    environment.json   packages and machine, written before training starts
     history.jsonl      one line an epoch
+    samples.jsonl      sample translations, a line for each and epoch, if asked for
+    tensorboard/       event files for TensorBoard, if asked for
     best.weights.h5    weights of the best epoch so far
     translator.keras   the saved translator, written last: its presence says "finished"
     report.json        what the run was and what came out
+    scores.jsonl       one line for each evaluation on the run's own corpus
+    report.html        all of it as a page
 
 Files are written under another name and renamed, so that none of them is ever half a
 file under its own name.
@@ -48,10 +53,15 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = Path(path)
         self.recipe = self.path / "recipe.toml"
+        self.environment = self.path / "environment.json"
         self.history = self.path / "history.jsonl"
+        self.samples = self.path / "samples.jsonl"
+        self.tensorboard = self.path / "tensorboard"
         self.best_weights = self.path / "best.weights.h5"
         self.translator = self.path / SAVED_NAME
         self.report = self.path / "report.json"
+        self.scores = self.path / "scores.jsonl"
+        self.page = self.path / "report.html"
 
     def create(self) -> None:
         """Makes the folder.
@@ -76,7 +86,23 @@ class RunFolder:
         """Writes `report.json`."""
         self.write_text(self.report, json.dumps(values, indent=2) + "\n")
 
+    def write_environment(self, values: dict[str, Any]) -> None:
+        """Writes `environment.json`."""
+        self.write_text(self.environment, json.dumps(values, indent=2) + "\n")
+
     def append_history(self, values: dict[str, Any]) -> None:
         """Adds one epoch to `history.jsonl`."""
-        with open(self.history, "a", encoding="utf-8") as lines:
-            lines.write(json.dumps(values) + "\n")
+        _append(self.history, values)
+
+    def append_sample(self, values: dict[str, Any]) -> None:
+        """Adds one translation to `samples.jsonl`."""
+        _append(self.samples, values)
+
+    def append_scores(self, values: dict[str, Any]) -> None:
+        """Adds one evaluation to `scores.jsonl`."""
+        _append(self.scores, values)
+
+
+def _append(path, values):
+    with open(path, "a", encoding="utf-8") as lines:
+        lines.write(json.dumps(values) + "\n")

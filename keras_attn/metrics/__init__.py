@@ -10,12 +10,15 @@ _HOMES = {
     "CorpusScores": "keras_attn.metrics.corpus_scores",
     "MaskedCrossentropy": "keras_attn.metrics.loss",
     "Perplexity": "keras_attn.metrics.token_metrics",
+    "ResampledScore": "keras_attn.metrics.significance",
     "TokenAccuracy": "keras_attn.metrics.token_metrics",
     "alignment_error_rate": "keras_attn.metrics.alignment",
+    "bleu_by_length": "keras_attn.metrics.by_length",
     "format_pharaoh": "keras_attn.metrics.alignment",
     "links_from_attention": "keras_attn.metrics.alignment",
     "parse_pharaoh": "keras_attn.metrics.alignment",
     "read_pharaoh": "keras_attn.metrics.alignment",
+    "resampled_scores": "keras_attn.metrics.significance",
     "score_corpus": "keras_attn.metrics.corpus_scores",
 }
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["CorpusScores", "score_corpus"]
 
@@ -59,10 +60,10 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
     Reference: Papineni et al., 2002 (BLEU); Popovic, 2015 (chrF); Post, 2018,
     "A Call for Clarity in Reporting BLEU Scores", arXiv:1804.08771.
     """
-    _check_pairs(hypotheses, references)
-    bleu, chrf = _import_metrics()
-    outputs = [_one_line(text) for text in hypotheses]
-    wanted = [[_one_line(text) for text in references]]
+    check_pairs(hypotheses, references)
+    bleu, chrf = import_sacrebleu()
+    outputs = [one_line(text) for text in hypotheses]
+    wanted = [[one_line(text) for text in references]]
     cased, cased_signature = _score(bleu(), outputs, wanted)
     lowercase, lowercase_signature = _score(bleu(lowercase=True), outputs, wanted)
     characters, chrf_signature = _score(chrf(), outputs, wanted)
@@ -78,29 +79,38 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
 
 def _score(metric, outputs, wanted):
     result = metric.corpus_score(outputs, wanted)
-    # The exponential of a mean of logarithms may come out a hair over 100.
-    return min(float(result.score), 100.0), f"{result.name}|{metric.get_signature()}"
+    return percent(result.score), f"{result.name}|{metric.get_signature()}"
 
 
-def _check_pairs(hypotheses, references):
-    for name, texts in (("hypotheses", hypotheses), ("references", references)):
+def percent(score: float) -> float:
+    """Returns a score as a float, without what rounding put over 100."""
+    # The exponential of a mean of logarithms may come out a hair over.
+    return 100.0 if 100 < score < 100 + 1e-6 else float(score)
+
+
+def check_pairs(
+    hypotheses: Sequence[str], references: Sequence[str], name: str = "hypotheses"
+) -> None:
+    """Refuses what cannot be scored; `name` is what the translations are called."""
+    for argument, texts in ((name, hypotheses), ("references", references)):
         if isinstance(texts, (str, bytes)):
             raise TypeError(
-                f"`{name}` must be a sequence of sentences, not one string. "
-                f"Received: {name}={texts!r}. Put it in a list."
+                f"`{argument}` must be a sequence of sentences, not one string. "
+                f"Received: {argument}={texts!r}. Put it in a list."
             )
     if len(hypotheses) != len(references):
         raise ValueError(
             "Each translation needs exactly one reference. Received: "
-            f"hypotheses={len(hypotheses)}, references={len(references)}."
+            f"{name}={len(hypotheses)}, references={len(references)}."
         )
     if not hypotheses:
         raise ValueError(
-            "A corpus score needs at least one sentence. Received: hypotheses=0."
+            f"A corpus score needs at least one sentence. Received: {name}=0."
         )
 
 
-def _import_metrics():
+def import_sacrebleu() -> tuple[Any, Any]:
+    """Returns sacreBLEU's classes of BLEU and chrF, or says how to install it."""
     try:
         from sacrebleu.metrics import BLEU, CHRF
     except ImportError as error:
@@ -111,5 +121,6 @@ def _import_metrics():
     return BLEU, CHRF
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Returns a sentence with a blank for each of its line breaks."""
     return " ".join(text.splitlines())

@@ -1,6 +1,7 @@
 """Attention as one HTML page that loads nothing, from nowhere."""
 
 import base64
+import dataclasses
 import hashlib
 import html
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from importlib import resources
 from keras_attn.plotting.grid import AttentionGrid, attention_grid
 from keras_attn.translation import Translation
 
-__all__ = ["attention_html"]
+__all__ = ["attention_html", "attention_parts", "whole_page"]
 
 _LEVELS = 20  # shades of a cell: styles are classes, since the policy bans attributes
 _LIGHT_TEXT_FROM = 12  # level from which dark text on the cell would be hard to read
@@ -17,6 +18,40 @@ _HINT = (
     "Point at a word, or move to it with Tab, to see where the model looked while it "
     "wrote that word, or which words it wrote while looking there."
 )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PageParts:
+    """What a page of one's own takes to show attention maps.
+
+    Attributes:
+        style: Style sheet, colours for light and dark included.
+        script: Script that links words with their rows and columns.
+        maps: HTML of the translations, safe to put into `<main>`.
+    """
+
+    style: str
+    script: str
+    maps: str
+
+
+def attention_parts(
+    translations: Sequence[Translation], *, words: bool = True
+) -> PageParts:
+    """Draws attention for a page that shows other things, too; see `attention_html`.
+
+    Args:
+        translations: What to draw.
+        words: Whether to merge subwords into words.
+
+    Raises:
+        ValueError: If tokens and attention of a translation do not fit together.
+    """
+    maps = "\n".join(
+        _section(number, translation, attention_grid(translation, words=words))
+        for number, translation in enumerate(translations, start=1)
+    )
+    return PageParts(_asset("page.css") + _shades(), _asset("page.js"), maps)
 
 
 def attention_html(
@@ -45,12 +80,21 @@ def attention_html(
     """
     if isinstance(translations, Translation):
         translations = [translations]
-    style = _asset("page.css") + _shades()
-    script = _asset("page.js")
-    maps = "\n".join(
-        _section(number, translation, attention_grid(translation, words=words))
-        for number, translation in enumerate(translations, start=1)
-    )
+    parts = attention_parts(translations, words=words)
+    hint = _HINT if parts.maps else "No translations to show."
+    body = f'<p class="hint">{hint}</p>\n{parts.maps}'
+    return whole_page(title, parts.style, parts.script, body)
+
+
+def whole_page(title: str, style: str, script: str, body: str) -> str:
+    """Returns a document that allows this style and script and loads nothing.
+
+    Args:
+        title: Plain text, which is the heading, too.
+        style: Style sheet.
+        script: Script; it cannot hold `</script>`.
+        body: HTML that goes below the heading.
+    """
     heading = _escape(title)
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
@@ -69,8 +113,7 @@ def attention_html(
 <body>
 <main>
 <h1 dir="auto">{heading}</h1>
-<p class="hint">{_HINT if maps else "No translations to show."}</p>
-{maps}
+{body}
 </main>
 <script>{script}</script>
 </body>

@@ -54,7 +54,7 @@ def test_help_lists_the_commands_without_tensorflow(flag):
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "translate", "export", "serve"]
+    "command", ["train", "evaluate", "report", "translate", "export", "serve"]
 )
 def test_help_of_a_command_without_tensorflow(command):
     done = run(command, "--help", before=BLOCKED)

@@ -13,6 +13,8 @@ TINY = [
     "training.epochs=2",
     "training.batch_size=32",
     "training.warmup_steps=4",
+    "training.samples=0",
+    "training.validation_bleu=none",
 ]
 
 # The same for recipes that read files, whose lines may be long.

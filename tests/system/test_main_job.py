@@ -62,13 +62,24 @@ def server(trained, folder):
 
 def test_evaluate_scores_the_runs_own_test(trained, folder):
     hypotheses = folder / "hypotheses.txt"
-    done = command("evaluate", trained, "--json", "--hypotheses", hypotheses)
+    done = command("evaluate", trained, "--json", "--outputs", hypotheses)
     scores = json.loads(done.stdout)
     assert scores["data"] == "test"
     assert scores["sentences"] == scores["aligned_sentences"] == 30
     assert 0 <= scores["bleu"] <= 100
     assert 0 <= scores["aer"] <= 1
     assert len(hypotheses.read_text().split("\n")) == 31
+    # Against its own translations, of which nothing differs.
+    done = command("evaluate", trained, "--json", "--against", hypotheses)
+    compared = json.loads(done.stdout)
+    assert compared["chrf"] == compared["chrf_against"] == scores["chrf"]
+    assert compared["chrf_p_value"] == 1
+    assert sum(each["sentences"] for each in compared["by_length"]) == 30
+    # `train` made a page, without scores; `report` makes it again with them.
+    page = trained / "report.html"
+    assert scores["ter_signature"] not in page.read_text()
+    assert command("report", trained).stdout.strip() == str(page)
+    assert scores["ter_signature"] in page.read_text()
 
 
 def test_evaluate_scores_files(trained, folder):
@@ -78,7 +89,7 @@ def test_evaluate_scores_files(trained, folder):
         (folder / name).write_text("".join(lines))
     files = ["--source", folder / "s", "--target", folder / "t"]
     done = command("evaluate", trained, *files, "--alignment", folder / "a")
-    for name in ("bleu", "bleu_lowercase", "chrf", "bleu_signature", "aer"):
+    for name in ("BLEU", "lower-cased", "chrF2", "TER", "case:mixed", "aer"):
         assert name in done.stdout
 
 
@@ -133,6 +144,7 @@ def test_attention_in_the_terminal(server):
         (["translate", "x"], "by --translator or by --server"),
         (["translate", "x", "--translator", "nowhere"], "Received: nowhere"),
         (["evaluate", "nowhere"], "Received: nowhere"),
+        (["report", "nowhere"], "Received: nowhere"),
         (["train", "dmo", "--out", "o"], "Did you mean 'demo'?"),
         (["train", "demo", "model.dropuot=1", "--out", "o"], "model.dropout"),
     ],

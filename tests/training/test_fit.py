@@ -26,6 +26,7 @@ def test_the_folder_holds_what_it_should(run):
     folder, report, _ = run
     assert {path.name for path in folder.iterdir()} == {
         "best.weights.h5",
+        "environment.json",
         "history.jsonl",
         "recipe.toml",
         "report.json",

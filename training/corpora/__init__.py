@@ -4,7 +4,7 @@ from training.corpora.files import read_lines, read_parallel
 from training.corpora.load import load_corpus
 from training.corpora.pairs import Corpus, CorpusError, SentencePair, Split
 from training.corpora.tfds import TfdsReader
-from training.corpora.tsv import read_tsv
+from training.corpora.tsv import read_tsv, read_tsv_rows
 
 __all__ = [
     "Corpus",
@@ -16,4 +16,5 @@ __all__ = [
     "read_lines",
     "read_parallel",
     "read_tsv",
+    "read_tsv_rows",
 ]

@@ -234,6 +234,20 @@ class TrainingOptions(Options):
     patience: int | None = option(
         None, help="Stop after this many epochs without progress.", at_least=1
     )
+    best_by: str = option(
+        "loss",
+        help="What says which epoch is the best: validation loss, or BLEU.",
+        choices=("loss", "bleu"),
+    )
+    validation_bleu: int | None = option(
+        None,
+        help="Epochs from one greedy validation BLEU to the next; none: no BLEU.",
+        at_least=1,
+    )
+    samples: int = option(
+        0, help="Validation sentences to translate after each epoch.", at_least=0
+    )
+    tensorboard: bool = option(False, help="Write curves and samples for TensorBoard.")
     batch_size: int = option(64, help="Sentences in a batch.", at_least=1)
     max_length: int = option(
         100,
@@ -290,6 +304,12 @@ class TrainingOptions(Options):
                 "cannot be above training.learning_rate. Received: "
                 f"training.final_learning_rate={self.final_learning_rate}, "
                 f"training.learning_rate={self.learning_rate}."
+            )
+        if self.best_by == "bleu" and self.validation_bleu is None:
+            raise RecipeError(
+                "The best epoch by BLEU needs a BLEU. Received: "
+                "training.best_by='bleu', training.validation_bleu=none. Set "
+                "training.validation_bleu=1."
             )
 
 
