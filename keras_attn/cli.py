@@ -20,11 +20,20 @@ import keras_attn
 __all__ = ["main"]
 
 GROUP = "keras_attn.commands"
-<<<<<<< HEAD
-_ORDER = ("train", "evaluate", "translate", "export", "serve", "doctor")
-=======
-_ORDER = ("train", "evaluate", "report", "translate", "export", "serve")
->>>>>>> reports
+_ORDER = (
+    "train",
+    "evaluate",
+    "report",
+    "align",
+    "ensemble",
+    "translate",
+    "export",
+    "serve",
+    "deploy",
+    "rollback",
+    "prune",
+    "doctor",
+)
 
 app = typer.Typer(
     name="keras-attn",
