@@ -5,11 +5,11 @@ from typing import Any
 
 from keras import ops
 
-__all__ = ["check_id", "row_limits", "row_penalties"]
+__all__ = ["LARGEST_PENALTY", "check_id", "row_limits", "row_penalties"]
 
-# Far more than anyone needs: a hypothesis of twice the length gets a 32nd of the score.
-# Beyond it, lengths to this power would leave float32.
-_LARGEST_PENALTY = 5.0
+# What a row may ask for, far more than anyone needs: a hypothesis of twice the length
+# gets a 32nd of the score. Beyond it, lengths to this power would leave float32.
+LARGEST_PENALTY = 5.0
 
 
 def check_id(name: str, value: Any) -> int:
@@ -77,5 +77,5 @@ def row_penalties(length_penalties: Any, default: float) -> Any:
     [0.0, 0.5, 5.0, 1.0]
     """
     penalties = ops.cast(ops.convert_to_tensor(length_penalties), "float32")
-    clamped = ops.clip(penalties, 0.0, _LARGEST_PENALTY)
+    clamped = ops.clip(penalties, 0.0, LARGEST_PENALTY)
     return ops.where(ops.isnan(penalties), default, clamped)

@@ -23,7 +23,7 @@ def export(
         int | None, typer.Option(min=1, show_default="the translator's own")
     ] = None,
     length_penalty: Annotated[
-        float | None, typer.Option(min=0, show_default="the translator's own")
+        float | None, typer.Option(min=0, max=5, show_default="the translator's own")
     ] = None,
     nbest: Annotated[
         int | None,

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_attn.decoding.options import LARGEST_PENALTY
 from keras_attn.text.word_answers import merge_words
 from serving.signature import SIGNATURES
 
@@ -26,6 +27,14 @@ class SearchOptions:
     length_penalty: float
     nbest: int
     full_vocabulary: bool = False
+
+    def __post_init__(self):
+        """Refuses a penalty that the graph, where each row has one, would clamp."""
+        if not 0 <= self.length_penalty <= LARGEST_PENALTY:
+            raise ValueError(
+                f"An exported `length_penalty` is in [0, {LARGEST_PENALTY}], as those "
+                f"of requests. Received: length_penalty={self.length_penalty!r}."
+            )
 
     @classmethod
     def of(

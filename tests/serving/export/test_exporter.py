@@ -133,6 +133,13 @@ def test_versions_count_up_and_are_never_overwritten(translator, exported):
     assert folders(models) == ["1"]
 
 
+@pytest.mark.parametrize("penalty", [-0.5, 5.5, float("nan")])
+def test_a_penalty_that_would_be_clamped_is_refused(translator, tmp_path, penalty):
+    with pytest.raises(ValueError, match=rf"length_penalty={penalty}"):
+        export_translator(translator, tmp_path, length_penalty=penalty)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_warm_up_is_what_tensorflow_serving_reads(exported):
     path = exported / "assets.extra" / "tf_serving_warmup_requests"
     sizes = {}
