@@ -1,4 +1,4 @@
-"""`keras-attn serve`: TensorFlow Serving's gRPC, from Python."""
+"""`keras-attn serve`: TensorFlow Serving's gRPC and REST, from Python."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +27,15 @@ def serve(
             min=0, max=65535, help="gRPC port; 0 takes any free one and prints it."
         ),
     ] = 8500,
+    rest_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="REST port; 0 takes any free one and prints it.",
+            show_default="8501; 0 if --port is 0",
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(
@@ -46,7 +55,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve an exported translator by TensorFlow Serving's gRPC, from Python.
+    """Serve an exported translator as TensorFlow Serving does, from Python.
 
     The newest version is served; a version that appears later takes over without a
     failed request. Needs the extra `serve`.
@@ -78,6 +87,7 @@ def serve(
         models_dir,
         name=name,
         port=port,
+        rest_port=(8501 if port else 0) if rest_port is None else rest_port,
         host=host,
         poll_seconds=poll_seconds,
         threads=threads,

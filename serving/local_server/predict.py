@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from serving.local_server.dtypes import cpp_name
 from serving.local_server.errors import RequestError
 from serving.local_server.servable import Servable
 from serving.signature import DEFAULT_SIGNATURE
@@ -18,7 +19,6 @@ from serving.wire.tensors import read_tensor
 __all__ = ["predict"]
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_CPP_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -144,15 +144,11 @@ def _check_runnable(servable, signature_name, signature, feeds, fetches):
         if sent != wanted[name]:
             raise RequestError(
                 _INVALID,
-                f"Expects arg[{position}] to be {_cpp_name(wanted[name])} but "
-                f"{_cpp_name(sent)} is provided",
+                f"Expects arg[{position}] to be {cpp_name(wanted[name])} but "
+                f"{cpp_name(sent)} is provided",
             )
     if signature_name in servable.xla_signatures:
         raise RequestError(grpc.StatusCode.INTERNAL, "XLA compilation disabled")
-
-
-def _cpp_name(dtype):
-    return _CPP_NAMES.get(dtype.name, dtype.name)
 
 
 def _join(names):

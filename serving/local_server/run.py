@@ -13,8 +13,9 @@ def run(models_dir: Path, **options) -> int:
     """Serves until SIGTERM or SIGINT (Ctrl+C).
 
     When requests are answered, one line goes to standard output, so that a script that
-    asked for port 0 learns the port:
-    `listening on HOST:PORT model=NAME version=NUMBER`. All else goes to standard error.
+    asked for port 0 learns the ports:
+    `listening on HOST:PORT model=NAME version=NUMBER rest=HOST:PORT`. All else goes to
+    standard error.
 
     Args:
         models_dir: The model's base path.
@@ -35,17 +36,20 @@ def run(models_dir: Path, **options) -> int:
         except OSError as error:
             return _refuse(
                 f"{error}. Is another server running on {server.address}? "
-                "Choose another --port (0: any free one)."
+                "Choose another --port or --rest-port (0: any free one)."
             )
         if version is not None:
             name = server.versions.name
+            rest = server.rest_address
             print(
-                f"Serving {name!r} from {models_dir} on {server.address}. "
+                f"Serving {name!r} from {models_dir}: gRPC on {server.address}"
+                f"{f', REST on http://{rest}/v1/models/{name}' if rest else ''}. "
                 "Stop with Ctrl+C.",
                 file=sys.stderr,
             )
             print(
-                f"listening on {server.address} model={name} version={version}",
+                f"listening on {server.address} model={name} version={version}"
+                f"{f' rest={rest}' if rest else ''}",
                 flush=True,
             )
             server.wait()

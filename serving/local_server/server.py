@@ -1,4 +1,4 @@
-"""The server itself: a port, a folder that is watched, a start and an end."""
+"""The server itself: its ports, a folder that is watched, a start and an end."""
 
 import logging
 import os
@@ -16,6 +16,9 @@ from tensorflow_serving.apis import (
 
 from serving.local_server.grpc_services import ModelService, PredictionService
 from serving.local_server.model_versions import ModelVersions
+from serving.local_server.models import Models
+from serving.local_server.rest.app import rest_app
+from serving.local_server.rest.server import HttpServer
 from serving.local_server.servable import load_servable
 from serving.version_folders import check_base
 
@@ -29,16 +32,17 @@ _HANDLERS_PER_CPU = 4  # TensorFlow Serving's own default
 
 
 class LocalServer:
-    """Serves one model by TensorFlow Serving's gRPC.
+    """Serves one model by TensorFlow Serving's gRPC and REST.
 
-    As TensorFlow Serving does, it opens its port when a first version is loaded:
+    As TensorFlow Serving does, it opens its ports when a first version is loaded:
     until then clients are told that nobody is there.
 
     Args:
         models_dir: The model's base path: one numbered SavedModel folder a version.
         name: The model's name in requests.
         host: Address to listen on.
-        port: Port to listen on; 0: any free one.
+        port: Port for gRPC; 0: any free one.
+        rest_port: Port for REST; 0: any free one; `None`: no REST.
         poll_seconds: Pause between two looks at the folder.
         threads: Threads for TensorFlow; `None`: one for each CPU.
 
@@ -60,11 +64,12 @@ class LocalServer:
         name: str = "translator",
         host: str = "127.0.0.1",
         port: int = 0,
+        rest_port: int | None = None,
         poll_seconds: float = 1.0,
         threads: int | None = None,
     ):
         threads = (os.cpu_count() or 1) if threads is None else threads
-        _check(name, port, poll_seconds, threads)
+        _check(name, port, rest_port, poll_seconds, threads)
         check_base(models_dir)
         self._models_dir = models_dir
         self._host = host
@@ -73,9 +78,12 @@ class LocalServer:
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch-versions")
         self._server: grpc.Server | None = None
+        self._rest_port = rest_port
+        self._http: HttpServer | None = None
         self.versions = ModelVersions(
             name, models_dir, lambda folder: load_servable(folder, threads)
         )
+        self.models = Models({name: self.versions})
 
     def __enter__(self) -> "LocalServer":
         return self
@@ -90,9 +98,13 @@ class LocalServer:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT`, with the port that was chosen."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        """`HOST:PORT` of gRPC, with the port that was chosen."""
+        return self._address(self._port)
+
+    @property
+    def rest_address(self) -> str | None:
+        """`HOST:PORT` of REST, with the port that was chosen; `None`: no REST."""
+        return None if self._rest_port is None else self._address(self._rest_port)
 
     def start(self) -> int | None:
         """Loads a version and answers requests, in threads of its own.
@@ -101,13 +113,18 @@ class LocalServer:
             The version that is served; `None` if `request_stop` came first.
 
         Raises:
-            OSError: If the port cannot be had.
+            OSError: If a port cannot be had.
         """
         self._check_port_is_free()
+        if self._rest_port is not None:
+            self._http = HttpServer(self._host, self._rest_port)
+            self._rest_port = self._http.port
         version = self._first_version()
         if version is None:
             return None
         self._listen()
+        if self._http is not None:
+            self._http.start(rest_app(self.models))
         self._watcher.start()
         return version
 
@@ -129,12 +146,20 @@ class LocalServer:
             grace: Seconds that running requests are given.
         """
         self._stopping.set()
-        if self._server is not None:
-            self._server.stop(grace).wait()
+        ended = None if self._server is None else self._server.stop(grace)
+        if self._http is not None:
+            self._http.stop(grace)
+            self._http = None
+        if ended is not None:
+            ended.wait()
             self._server = None
         if self._watcher.is_alive():
             self._watcher.join()
         self.versions.retire_all()
+
+    def _address(self, port):
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{port}"
 
     def _check_port_is_free(self):
         # Loading takes long enough that a port in use should be told before it.
@@ -163,10 +188,10 @@ class LocalServer:
             ],
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self.versions), server
+            PredictionService(self.models), server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self.versions), server
+            ModelService(self.models), server
         )
         try:
             self._port = server.add_insecure_port(self.address)
@@ -180,10 +205,15 @@ class LocalServer:
             self.versions.refresh()
 
 
-def _check(name, port, poll_seconds, threads):
+def _check(name, port, rest_port, poll_seconds, threads):
     rules = {
         "`name` must not be empty": (name, "name", bool(name)),
         "`port` must be in 0..65535": (port, "port", 0 <= port <= 65535),
+        "`rest_port` must be in 0..65535": (
+            rest_port,
+            "rest_port",
+            0 <= (rest_port or 0) <= 65535,
+        ),
         "`poll_seconds` must be positive": (
             poll_seconds,
             "poll_seconds",

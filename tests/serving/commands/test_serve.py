@@ -1,10 +1,12 @@
 """`serve` as a process: its line, its signals, its exit codes, its imports."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -47,7 +49,9 @@ def test_serves_until_it_is_told_to_stop(models_dir, publish):
     try:
         line = process.stdout.readline()
         match = re.fullmatch(
-            r"listening on (127\.0\.0\.1:\d+) model=de-en version=1\n", line
+            r"listening on (127\.0\.0\.1:\d+) model=de-en version=1 "
+            r"rest=(127\.0\.0\.1:\d+)\n",
+            line,
         )
         assert match, process.stderr.read()
         from serving.client import Client
@@ -56,6 +60,11 @@ def test_serves_until_it_is_told_to_stop(models_dir, publish):
             assert client.wait_until_ready(20).version == 1
             (translation,) = client.translate(["ein Hund"])
             assert translation.text == "HUND EIN"
+        url = f"http://{match[2]}/v1/models/de-en:predict"
+        body = json.dumps({"inputs": ["ein Hund"]}).encode()
+        with urllib.request.urlopen(url, body, timeout=20) as response:
+            outputs = json.load(response)["outputs"]
+        assert outputs["translation"] == ["HUND EIN"]
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=30)
     finally:

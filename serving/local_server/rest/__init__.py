@@ -1,0 +1,1 @@
+"""TensorFlow Serving's REST API: JSON over HTTP, on a port of its own."""

@@ -1,0 +1,216 @@
+"""The REST API over a real socket: paths, codes, bodies, and its order of checks."""
+
+import concurrent.futures
+import json
+import shutil
+
+import httpx
+import numpy as np
+import pytest
+
+from serving.client import Client
+from serving.local_server.server import LocalServer
+
+MODEL = "/v1/models/translator"
+
+
+@pytest.fixture(scope="module")
+def server(toy_folders, tmp_path_factory):
+    models_dir = tmp_path_factory.mktemp("models")
+    shutil.copytree(toy_folders[1], models_dir / "1")
+    with LocalServer(models_dir, threads=2, rest_port=0) as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def http(server):
+    with httpx.Client(base_url=f"http://{server.rest_address}", timeout=20) as client:
+        yield client
+
+
+def predict(http, body, path=f"{MODEL}:predict"):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return http.post(path, content=content)
+
+
+def test_columns_are_what_grpc_answers(http, server):
+    texts = ["ein Hund", "", "schön ☃"]
+    response = predict(http, {"inputs": {"text": texts}})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    outputs = response.json()["outputs"]
+    with Client(server.address) as client:
+        want = client.predict({"text": np.array(texts)})
+    assert outputs.keys() == want.keys()
+    for name, array in want.items():
+        if array.dtype == object:
+            array = np.array([value.decode() for value in array.flat], object)
+            array = array.reshape(want[name].shape)
+        assert outputs[name] == array.tolist(), name
+
+
+def test_rows_are_the_columns_turned(http):
+    texts = ["ein Hund", "drei alte Hunde"]
+    rows = predict(http, {"instances": texts}).json()["predictions"]
+    columns = predict(http, {"inputs": texts}).json()["outputs"]
+    assert len(rows) == 2
+    for number, row in enumerate(rows):
+        assert row == {name: column[number] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{MODEL}/versions/1:predict",
+        "/V1/Models/translator/VERSIONS/1:predict",
+        "/v1/models/tr%61nslator:predict",
+        f"{MODEL}:predict?ignored=1",
+    ],
+)
+def test_paths_that_lead_to_the_model(http, path):
+    assert predict(http, {"inputs": ["a"]}, path).status_code == 200
+
+
+def test_a_signature_by_name(http):
+    body = {"signature_name": "failing", "inputs": {"a": [1], "b": [2]}}
+    assert predict(http, body).json() == {"outputs": {"a": [1.0], "b": [2]}}
+
+
+def test_status(http):
+    response = http.get(MODEL)
+    assert response.status_code == 200
+    assert response.text == (
+        "{\n"
+        ' "model_version_status": [\n'
+        "  {\n"
+        '   "version": "1",\n'
+        '   "state": "AVAILABLE",\n'
+        '   "status": {\n'
+        '    "error_code": "OK",\n'
+        '    "error_message": ""\n'
+        "   }\n"
+        "  }\n"
+        " ]\n"
+        "}\n"
+    )
+    assert http.get(f"{MODEL}/versions/1").json() == response.json()
+    assert http.get(f"{MODEL}/labels/ignored").json() == response.json()
+
+
+def test_metadata(http):
+    response = http.get(f"{MODEL}/metadata")
+    assert response.text.startswith('{\n"model_spec":{\n "name": "translator",\n')
+    assert (
+        '\n}\n,\n"metadata": {"signature_def": {\n "signature_def": {' in response.text
+    )
+    spec = response.json()["model_spec"]
+    assert spec == {"name": "translator", "signature_name": "", "version": "1"}
+    signatures = response.json()["metadata"]["signature_def"]["signature_def"]
+    assert "__saved_model_init_op" in signatures
+    text = signatures["translate"]["inputs"]["text"]
+    assert text["dtype"] == "DT_STRING"
+    assert text["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
+
+
+NOT_FOUND = "Servable not found for request: "
+REFUSED = {
+    ("GET", "/v1/models"): (400, "Missing model name in request."),
+    ("GET", "/v1/models/metadata/metadata"): (
+        404,
+        f"{NOT_FOUND}Latest(metadata)",
+    ),
+    ("PUT", MODEL): (400, f"Malformed request: PUT {MODEL}"),
+    ("DELETE", "/v1/x"): (400, "Malformed request: DELETE /v1/x"),
+    ("POST", MODEL): (400, f"Malformed request: POST {MODEL}"),
+    ("POST", f"{MODEL}:PREDICT"): (400, f"Malformed request: POST {MODEL}:PREDICT"),
+    ("POST", f"{MODEL}/versions/x:predict"): (
+        400,
+        f"Malformed request: POST {MODEL}/versions/x:predict",
+    ),
+    ("POST", f"{MODEL}/versions/{2**63}:predict"): (
+        400,
+        f"Failed to convert version: {2**63} to numeric.",
+    ),
+    ("POST", f"{MODEL}/versions/9:predict"): (
+        404,
+        f"{NOT_FOUND}Specific(translator, 9)",
+    ),
+    ("POST", f"{MODEL}/labels/stable:predict"): (
+        400,
+        "Unrecognized servable version label: stable",
+    ),
+    ("POST", "/v1/models/nope:predict"): (404, f"{NOT_FOUND}Latest(nope)"),
+    ("GET", "/v1/models/nope"): (404, "Could not find any versions of model nope"),
+    ("GET", f"{MODEL}/versions/7"): (
+        404,
+        "Could not find version 7 of model translator",
+    ),
+    ("GET", f"{MODEL}/versions/7/metadata"): (
+        404,
+        f"{NOT_FOUND}Specific(translator, 7)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("method", "path"), REFUSED)
+def test_refused_paths(http, method, path):
+    status, message = REFUSED[method, path]
+    response = http.request(method, path, content=b'{"inputs": ["a"]}')
+    assert (response.status_code, response.json()) == (status, {"error": message})
+    assert response.text == f'{{\n    "error": "{message}"\n}}'
+
+
+@pytest.mark.parametrize("path", ["/", "/v2/models/translator", "/v1"])
+def test_other_paths_are_not_found(http, path):
+    response = http.get(path)
+    assert (response.status_code, response.content) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        (b"", 400, "JSON Parse error: The document is empty"),
+        (
+            {"signature_name": "zz", "inputs": 1},
+            400,
+            'Serving signature name: "zz" not found in signature def',
+        ),
+        (
+            {"signature_name": "__saved_model_init_op", "inputs": 1},
+            400,
+            "Failed to get input map for signature: __saved_model_init_op",
+        ),
+        (
+            {"signature_name": "compiled", "inputs": [1]},
+            500,
+            "XLA compilation disabled",
+        ),
+        (
+            {"signature_name": 3},
+            400,
+            'JSON Value: {\n    "signature_name": 3\n} not formatted correctly. '
+            "'signature_name' key must be a string value.",
+        ),
+    ],
+)
+def test_refused_bodies(http, body, status, message):
+    response = predict(http, body)
+    assert (response.status_code, response.json()["error"]) == (status, message)
+
+
+def test_half_a_surrogate_pair_is_answered(http):
+    response = predict(http, b'{"x": "\\ud800"')
+    assert response.status_code == 400
+    response = predict(http, b'{"signature_name": "\\ud800"}')
+    assert response.status_code == 400
+    response = predict(http, b'{"inputs": 1, "instances": "\\ud800"}')
+    assert response.status_code == 400
+
+
+def test_long_requests_do_not_keep_others_waiting(http, server):
+    slow = {"signature_name": "slow", "inputs": [20_000]}
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(predict, http, slow) for _ in range(3)]
+        assert predict(http, {"inputs": ["a"]}).status_code == 200
+        assert [one.result().json() for one in running] == [{"outputs": [20_000]}] * 3
