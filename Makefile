@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-slow conformance bench bench-long-sentences bench-peers check format clean
+.PHONY: help setup quickstart serve-demo soak test test-slow conformance bench bench-long-sentences bench-peers check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,9 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in corpus
 	@$(BIN)/python examples/quickstart.py
+
+serve-demo: $(READY) ## Export, serve, ask by gRPC and REST, compare with Python
+	@$(BIN)/python examples/serve_demo.py
 
 test: $(READY) ## Run the default tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance
@@ -79,6 +82,9 @@ bench-long-sentences: $(READY) ## Measure BLEU by length, with and without atten
 bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
 	@$(BIN)/python -m benchmarks.peers $(if $(DATA),--data $(DATA)) \
 		$(if $(TRANSLATOR),--translator $(TRANSLATOR))
+
+soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000]
+	@$(BIN)/python -m benchmarks.soak --requests $(or $(REQUESTS),100000)
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -70,10 +70,46 @@ class AsyncClient(BaseClient):
         await self._channel.close()
 
     async def translate(
-        self, texts: Sequence[str], *, attention: bool = True
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | Sequence[int] | None = None,
+        length_penalty: float | Sequence[float] | None = None,
+        attention: bool = True,
     ) -> list[Translation]:
         """Translates texts as `Client.translate` does."""
-        return await self._join(self._calls.translate(texts, attention=attention))
+        if max_length is None and length_penalty is None:
+            return await self._join(self._calls.translate(texts, attention=attention))
+        return await self._join(
+            self._calls.translate_options(
+                texts,
+                max_length=max_length,
+                length_penalty=length_penalty,
+                attention=attention,
+            )
+        )
+
+    async def translate_words(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[Translation]:
+        """Translates texts and tells of words, as `Client.translate_words` does."""
+        return await self._join(self._calls.translate_words(texts, attention=attention))
+
+    async def nbest(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[list[Translation]]:
+        """Finds several translations of each text, as `Client.nbest` does."""
+        return await self._join(self._calls.nbest(texts, attention=attention))
+
+    async def align(
+        self,
+        texts: Sequence[str],
+        targets: Sequence[str],
+        *,
+        attention: bool = True,
+    ) -> list[Translation]:
+        """Scores given translations, as `Client.align` does."""
+        return await self._join(self._calls.align(texts, targets, attention=attention))
 
     async def predict(
         self,

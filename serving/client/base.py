@@ -8,7 +8,7 @@ from typing import ClassVar
 import grpc
 
 from serving.client.calls import RPCS, ModelCalls
-from serving.client.channel import ServerAddress, open_channel
+from serving.client.channel import open_channel, server_address
 from serving.client.errors import ServingError
 from serving.client.tls import Tls
 from serving.client.values import VersionStatus
@@ -58,7 +58,7 @@ class BaseClient:
                 "A version is chosen by its number or by its label. Received: "
                 f"version={version!r}, label={label!r}. Give one of them."
             )
-        self._target = ServerAddress(target)
+        self._target = server_address(target)
         self._timeout = timeout
         self._closed = False
         self._calls = ModelCalls(

@@ -4,7 +4,6 @@ A client sends the request of a `Call` in its own way and gives the response to 
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -16,8 +15,10 @@ from keras_attn.translation import (
     translations_from_outputs,
     utf8,
 )
+from serving.client.answers import alignments, hypotheses
+from serving.client.columns import max_lengths, penalties, utf8_column
 from serving.client.values import SignatureInfo, VersionStatus
-from serving.signature import TRANSLATE, Signature
+from serving.signature import SIGNATURES, Signature
 from serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 from serving.wire.tensors import read_tensor, write_tensor
 
@@ -79,9 +80,59 @@ class ModelCalls:
     ) -> Iterator[Call[list[Translation]]]:
         """Yields one call for each batch of texts, in their order."""
         texts = check_texts("texts", texts)
-        for rows in self._batches(texts):
-            read = functools.partial(translations_from_outputs, texts[rows])
-            yield self._ask(TRANSLATE, {"text": texts[rows]}, attention, read)
+        return self._batched(
+            "translate", {"text": texts}, attention, translations_from_outputs
+        )
+
+    def translate_words(
+        self, texts: Sequence[str], *, attention: bool
+    ) -> Iterator[Call[list[Translation]]]:
+        """As `translate`, with words in place of subwords."""
+        texts = check_texts("texts", texts)
+        return self._batched(
+            "translate_words", {"text": texts}, attention, translations_from_outputs
+        )
+
+    def translate_options(
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | Sequence[int] | None,
+        length_penalty: float | Sequence[float] | None,
+        attention: bool,
+    ) -> Iterator[Call[list[Translation]]]:
+        """As `translate`, searching by options of each text."""
+        texts = check_texts("texts", texts)
+        columns = {
+            "text": texts,
+            "max_length": max_lengths(max_length, len(texts)),
+            "length_penalty": penalties(length_penalty, len(texts)),
+        }
+
+        def read(texts, *_options, outputs):
+            return translations_from_outputs(texts, outputs)
+
+        return self._batched("translate_options", columns, attention, read)
+
+    def nbest(
+        self, texts: Sequence[str], *, attention: bool
+    ) -> Iterator[Call[list[list[Translation]]]]:
+        """Yields one call for each batch of texts, for several translations each."""
+        texts = check_texts("texts", texts)
+        return self._batched("nbest", {"text": texts}, attention, hypotheses)
+
+    def align(
+        self, texts: Sequence[str], targets: Sequence[str], *, attention: bool
+    ) -> Iterator[Call[list[Translation]]]:
+        """Yields one call for each batch of pairs, in their order."""
+        texts, targets = check_texts("texts", texts), check_texts("targets", targets)
+        if len(texts) != len(targets):
+            raise ValueError(
+                "There must be one target for each text. "
+                f"Received: texts={len(texts)}, targets={len(targets)}."
+            )
+        columns = {"text": texts, "target": targets}
+        return self._batched("align", columns, attention, alignments)
 
     def predict(
         self,
@@ -123,33 +174,45 @@ class ModelCalls:
             return _described(self.metadata(), "The model has: {}.", ", ")
         return None
 
-    def _ask(self, signature: Signature, inputs, attention, read):
+    def _batched(self, signature, columns, attention, read):
+        """Yields one call for each batch of the rows of `columns`."""
+        for rows in self._batches(columns):
+            batch = {name: values[rows] for name, values in columns.items()}
+            yield self._ask(SIGNATURES[signature], batch, attention, read)
+
+    def _ask(self, signature: Signature, batch, attention, read):
         names = [field.name for field in signature.outputs]
         if not attention:
             names.remove("attention")
-        arrays = {name: _column(values) for name, values in inputs.items()}
+        inputs = {
+            name: utf8_column(values) if isinstance(values, list) else values
+            for name, values in batch.items()
+        }
         # Without a filter, requests of all clients share the server's batches.
-        call = self.predict(arrays, signature.name, () if attention else names)
+        call = self.predict(inputs, signature.name, () if attention else names)
 
         def read_all(response):
             outputs = call.read(response)
             _check_outputs(signature.name, names, outputs)
-            return read(outputs)
+            return read(*batch.values(), outputs=outputs)
 
         return dataclasses.replace(call, read=read_all)
 
-    def _batches(self, texts):
-        """Yields slices of at most so many texts and bytes."""
+    def _batches(self, columns):
+        """Yields slices of at most so many rows, and bytes of text."""
+        texts = [column for column in columns.values() if isinstance(column, list)]
+        sizes = [
+            sum(len(utf8(text)) for text in row) for row in zip(*texts, strict=True)
+        ]
         start = size = 0
-        for row, text in enumerate(texts):
-            length = len(utf8(text))
+        for row, length in enumerate(sizes):
             full = row - start == self._batch_size or size + length > self._batch_bytes
             if full and row > start:
                 yield slice(start, row)
                 start, size = row, 0
             size += length
-        if start < len(texts):
-            yield slice(start, len(texts))
+        if start < len(sizes):
+            yield slice(start, len(sizes))
 
     def _request(self, rpc, **fields):
         request = message_class(f"{rpc}Request")(**fields)
@@ -164,15 +227,6 @@ class ModelCalls:
         request = message_class("GetModelStatusRequest")()
         request.model_spec.name = self.model
         return request
-
-
-def _column(values):
-    """Returns an input's array: texts as bytes, arrays as they are."""
-    if isinstance(values, np.ndarray):
-        return values
-    array = np.empty(len(values), dtype=object)
-    array[:] = [utf8(text) for text in values]
-    return array
 
 
 def _described(call, sentence, separator):

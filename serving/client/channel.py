@@ -10,7 +10,7 @@ import grpc
 
 from serving.client.tls import Tls
 
-__all__ = ["ServerAddress", "open_channel"]
+__all__ = ["open_channel", "server_address"]
 
 _COMPRESSIONS = {
     None: grpc.Compression.NoCompression,
@@ -24,8 +24,8 @@ _MOST_ATTEMPTS = 5  # gRPC takes a higher number for this one
 _RETRY_BUDGET = {"maxTokens": 10, "tokenRatio": 0.1}
 
 
-class ServerAddress(str):
-    """Where to connect, in gRPC's own form.
+def server_address(endpoints: str | Sequence[str]) -> str:
+    """Returns where to connect, in gRPC's own form.
 
     Args:
         endpoints: `"HOST:PORT"`, where each address of the name is a server; or several
@@ -37,42 +37,38 @@ class ServerAddress(str):
 
     Example:
 
-    >>> ServerAddress("translator.example:8500")
+    >>> server_address("translator.example:8500")
     'translator.example:8500'
-    >>> ServerAddress(["10.0.0.1:8500", "10.0.0.2:8500"])
+    >>> server_address(["10.0.0.1:8500", "10.0.0.2:8500"])
     'ipv4:10.0.0.1:8500,10.0.0.2:8500'
     """
-
-    __slots__ = ()
-
-    def __new__(cls, endpoints: str | Sequence[str]) -> "ServerAddress":
-        listed = [endpoints] if isinstance(endpoints, str) else endpoints
-        if not isinstance(listed, Sequence) or not all(
-            isinstance(each, str) for each in listed
-        ):
-            raise TypeError(
-                f"Each of `target` must be a `str`. Received: target={endpoints!r}."
-            )
-        if not listed or not all(listed):
-            raise ValueError(
-                f"`target` must name a server. Received: target={endpoints!r}. "
-                'Give "HOST:PORT", or several "IP:PORT".'
-            )
-        if len(listed) == 1:
-            return super().__new__(cls, listed[0])
-        families = {_family(each) for each in listed}
-        if len(families) > 1 or None in families:
-            raise ValueError(
-                "Several endpoints must be IP addresses with a port, all of one "
-                f"family. Received: target={listed!r}. To use a name, give one that "
-                "stands for all the addresses (in Kubernetes, a headless Service)."
-            )
-        return super().__new__(cls, f"{families.pop()}:{','.join(listed)}")
+    listed = [endpoints] if isinstance(endpoints, str) else endpoints
+    if not isinstance(listed, Sequence) or not all(
+        isinstance(each, str) for each in listed
+    ):
+        raise TypeError(
+            f"Each of `target` must be a `str`. Received: target={endpoints!r}."
+        )
+    if not listed or not all(listed):
+        raise ValueError(
+            f"`target` must name a server. Received: target={endpoints!r}. "
+            'Give "HOST:PORT", or several "IP:PORT".'
+        )
+    if len(listed) == 1:
+        return listed[0]
+    families = {_family(each) for each in listed}
+    if len(families) > 1 or None in families:
+        raise ValueError(
+            "Several endpoints must be IP addresses with a port, all of one "
+            f"family. Received: target={listed!r}. To use a name, give one that "
+            "stands for all the addresses (in Kubernetes, a headless Service)."
+        )
+    return f"{families.pop()}:{','.join(listed)}"
 
 
 def open_channel(
     module: ModuleType,
-    address: ServerAddress,
+    address: str,
     *,
     tls: Tls | None,
     compression: str | None,
@@ -83,7 +79,7 @@ def open_channel(
 
     Args:
         module: `grpc` or `grpc.aio`.
-        address: The servers.
+        address: The servers, from `server_address`.
         tls: Certificates; `None`: no encryption.
         compression: Of requests: `None`, `"gzip"` or `"deflate"`.
         attempts: How often a request is tried that a server says it could not take.
@@ -148,7 +144,7 @@ def _check(address, tls, compression, attempts):
     if tls is not None and "," in address and not tls.server_name:
         raise ValueError(
             "With several endpoints, `tls` must say which name their certificates "
-            f"hold. Received: server_name={tls.server_name!r} for {str(address)!r}. "
+            f"hold. Received: server_name={tls.server_name!r} for {address!r}. "
             "Give `Tls(..., server_name=...)`."
         )
 

@@ -65,12 +65,21 @@ class Client(BaseClient):
         self._channel.close()
 
     def translate(
-        self, texts: Sequence[str], *, attention: bool = True
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | Sequence[int] | None = None,
+        length_penalty: float | Sequence[float] | None = None,
+        attention: bool = True,
     ) -> list[Translation]:
         """Translates texts, in requests of at most `batch_size` of them.
 
         Args:
             texts: Any number of texts. A lone surrogate in one is sent as `?`.
+            max_length: Most target tokens, the end token included: one number, or one
+                for each text. The model's own limit holds as well.
+            length_penalty: Exponent of the length when hypotheses are compared: one
+                number, or one for each text; `None`: as the model was exported.
             attention: False leaves attention out of the answers, of which it is the
                 largest part: `Translation.attention` is then `(T, 0)`.
 
@@ -79,9 +88,81 @@ class Client(BaseClient):
 
         Raises:
             TypeError: If `texts` is a single text, or holds something else.
+            ValueError: If an option is out of range, or not one for each text.
             ServingError: If the server cannot be reached or refuses.
         """
-        return self._join(self._calls.translate(texts, attention=attention))
+        if max_length is None and length_penalty is None:
+            return self._join(self._calls.translate(texts, attention=attention))
+        return self._join(
+            self._calls.translate_options(
+                texts,
+                max_length=max_length,
+                length_penalty=length_penalty,
+                attention=attention,
+            )
+        )
+
+    def translate_words(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[Translation]:
+        """Translates texts and tells of words, where `translate` tells of subwords.
+
+        Args:
+            texts: As for `translate`.
+            attention: As for `translate`.
+
+        Returns:
+            The same translations, whose tokens are words; the score of a word is the
+            sum of those of its subwords.
+
+        Raises:
+            TypeError: As `translate` does.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.translate_words(texts, attention=attention))
+
+    def nbest(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[list[Translation]]:
+        """Finds several translations of each text.
+
+        Args:
+            texts: As for `translate`.
+            attention: As for `translate`.
+
+        Returns:
+            For each text its translations, best first: as many as the model was
+            exported to give, or fewer where the search found fewer.
+
+        Raises:
+            TypeError: As `translate` does.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.nbest(texts, attention=attention))
+
+    def align(
+        self,
+        texts: Sequence[str],
+        targets: Sequence[str],
+        *,
+        attention: bool = True,
+    ) -> list[Translation]:
+        """Scores given translations, and shows where the model looks as it reads them.
+
+        Args:
+            texts: As for `translate`.
+            targets: One translation for each text.
+            attention: As for `translate`.
+
+        Returns:
+            One `Translation` for each pair, with `text` from `targets`.
+
+        Raises:
+            TypeError: As `translate` does, for either argument.
+            ValueError: If there is not one target for each text.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.align(texts, targets, attention=attention))
 
     def predict(
         self,

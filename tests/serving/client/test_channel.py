@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from serving.client import Client, ServingError, Tls
-from serving.client.channel import ServerAddress
+from serving.client.channel import server_address
 from serving.wire.messages import message_class
 from serving.wire.tensors import write_tensor
 
@@ -164,8 +164,8 @@ class TestSeveralServers:
         with pytest.raises(TypeError, match=r"must be a `str`. Received: target="):
             Client(endpoints)
 
-    def test_six(self):
-        assert ServerAddress(["[::1]:1", "[::2]:2"]) == "ipv6:[::1]:1,[::2]:2"
+    def test_addresses_of_version_6(self):
+        assert server_address(["[::1]:1", "[::2]:2"]) == "ipv6:[::1]:1,[::2]:2"
 
 
 @pytest.fixture(scope="module")
