@@ -125,7 +125,8 @@ def test_a_closed_client_leaves_nothing_open():
 
     with serving(Handler("a")) as address:
         first = max(use(address) for _ in range(3))
-        assert max(use(address) for _ in range(20)) <= first
+        # gRPC closes some files a little later; a leak would be one from each client.
+        assert max(use(address) for _ in range(20)) < first + 10
 
 
 class TestSeveralServers:
