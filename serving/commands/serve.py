@@ -1,10 +1,11 @@
 """`keras-attn serve`: TensorFlow Serving's gRPC and REST, from Python."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from serving.model_server import choose_engine, run_model_server
 from serving.version_folders import check_base
 
 __all__ = ["serve"]
@@ -54,6 +55,36 @@ def serve(
             show_default="one for each CPU",
         ),
     ] = None,
+    load_retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How often, a minute apart, loading a version that failed is tried "
+            "again.",
+        ),
+    ] = 5,
+    batching_parameters_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Join requests into batches: BatchingParameters of TensorFlow Serving "
+            "in protobuf's text format.",
+        ),
+    ] = None,
+    ssl_config_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Encrypt gRPC: SSLConfig of TensorFlow Serving in protobuf's text "
+            "format. REST stays unencrypted.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="local: this package's server; tf-serving: tensorflow_model_server; "
+            "auto: that where it is on the PATH and --host is 0.0.0.0, where it always "
+            "listens.",
+        ),
+    ] = "auto",
 ) -> None:
     """Serve an exported translator as TensorFlow Serving does, from Python.
 
@@ -69,6 +100,19 @@ def serve(
     except FileNotFoundError as error:
         print(f"keras-attn serve: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    options: dict[str, Any] = {
+        "name": name,
+        "port": port,
+        "rest_port": (8501 if port else 0) if rest_port is None else rest_port,
+        "poll_seconds": poll_seconds,
+        "threads": threads,
+        "load_retries": load_retries,
+        "batching_parameters_file": batching_parameters_file,
+        "ssl_config_file": ssl_config_file,
+    }
+    binary = choose_engine(engine, host)
+    if binary is not None:
+        raise SystemExit(run_model_server(binary, models_dir, **options))
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its errors only
     try:
@@ -83,13 +127,4 @@ def serve(
             file=sys.stderr,
         )
         raise SystemExit(2) from error
-    code = run(
-        models_dir,
-        name=name,
-        port=port,
-        rest_port=(8501 if port else 0) if rest_port is None else rest_port,
-        host=host,
-        poll_seconds=poll_seconds,
-        threads=threads,
-    )
-    raise SystemExit(code)
+    raise SystemExit(run(models_dir, host=host, **options))

@@ -41,6 +41,8 @@ class GrpcServer:
         metrics: Counts the requests.
         address: `HOST:PORT` to listen on; port 0: any free one.
         max_requests: How many may be in work; those beyond are refused, not queued.
+        handlers: How many of these are answered at once; the others wait. `None`: four
+            for each CPU.
         credentials: Certificates for TLS; `None`: no encryption.
 
     Raises:
@@ -54,9 +56,11 @@ class GrpcServer:
         address: str,
         *,
         max_requests: int,
+        handlers: int | None = None,
         credentials: grpc.ServerCredentials | None = None,
     ):
-        handlers = max(_MIN_HANDLERS, _HANDLERS_PER_CPU * (os.cpu_count() or 1))
+        if handlers is None:
+            handlers = max(_MIN_HANDLERS, _HANDLERS_PER_CPU * (os.cpu_count() or 1))
         self._server = grpc.server(
             futures.ThreadPoolExecutor(handlers, thread_name_prefix="request"),
             options=_OPTIONS,

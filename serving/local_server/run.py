@@ -4,13 +4,21 @@ import signal
 import sys
 from pathlib import Path
 
+from serving.local_server.batching import BatchingParameters
 from serving.local_server.errors import RequestError
 from serving.local_server.server import LocalServer
+from serving.local_server.tls import read_credentials
 
 __all__ = ["run"]
 
 
-def run(models_dir: Path, **options) -> int:
+def run(
+    models_dir: Path,
+    *,
+    batching_parameters_file: Path | None = None,
+    ssl_config_file: Path | None = None,
+    **options,
+) -> int:
     """Serves until SIGTERM or SIGINT (Ctrl+C).
 
     When requests are answered, one line goes to standard output, so that a script that
@@ -20,6 +28,8 @@ def run(models_dir: Path, **options) -> int:
 
     Args:
         models_dir: The model's base path.
+        batching_parameters_file: How requests are joined into batches.
+        ssl_config_file: Certificates for gRPC.
         **options: Those of `LocalServer`.
 
     Returns:
@@ -27,6 +37,10 @@ def run(models_dir: Path, **options) -> int:
         server cannot start as it was asked.
     """
     try:
+        if batching_parameters_file is not None:
+            options["batching"] = BatchingParameters.read(batching_parameters_file)
+        if ssl_config_file is not None:
+            options["credentials"] = read_credentials(ssl_config_file)
         server = LocalServer(models_dir, **options)
     except (ValueError, OSError) as error:
         return _refuse(error)

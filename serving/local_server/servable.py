@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from serving.local_server.batching import Batcher
 from serving.local_server.saved_model import (
     compiles_with_xla,
     read_meta_graph,
@@ -17,7 +18,7 @@ from serving.local_server.saved_model import (
 with contextlib.suppress(ImportError):  # it has no wheels for some platforms
     import tensorflow_text  # noqa: F401  registers the ops of in-graph tokenizers
 
-__all__ = ["Servable", "load_servable"]
+__all__ = ["BatchedServable", "Servable", "load_servable"]
 
 
 class Servable:
@@ -74,6 +75,34 @@ class Servable:
     def close(self) -> None:
         """Frees the model's memory."""
         self._session.close()
+
+
+class BatchedServable(Servable):
+    """A version whose requests are run in batches.
+
+    Args:
+        servable: The version.
+        batcher: Forms the batches.
+    """
+
+    def __init__(self, servable: Servable, batcher: Batcher):
+        self._servable = servable
+        self._batcher = batcher
+        self.signatures = servable.signatures
+        self.xla_signatures = servable.xla_signatures
+
+    def run(
+        self,
+        feeds: Mapping[str, np.ndarray],
+        fetches: Sequence[str],
+        timeout: float | None = None,
+    ) -> list[np.ndarray]:
+        """Computes tensors, as `Servable.run` does, together with other requests'."""
+        return self._batcher.run(self._servable.run, feeds, fetches, timeout)
+
+    def close(self) -> None:
+        """Frees the model's memory."""
+        self._servable.close()
 
 
 def load_servable(folder: Path, threads: int) -> Servable:

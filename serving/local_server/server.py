@@ -7,6 +7,9 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+import grpc
+
+from serving.local_server.batching import Batcher, BatchingParameters
 from serving.local_server.grpc_server import GrpcServer
 from serving.local_server.metrics import Metrics
 from serving.local_server.model_config import ModelConfig
@@ -14,7 +17,7 @@ from serving.local_server.model_versions import ModelVersions
 from serving.local_server.models import Models
 from serving.local_server.rest.app import rest_app
 from serving.local_server.rest.server import HttpServer
-from serving.local_server.servable import load_servable
+from serving.local_server.servable import BatchedServable, load_servable
 from serving.local_server.version_policies import newest
 from serving.local_server.warmup import replay
 from serving.version_folders import check_base
@@ -43,6 +46,8 @@ class LocalServer:
         load_retry_seconds: Pause before each.
         max_requests: How many requests may be in work on either port; those beyond are
             refused, not queued.
+        batching: How requests are joined into batches; `None`: they are not.
+        credentials: Certificates for gRPC; `None`: no encryption. REST has none.
 
     Raises:
         ValueError: If a number is out of range.
@@ -68,6 +73,8 @@ class LocalServer:
         load_retries: int = 5,
         load_retry_seconds: float = 60.0,
         max_requests: int = 256,
+        batching: BatchingParameters | None = None,
+        credentials: grpc.ServerCredentials | None = None,
     ):
         threads = (os.cpu_count() or 1) if threads is None else threads
         _check(
@@ -101,15 +108,20 @@ class LocalServer:
         self._grpc: GrpcServer | None = None
         self._http: HttpServer | None = None
         self._metrics = Metrics()
+        self._credentials = credentials
+        self._batcher = Batcher(batching) if batching is not None else None
 
         def load(folder):
             servable = load_servable(folder, threads)
+            if self._batcher is not None:
+                servable = BatchedServable(servable, self._batcher)
             try:
                 count = replay(servable, folder)
             except BaseException:
                 servable.close()
                 raise
-            _LOG.info("replayed %d warm-up requests of %s", count, folder)
+            if count:
+                _LOG.info("replayed %d warm-up requests of %s", count, folder)
             return servable
 
         self.models = Models(
@@ -193,6 +205,8 @@ class LocalServer:
             ender.join()
         if self._watcher.is_alive():
             self._watcher.join()
+        if self._batcher is not None:
+            self._batcher.stop()
         self.models.retire_all()
 
     def _address(self, port):
@@ -207,7 +221,13 @@ class LocalServer:
 
     def _listen(self):
         self._grpc = GrpcServer(
-            self.models, self._metrics, self.address, max_requests=self._max_requests
+            self.models,
+            self._metrics,
+            self.address,
+            max_requests=self._max_requests,
+            # Each request of a batch holds a thread while it waits.
+            handlers=self._max_requests if self._batcher is not None else None,
+            credentials=self._credentials,
         )
         self._port = self._grpc.port
         if self._http is not None:

@@ -1,6 +1,7 @@
 """Each signature of a real export, by both clients, against the translator itself."""
 
 import asyncio
+import base64
 import re
 from pathlib import Path
 
@@ -8,7 +9,11 @@ import grpc
 import numpy as np
 import pytest
 from google.protobuf import json_format
-from tensorflow_serving.apis import predict_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 
 from serving.client import AsyncClient, Client
 from serving.export import export_translator
@@ -142,20 +147,26 @@ def test_documented_python_runs(address, capsys):
 
 
 def test_documented_json_is_a_request(address, translator):
-    """As grpcurl does: JSON to the messages of the .proto files, and back."""
+    """As grpcurl does: messages by reflection, from JSON, and back to JSON."""
     (body,) = blocks("json")
-    request = json_format.Parse(body, predict_pb2.PredictRequest())
     with grpc.insecure_channel(address) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        service = pool.FindServiceByName("tensorflow.serving.PredictionService")
+        method = service.FindMethodByName("Predict")
+        request_class = GetMessageClass(method.input_type)
+        response_class = GetMessageClass(method.output_type)
         answer = channel.unary_unary(
-            "/tensorflow.serving.PredictionService/Predict",
-            request_serializer=predict_pb2.PredictRequest.SerializeToString,
-            response_deserializer=predict_pb2.PredictResponse.FromString,
-        )(request, timeout=60)
+            f"/{service.full_name}/{method.name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=response_class.FromString,
+        )(json_format.Parse(body, request_class()), timeout=60)
     (wanted,) = translator.translate(["Der Hund schläft."])
     found = json_format.MessageToDict(answer, preserving_proto_field_name=True)
     assert set(found["outputs"]) == {"translation", "score"}
-    assert answer.outputs["translation"].string_val == [wanted.text.encode()]
-    assert answer.outputs["score"].float_val == pytest.approx([wanted.score], abs=1e-4)
+    text = base64.b64decode(found["outputs"]["translation"]["string_val"][0])
+    assert text.decode() == wanted.text
+    score = found["outputs"]["score"]["float_val"]
+    assert score == pytest.approx([wanted.score], abs=1e-4)
 
 
 def test_documented_tensors_are_the_contract():

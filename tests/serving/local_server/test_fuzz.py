@@ -1,0 +1,187 @@
+"""Requests of any shape are answered with a proper status, and the server lives on."""
+
+import json
+import re
+import shutil
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tensorflow_serving.apis import model_pb2, predict_pb2
+
+from serving.client import Client
+from serving.local_server.server import LocalServer
+
+FEW = settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+# What the server says when it did not expect an error.
+UNEXPECTED = re.compile(r"\w+(Error|Exception|Exit|Interrupt)\(")
+
+
+@pytest.fixture(scope="module")
+def server(toy_folders, tmp_path_factory):
+    models_dir = tmp_path_factory.mktemp("models")
+    shutil.copytree(toy_folders[1], models_dir / "1")
+    with LocalServer(models_dir, threads=1, rest_port=0) as server:
+        server.start()
+        yield server
+        with Client(server.address) as client:  # after all of it
+            assert client.translate(["ein Hund"])[0].text == "HUND EIN"
+
+
+@pytest.fixture(scope="module")
+def channel(server):
+    with grpc.insecure_channel(server.address) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def http(server):
+    with httpx.Client(base_url=f"http://{server.rest_address}", timeout=30) as client:
+        yield client
+
+
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.builds(lambda text: {"b64": text}, st.text("QUJD=+/ é", max_size=8))
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["text", "a", "b", "b64", ""]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+BODIES = st.dictionaries(
+    st.sampled_from(["inputs", "instances", "examples", "context"]), VALUES, max_size=2
+)
+SIGNATURES = st.sampled_from(["", "translate", "failing", "compiled", "zz"]) | VALUES
+
+
+def check(response):
+    assert response.status_code in (200, 400, 500, 501), response.content
+    # A message may show bytes of the request that are no UTF-8.
+    body = json.loads(response.content.decode("utf-8", "replace"))
+    if response.status_code == 200:
+        assert body.keys() & {"outputs", "predictions"}
+    else:
+        assert body.keys() == {"error"}
+        assert not UNEXPECTED.match(body["error"]), body
+        if response.status_code == 500:
+            assert body == {"error": "XLA compilation disabled"}
+
+
+@given(body=BODIES, signature=SIGNATURES)
+@FEW
+def test_json_of_any_shape(http, body, signature):
+    content = json.dumps({**body, "signature_name": signature}).encode()
+    check(http.post("/v1/models/translator:predict", content=content))
+
+
+@given(body=BODIES)
+@FEW
+def test_examples_of_any_shape(http, body):
+    response = http.post(
+        "/v1/models/translator:classify", content=json.dumps(body).encode()
+    )
+    assert response.status_code == 400
+    check(response)
+
+
+@given(
+    body=st.binary(max_size=40)
+    | st.builds(
+        lambda text, at, more: text[:at] + more + text[at:],
+        st.just(b'{"inputs": ["a", {"b64": "QQ=="}], "signature_name": ""}'),
+        st.integers(0, 56),
+        st.binary(max_size=3),
+    )
+)
+@FEW
+def test_bytes_of_any_kind(http, body):
+    check(http.post("/v1/models/translator:predict", content=body))
+
+
+def valid_request():
+    request = predict_pb2.PredictRequest(
+        model_spec=model_pb2.ModelSpec(name="translator", signature_name="translate"),
+        output_filter=["score"],
+    )
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(np.array(["ein Hund"])))
+    return request.SerializeToString()
+
+
+VALID = valid_request()
+
+
+def status(channel, method, message):
+    """Returns the code and the message that a call ends with."""
+    call = channel.unary_unary(f"/tensorflow.serving.{method}")
+    ended = call.future(message, timeout=20)
+    ended.exception()  # waits
+    return ended.code(), ended.details() or ""
+
+
+METHODS = [
+    *(
+        f"PredictionService/{name}"
+        for name in ("Predict", "Classify", "MultiInference", "GetModelMetadata")
+    ),
+    "ModelService/GetModelStatus",
+]
+
+
+@given(
+    method=st.sampled_from([METHODS[0], *METHODS]),
+    begin=st.integers(0, len(VALID)),
+    length=st.integers(0, 4),
+    more=st.binary(max_size=4),
+)
+@FEW
+def test_messages_of_any_bytes(channel, method, begin, length, more):
+    message = VALID[:begin] + more + VALID[begin + length :]
+    code, details = status(channel, method, message)
+    assert code != grpc.StatusCode.UNKNOWN, details
+    assert not UNEXPECTED.match(details), details
+
+
+DTYPES = st.integers(-1, 30)
+SIZES = st.lists(st.sampled_from([0, 1, 2, 3, -1, 2**31, 2**62]), max_size=3)
+
+
+@given(
+    dtype=DTYPES,
+    sizes=SIZES,
+    content=st.binary(max_size=12),
+    texts=st.lists(st.binary(max_size=3), max_size=3),
+    numbers=st.lists(st.integers(-(2**31), 2**31 - 1), max_size=3),
+)
+@FEW
+def test_tensors_of_any_kind(channel, dtype, sizes, content, texts, numbers):
+    request = predict_pb2.PredictRequest.FromString(VALID)
+    tensor = request.inputs["text"]
+    tensor.Clear()
+    tensor.dtype = dtype
+    for size in sizes:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = content
+    tensor.string_val.extend(texts)
+    tensor.int_val.extend(numbers)
+    code, details = status(channel, METHODS[0], request.SerializeToString())
+    assert code in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT), details
