@@ -11,7 +11,8 @@ from types import TracebackType
 
 __all__ = ["SoakServer"]
 
-_COMMAND = (sys.executable, "-m", "keras_attn.cli", "serve")
+_COMMAND = (sys.executable, "-m", "keras_attn.cli", "serve", "--engine", "local")
+_OPTIONS = ("--rest-port", "0", "--poll-seconds", "0.2")
 _LISTENING = "listening on "
 _SAMPLE_SECONDS = 0.5
 _LAST_MESSAGES = 10
@@ -56,7 +57,7 @@ class SoakServer:
         """
         port = self.address.rpartition(":")[2]
         process = subprocess.Popen(
-            [*_COMMAND, str(self._models_dir), "--port", port, "--poll-seconds", "0.2"],
+            [*_COMMAND, str(self._models_dir), *_OPTIONS, "--port", port],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
