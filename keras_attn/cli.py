@@ -20,7 +20,16 @@ import keras_attn
 __all__ = ["main"]
 
 GROUP = "keras_attn.commands"
-_ORDER = ("train", "evaluate", "translate", "export", "serve", "deploy")
+_ORDER = (
+    "train",
+    "evaluate",
+    "translate",
+    "export",
+    "serve",
+    "deploy",
+    "rollback",
+    "prune",
+)
 
 app = typer.Typer(
     name="keras-attn",

@@ -246,9 +246,9 @@ class Translator(keras.Model):
         if length_penalty is None:
             length_penalty = self.length_penalty
         _check_limits(beam_size=beam_size)
-        if ops.is_tensor(length_penalty):
-            length_penalty = graph.at_least_one_row(length_penalty)
-            length_penalty = row_penalties(length_penalty, self.length_penalty)
+        if hasattr(length_penalty, "shape"):
+            given = graph.to_backend(graph.at_least_one_row(length_penalty))
+            length_penalty = row_penalties(given, self.length_penalty)
         else:
             _check_length_penalty(length_penalty)
 
@@ -257,7 +257,8 @@ class Translator(keras.Model):
             state, memory = self.seq2seq.encode(ids)
             limits = self._target_limits(lengths)
             if max_length is not None:
-                limits = ops.minimum(limits, graph.at_least_one_row(max_length))
+                given_limits = graph.to_backend(graph.at_least_one_row(max_length))
+                limits = ops.minimum(limits, given_limits)
             options = {"max_lengths": limits, **special}
             memory = memory if given is None else (memory, given)
             if beam_size == 1:

@@ -45,7 +45,9 @@ def exported_search(translator: Translator, *, batch_size: int) -> Search:
         batch_size: Texts computed together.
     """
     with tempfile.TemporaryDirectory() as folder:
-        answer = load_exported(export_translator(translator, Path(folder), beam_size=1))
+        answer = load_exported(
+            export_translator(translator, Path(folder), beam_size=1, self_test=False)
+        )
 
     def search(texts: Sequence[str]) -> list[Translation]:
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))

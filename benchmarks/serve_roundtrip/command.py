@@ -64,7 +64,9 @@ def serve_roundtrip(
     found = find_or_train(translator, recipe, train_epochs)
     beam = found.beam_size if beam_size is None else beam_size
     with tempfile.TemporaryDirectory() as folder:
-        version = export_translator(found, Path(folder), beam_size=beam)
+        version = export_translator(
+            found, Path(folder), beam_size=beam, self_test=False
+        )
         with serve(Path(folder)) as address, Client(address, timeout=600) as client:
             tell(f"{rounds} rounds of {requests} requests of each size")
             figures = measure_requests(

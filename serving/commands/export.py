@@ -17,7 +17,7 @@ def export(
     ],
     version: Annotated[
         int | None,
-        typer.Option(min=1, show_default="one more than the highest there"),
+        typer.Option(min=1, show_default="one more than the highest ever there"),
     ] = None,
     beam_size: Annotated[
         int | None, typer.Option(min=1, show_default="the translator's own")
@@ -25,19 +25,45 @@ def export(
     length_penalty: Annotated[
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
+    nbest: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Translations of each text that the signature nbest answers with.",
+            show_default="the beam size, at least 2",
+        ),
+    ] = None,
+    full_vocabulary: Annotated[
+        bool,
+        typer.Option(
+            "--full-vocabulary",
+            help="Choose from all words, where the translator has a shortlist.",
+        ),
+    ] = False,
+    serving_version: Annotated[
+        str, typer.Option(help="The oldest TensorFlow Serving that is to load it.")
+    ] = "2.20",
 ) -> None:
     """Export a translator as a SavedModel version for TensorFlow Serving.
 
     The model takes raw strings and returns translations with scores, tokens, byte
-    offsets and attention. The version is written aside, loaded again, compared with
-    the translator, and only then renamed, so a server never sees half of it. Prints
-    the version's folder.
+    offsets and attention. The version is written aside with requests that warm a
+    server up, asked in a process of its own, compared with the translator, and only
+    then renamed, so a server never sees half of it. Prints the version's folder.
 
     Example: keras-attn export runs/demo models/translator
     """
+    import sys
+
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
+    from serving.export.operations import SERVING_VERSIONS
 
+    if serving_version not in SERVING_VERSIONS:
+        raise ValueError(
+            f"--serving-version must be one of {', '.join(SERVING_VERSIONS)}. "
+            f"Received: {serving_version}."
+        )
     path = find_translator(translator)
     import_tensorflow()
     from keras_attn import Translator
@@ -49,5 +75,10 @@ def export(
         version,
         beam_size=beam_size,
         length_penalty=length_penalty,
+        nbest=nbest,
+        full_vocabulary=full_vocabulary,
+        serving_version=serving_version,
+        run=path.parent,
+        tell=lambda message: print(message, file=sys.stderr, flush=True),
     )
     print(folder)

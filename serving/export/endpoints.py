@@ -27,6 +27,27 @@ class SearchOptions:
     nbest: int
     full_vocabulary: bool = False
 
+    @classmethod
+    def of(
+        cls, translator: Any, *, beam_size=None, length_penalty=None, nbest=None, **more
+    ) -> "SearchOptions":
+        """Returns options where `None` stands for the translator's own.
+
+        Args:
+            translator: A `keras_attn.Translator`.
+            beam_size: As above.
+            length_penalty: As above.
+            nbest: As above; `None`: as many as the beam, and at least 2.
+            **more: The other options.
+        """
+        if beam_size is None:
+            beam_size = translator.beam_size
+        if length_penalty is None:
+            length_penalty = translator.length_penalty
+        if nbest is None:
+            nbest = max(2, beam_size)
+        return cls(beam_size, length_penalty, nbest, **more)
+
 
 def trace_endpoints(translator: Any, options: SearchOptions) -> dict[str, Any]:
     """Traces a graph for each signature of `serving.signature`.

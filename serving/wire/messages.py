@@ -40,6 +40,8 @@ ModelSpec: 1 name string; 2 version Int64; 3 signature_name string;
     4 version_label string
 PredictRequest: 1 model_spec ModelSpec; 2 inputs map Tensor;
     3 output_filter repeated string
+PredictLog: 1 request PredictRequest
+PredictionLog: 6 predict_log PredictLog
 PredictResponse: 1 outputs map Tensor; 2 model_spec ModelSpec
 Status: 1 error_code int32; 2 error_message string
 ModelVersionStatus: 1 version int64; 2 state int32; 3 status Status

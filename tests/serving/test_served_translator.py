@@ -14,7 +14,7 @@ TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]
 @pytest.fixture(scope="module")
 def address(translator, tmp_path_factory):
     models_dir = tmp_path_factory.mktemp("models")
-    export_translator(translator, models_dir)
+    export_translator(translator, models_dir, self_test=False)
     with LocalServer(models_dir, threads=2) as server:
         server.start()
         yield server.address

@@ -11,10 +11,21 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_attn import Seq2Seq, Translator
 from keras_attn.text import SubwordCodec, learn_subwords
 from serving.export import export_translator
+from serving.export.endpoints import SearchOptions, trace_endpoints
+from serving.export.manifest import describe
+from serving.export.self_test import check_answers
+from serving.signature import (
+    DEFAULT_SIGNATURE,
+    SIGNATURE_VERSION,
+    SIGNATURES,
+    TRANSLATE,
+)
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
 TEXTS = ["der Hund", "", "die Katze trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]
@@ -50,6 +61,10 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def exported(translator, tmp_path_factory):
     return export_translator(translator, tmp_path_factory.mktemp("models"))
+
+
+def folders(models):
+    return sorted(path.name for path in models.iterdir() if path.name.isdigit())
 
 
 def ask_alone(folder, texts):
@@ -98,7 +113,9 @@ def test_two_vocabularies_stay_apart(translator, tmp_path):
         target_vocabulary_size=codecs[1].vocabulary_size,
     )
     translator = Translator(Seq2Seq(config), *codecs, beam_size=2)
-    got = ask_alone(export_translator(translator, tmp_path), ["der Hund"])
+    got = ask_alone(
+        export_translator(translator, tmp_path, self_test=False), ["der Hund"]
+    )
     [want] = translator.translate(["der Hund"])
     assert got["translation"] == [want.text]
     assert set(want.text) <= set("XYZUVWQ ")
@@ -112,17 +129,77 @@ def test_versions_count_up_and_are_never_overwritten(translator, exported):
         export_translator(translator, models, version=1)
     with pytest.raises(ValueError, match=r"positive number.*version=0"):
         export_translator(translator, models, version=0)
-    assert [path.name for path in models.iterdir()] == ["1"]
+    assert folders(models) == ["1"]
 
 
-def test_what_fails_leaves_nothing(translator, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "serving.export.exporter._check_answers",
-        lambda *_: (_ for _ in ()).throw(RuntimeError("answers otherwise")),
-    )
-    with pytest.raises(RuntimeError, match="answers otherwise"):
-        export_translator(translator, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_warm_up_is_what_tensorflow_serving_reads(exported):
+    path = exported / "assets.extra" / "tf_serving_warmup_requests"
+    sizes = {}
+    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        name = request.model_spec.signature_name
+        contract = SIGNATURES[TRANSLATE.name if name == DEFAULT_SIGNATURE else name]
+        arrays = {key: tf.make_ndarray(each) for key, each in request.inputs.items()}
+        assert set(arrays) == {field.name for field in contract.inputs}
+        assert len({len(array) for array in arrays.values()}) == 1
+        text = arrays["text"][0].decode()
+        sizes.setdefault(name, set()).add((len(text.split()), len(arrays["text"])))
+    assert set(sizes) == {*SIGNATURES, DEFAULT_SIGNATURE}
+    for each in sizes.values():
+        assert len({length for length, _ in each}) >= 3  # words a text
+        assert len({rows for _, rows in each}) >= 3
+
+
+def test_the_manifest_says_what_was_exported(translator, exported):
+    path = exported / "assets.extra" / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    assert manifest["version"] == 1
+    assert manifest["limits"] == {"max_source_length": 20, "max_target_length": 15}
+    assert manifest["search"] == {
+        "beam_size": 3,
+        "length_penalty": 1.0,
+        "nbest": 3,
+        "full_vocabulary": False,
+    }
+    assert manifest["made_with"]["tensorflow"] == tf.__version__
+    assert list(manifest["signatures"]) == list(SIGNATURES)
+    assert manifest["signatures"]["align"]["inputs"][1]["name"] == "target"
+    assert manifest["signature_version"] == SIGNATURE_VERSION
+    assert manifest["recipe"] is manifest["report"] is None
+
+
+def test_the_manifest_has_recipe_and_scores_of_the_run(translator, tmp_path):
+    (tmp_path / "recipe.toml").write_text('name = "ü"\n', "utf-8")
+    (tmp_path / "report.json").write_text('{"bleu": 31.5}')
+    manifest = describe(
+        translator, version=3, search={}, serving_version="2.20", warmup_records=9,
+        run=tmp_path,
+    )  # fmt: skip
+    assert manifest["recipe"] == 'name = "ü"\n'
+    assert manifest["report"] == {"bleu": 31.5}
+
+
+def test_a_model_that_answers_otherwise_is_not_accepted(translator, exported):
+    """The endpoints of a translator that was trained on after the export."""
+    options = SearchOptions(beam_size=3, length_penalty=1.0, nbest=3)
+    endpoints = trace_endpoints(translator, options)
+    warmup = exported / "assets.extra" / "tf_serving_warmup_requests"
+    weights = translator.get_weights()
+    translator.set_weights([2 * weight for weight in weights])
+    try:
+        with pytest.raises(RuntimeError, match=r"other answers from .* published"):
+            check_answers(exported, warmup, endpoints, ["Hund"])
+    finally:
+        translator.set_weights(weights)
+
+
+def test_a_model_that_cannot_be_loaded_is_not_accepted(exported, tmp_path):
+    broken = shutil.copytree(exported, tmp_path / "1")
+    shutil.rmtree(broken / "variables")
+    warmup = broken / "assets.extra" / "tf_serving_warmup_requests"
+    with pytest.raises(RuntimeError, match=r"process of its own.*variables"):
+        check_answers(broken, warmup, {}, ["Hund"])
 
 
 def test_killed_while_writing_leaves_no_version(translator, tmp_path):
@@ -140,6 +217,6 @@ def test_killed_while_writing_leaves_no_version(translator, tmp_path):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert [path.name for path in models.iterdir() if path.name.isdigit()] == []
-    again = export_translator(translator, models)
-    assert again.name == "1"
+    assert folders(models) == []
+    again = export_translator(translator, models, self_test=False)
+    assert again.name == "2"  # the number of the version that failed is not used again

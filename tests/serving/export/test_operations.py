@@ -15,7 +15,7 @@ def test_core_operations_pass():
         tf.function(lambda text: tf.strings.upper(text)),
         tf.TensorSpec([None], tf.string),
     )
-    check_operations(graph, tf.raw_ops.__dict__)
+    check_operations(graph, tf.raw_ops.__dict__, "2.20")
     assert "StringUpper" in dict(operations(graph))
 
 
@@ -27,13 +27,26 @@ def test_a_text_operation_that_old_servers_lack_is_named():
         tf.RaggedTensorSpec([None, None], tf.int32),
     )
     with pytest.raises(
-        ValueError, match=r"only operations.*Received: .*RoundRobinTrim"
+        ValueError, match=r"only operations.*Serving 2\.19 .*Received: .*RoundRobinTrim"
     ):
-        check_operations(graph, tf.raw_ops.__dict__)
+        check_operations(graph, tf.raw_ops.__dict__, "2.19")
+    check_operations(graph, tf.raw_ops.__dict__, "2.20")
 
 
 def test_what_xla_compiles_is_named():
     inner = tf.function(lambda x: x + 1, jit_compile=True)
     graph = graph_of(tf.function(lambda x: inner(x)), tf.TensorSpec([2], tf.float32))
     with pytest.raises(ValueError, match="XlaMustCompile"):
-        check_operations(graph, tf.raw_ops.__dict__)
+        check_operations(graph, tf.raw_ops.__dict__, "2.20")
+
+
+def test_what_only_a_graphics_card_computes_is_named():
+    graph = tf.Graph().as_graph_def()
+    graph.node.add(op="CudnnRNNV3", name="encoder")
+    with pytest.raises(ValueError, match=r"cuDNN.*CudnnRNNV3 \(in encoder\)"):
+        check_operations(graph, tf.raw_ops.__dict__, "2.20")
+
+
+def test_a_server_of_an_unknown_version_is_refused():
+    with pytest.raises(ValueError, match=r"serving_version='1\.15'.*2\.12.*2\.21"):
+        check_operations(tf.Graph().as_graph_def(), (), "1.15")

@@ -10,6 +10,7 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_pb2,
     predict_pb2,
+    prediction_log_pb2,
     status_pb2,
 )
 
@@ -26,6 +27,8 @@ THEIRS = {
     "SignatureDefMap": get_model_metadata_pb2.SignatureDefMap,
     "ModelSpec": model_pb2.ModelSpec,
     "PredictRequest": predict_pb2.PredictRequest,
+    "PredictLog": prediction_log_pb2.PredictLog,
+    "PredictionLog": prediction_log_pb2.PredictionLog,
     "PredictResponse": predict_pb2.PredictResponse,
     "Status": status_pb2.StatusProto,
     "ModelVersionStatus": get_model_status_pb2.ModelVersionStatus,
