@@ -112,7 +112,7 @@ def open_channel(
 
 
 def _service_config(attempts):
-    config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    config = {"loadBalancingConfig": [{"round_robin": {}}]}
     if attempts > 1:
         config["retryThrottling"] = _RETRY_BUDGET
         config["methodConfig"] = [
