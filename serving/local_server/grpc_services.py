@@ -1,5 +1,6 @@
 """TensorFlow Serving's gRPC services."""
 
+import contextlib
 import functools
 import logging
 import time
@@ -7,6 +8,7 @@ import time
 import grpc
 from tensorflow_serving.apis import (
     classification_pb2,
+    inference_pb2,
     model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -29,6 +31,7 @@ __all__ = ["ModelService", "PredictionService"]
 _LOG = logging.getLogger(__name__)
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 _WAIT_SECONDS = 0.2
+_COUNTED = ("Predict", "Classify", "Regress", "MultiInference")
 
 
 def _answering(method):
@@ -37,7 +40,7 @@ def _answering(method):
     @functools.wraps(method)
     def answer(self, request, context):
         try:
-            with self.metrics.request(self.known(request), method.__name__, "GRPC"):
+            with self.measured(request, method.__name__):
                 return method(self, request, context)
         except RequestError as error:
             refusal = error
@@ -56,11 +59,17 @@ class _Service:
         self.models = models
         self.metrics = metrics
 
-    def known(self, request):
-        """Returns the name of the model asked for, if there is such a model."""
-        tasks = getattr(request, "tasks", None)
-        spec = getattr(tasks[0] if tasks else request, "model_spec", None)
-        return spec.name if spec is not None and spec.name in self.models.names else ""
+    def measured(self, request, api):
+        """Returns a context that counts what a model is asked to compute."""
+        if api not in _COUNTED:
+            return contextlib.nullcontext()
+        first = request
+        if api == "MultiInference":
+            first = request.tasks[0] if request.tasks else inference_pb2.InferenceTask()
+        name = first.model_spec.name
+        # Names that clients make up would fill the memory.
+        known = name if name in self.models.names else ""
+        return self.metrics.request(known, api, "GRPC")
 
 
 class PredictionService(

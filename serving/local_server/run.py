@@ -58,22 +58,22 @@ def run(
             print(f"keras-attn serve: {error.message}", file=sys.stderr)
             return 1
         if version is not None:
-            name = server.name
-            rest = server.rest_address
-            print(
-                f"Serving {name!r} from {models_dir}: gRPC on {server.address}"
-                f"{f', REST on http://{rest}/v1/models/{name}' if rest else ''}. "
-                "Stop with Ctrl+C.",
-                file=sys.stderr,
-            )
-            print(
-                f"listening on {server.address} model={name} version={version}"
-                f"{f' rest={rest}' if rest else ''}",
-                flush=True,
-            )
+            _announce(server, models_dir, version)
             server.wait()
         print("Stopping: open requests are answered first.", file=sys.stderr)
     return 0
+
+
+def _announce(server, models_dir, version):
+    rest = server.rest_address
+    shown = f", REST on http://{rest}/v1/models/{server.name}" if rest else ""
+    print(
+        f"Serving {server.name!r} from {models_dir}: gRPC on {server.address}{shown}. "
+        "Stop with Ctrl+C.",
+        file=sys.stderr,
+    )
+    line = f"listening on {server.address} model={server.name} version={version}"
+    print(f"{line} rest={rest}" if rest else line, flush=True)
 
 
 def _refuse(reason):

@@ -109,26 +109,12 @@ class LocalServer:
         self._http: HttpServer | None = None
         self._metrics = Metrics()
         self._credentials = credentials
-        self._batcher = Batcher(batching) if batching is not None else None
-
-        def load(folder):
-            servable = load_servable(folder, threads)
-            if self._batcher is not None:
-                servable = BatchedServable(servable, self._batcher)
-            try:
-                count = replay(servable, folder)
-            except BaseException:
-                servable.close()
-                raise
-            if count:
-                _LOG.info("replayed %d warm-up requests of %s", count, folder)
-            return servable
-
+        self._batcher = batcher = Batcher(batching) if batching else None
         self.models = Models(
             lambda model: ModelVersions(
                 model,
                 None,
-                load,
+                lambda folder: _load(folder, threads, batcher),
                 retries=load_retries,
                 retry_seconds=load_retry_seconds,
             )
@@ -240,6 +226,20 @@ class LocalServer:
     def _watch(self):
         while self._pause():
             self.models.refresh()
+
+
+def _load(folder, threads, batcher):
+    servable = load_servable(folder, threads)
+    if batcher is not None:
+        servable = BatchedServable(servable, batcher)
+    try:
+        count = replay(servable, folder)
+    except BaseException:
+        servable.close()
+        raise
+    if count:
+        _LOG.info("replayed %d warm-up requests of %s", count, folder)
+    return servable
 
 
 def _check(**rules):

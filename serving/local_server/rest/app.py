@@ -88,7 +88,7 @@ class _RestApi:
         await response(scope, receive, send)
 
     async def _respond(self, scope, request):
-        path = scope["raw_path"].decode("utf-8", "surrogateescape")
+        path = scope["raw_path"].decode("utf-8", "replace")
         if not path.lower().startswith("/v1/"):
             return Response(status_code=404)
         if self._requests >= self._max_requests:

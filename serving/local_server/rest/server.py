@@ -42,9 +42,19 @@ class HttpServer:
         self._thread: threading.Thread | None = None
 
     def start(self, app: ASGIApp) -> None:
-        """Answers requests by `app`, in a thread of its own."""
+        """Answers requests by `app`, in a thread of its own.
+
+        Raises:
+            OSError: If another process has begun to listen on the port.
+        """
+        self._socket.listen()  # raises here what would otherwise end the thread
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", ws="none"
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
         )
         server = uvicorn.Server(config)
         self._server = server

@@ -51,3 +51,22 @@ def test_a_signal_while_it_serves_ends_with_0(models_dir, publish, capsys):
     assert run(models_dir, port=0, poll_seconds=0.05) == 0
     timer.join()
     assert " model=translator version=2\n" in capsys.readouterr().out
+
+
+def test_a_version_that_cannot_be_loaded_ends_with_1(models_dir, capsys):
+    (models_dir / "3").mkdir()
+    assert run(models_dir, port=0, load_retries=0) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert (
+        "1 servable(s) did not become available: {{{name: translator version: 3} due "
+        "to error: NOT_FOUND: Could not find SavedModel .pb"
+    ) in err
+
+
+def test_a_bad_option_file_ends_with_2(models_dir, tmp_path, capsys):
+    path = tmp_path / "batching.pbtxt"
+    path.write_text("max_batch_size { value: 0 }")
+    assert run(models_dir, port=0, batching_parameters_file=path) == 2
+    assert "`max_batch_size` must be at least 1" in capsys.readouterr().err
+    assert run(models_dir, port=0, ssl_config_file=tmp_path / "none") == 2
