@@ -67,9 +67,10 @@ def _run(folder, answers, *requests):
         check=False,
     )
     if done.returncode != 0:
+        *_, last = done.stderr.strip().splitlines() or ["it says nothing."]
         raise RuntimeError(
             "The written model must answer in a process of its own. Received exit code "
-            f"{done.returncode}: {done.stderr.strip()[-2000:]} Nothing was published."
+            f"{done.returncode}: {last} Nothing was published."
         )
 
 

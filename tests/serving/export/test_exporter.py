@@ -60,7 +60,8 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def exported(translator, tmp_path_factory):
-    return export_translator(translator, tmp_path_factory.mktemp("models"))
+    models = tmp_path_factory.mktemp("models")
+    return export_translator(translator, models, self_test=False)
 
 
 def folders(models):
@@ -180,6 +181,29 @@ def test_the_manifest_has_recipe_and_scores_of_the_run(translator, tmp_path):
     assert manifest["report"] == {"bleu": 31.5}
 
 
+@pytest.mark.slow
+def test_the_command_asks_the_model_and_publishes(translator, tmp_path):
+    saved = tmp_path / "translator.keras"
+    translator.save(saved)
+    (tmp_path / "recipe.toml").write_text("[model]\n")
+    command = f"export {saved} {tmp_path}/models --nbest 2 --serving-version 2.12"
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_attn.cli", *command.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "models" / "1"
+    assert done.stdout.split() == [str(folder)]
+    assert "asking the model" in done.stderr
+    manifest = json.loads((folder / "assets.extra" / "manifest.json").read_text())
+    assert manifest["search"]["nbest"] == 2
+    assert manifest["recipe"] == "[model]\n"
+    assert folders(tmp_path / "models") == ["1"]
+
+
+@pytest.mark.slow
 def test_a_model_that_answers_otherwise_is_not_accepted(translator, exported):
     """The endpoints of a translator that was trained on after the export."""
     options = SearchOptions(beam_size=3, length_penalty=1.0, nbest=3)
@@ -194,6 +218,7 @@ def test_a_model_that_answers_otherwise_is_not_accepted(translator, exported):
         translator.set_weights(weights)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_is_not_accepted(exported, tmp_path):
     broken = shutil.copytree(exported, tmp_path / "1")
     shutil.rmtree(broken / "variables")
