@@ -20,6 +20,8 @@ from serving.export import export_translator
 from serving.local_server.server import LocalServer
 from serving.signature import SIGNATURES
 
+pytestmark = pytest.mark.slow  # a whole export, and graphs traced for Python
+
 TEXTS = ["der Hund schläft", "", "ﬁ 字 🙂", "Hund " * 12]
 TARGETS = ["ein Hund", "die Katze", "", "eine Katze und ein 🙂 schläft"]
 
