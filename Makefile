@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs test test-slow conformance bench bench-long-sentences bench-peers results check format clean
+.PHONY: help setup quickstart docs serve-demo soak test test-slow conformance bench bench-long-sentences bench-peers results check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,6 +42,9 @@ quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in 
 docs: $(READY) ## Build the documentation as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "build/site/index.html"
+
+serve-demo: $(READY) ## Export, serve, ask by gRPC and REST, compare with Python
+	@$(BIN)/python examples/serve_demo.py
 
 test: $(READY) ## Run the default tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance
@@ -87,6 +90,9 @@ bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSL
 results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
 	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \
 		$(if $(LONG),--long $(LONG))
+
+soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000]
+	@$(BIN)/python -m benchmarks.soak --requests $(or $(REQUESTS),100000)
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -50,7 +50,7 @@ class Translation:
         token_scores: `(T,)` float32, log p of each target token.
         attention: `(T, S)` float32. Row `t` says where the model looked while it
             wrote target token `t`, and sums to 1 (or is all zeros for a model
-            without attention).
+            without attention). `(T, 0)` where a server was asked to leave it out.
         source_truncated: Source tokens beyond the model's limit that were not read.
         target_truncated: True where the length limit, not the model, ended the
             translation.
@@ -131,7 +131,8 @@ def translations_from_outputs(
     Args:
         sources: The `B` texts that were asked for.
         outputs: The outputs of the serving signature `translate`, padded to the
-            longest row of whatever batch they were computed in.
+            longest row of whatever batch they were computed in. `attention` may be
+            left out.
 
     Returns:
         `B` translations without padding, in the order of `sources`.
@@ -158,10 +159,16 @@ def _row(source, outputs, row):
         source_tokens=_tokens(outputs, "source", row, source_length),
         target_tokens=_tokens(outputs, "target", row, target_length),
         token_scores=np.array(outputs["token_scores"][row, :target_length]),
-        attention=np.array(outputs["attention"][row, :target_length, :source_length]),
+        attention=_attention(outputs, row, target_length, source_length),
         source_truncated=int(outputs["source_truncated"][row]),
         target_truncated=bool(outputs["target_truncated"][row]),
     )
+
+
+def _attention(outputs, row, target_length, source_length):
+    if "attention" not in outputs:
+        return np.zeros((target_length, 0), np.float32)
+    return np.array(outputs["attention"][row, :target_length, :source_length])
 
 
 def _tokens(outputs, side, row, length):

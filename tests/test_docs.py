@@ -91,8 +91,10 @@ def test_layer_examples_run_each_on_its_own(code):
 FRAGMENTS = (
     "attention_maps.md",
     "builtin_corpus.md",
+    "client.md",
     "corpora.md",
     "decoding.md",
+    "deploy.md",
     "evaluation.md",
     "layers.md",
     "serving.md",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-LONG = {"quickstart.py"}  # takes minutes; tests/system has its parts
+LONG = {"quickstart.py", "serve_demo.py"}  # takes minutes; tests/system has its parts
 
 
 def run(name, folder):

@@ -9,10 +9,20 @@ Example (against a server on this machine):
             print(translation.text, translation.attention.shape)
 """
 
+from serving.client.async_client import AsyncClient as AsyncClient
 from serving.client.client import Client as Client
 from serving.client.errors import ServingError as ServingError
+from serving.client.tls import Tls as Tls
 from serving.client.values import SignatureInfo as SignatureInfo
 from serving.client.values import TensorInfo as TensorInfo
 from serving.client.values import VersionStatus as VersionStatus
 
-__all__ = ["Client", "ServingError", "SignatureInfo", "TensorInfo", "VersionStatus"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ServingError",
+    "SignatureInfo",
+    "TensorInfo",
+    "Tls",
+    "VersionStatus",
+]

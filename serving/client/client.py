@@ -7,84 +7,46 @@ from types import TracebackType
 import grpc
 import numpy as np
 
-from keras_attn.translation import (
-    Translation,
-    check_texts,
-    translations_from_outputs,
-    utf8,
-)
+from keras_attn.translation import Translation
+from serving.client.base import BaseClient, Readiness
 from serving.client.errors import ServingError
 from serving.client.values import SignatureInfo, VersionStatus
 from serving.signature import TRANSLATE
-from serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
-from serving.wire.tensors import read_tensor, write_tensor
 
 __all__ = ["Client"]
 
-_MIB = 2**20
 _POLL_SECONDS = 0.1
-_RPCS = {
-    "Predict": "PredictionService",
-    "GetModelMetadata": "PredictionService",
-    "GetModelStatus": "ModelService",
-}
 
 
-class Client:
+class Client(BaseClient):
     """Talks to TensorFlow Serving, or to `keras-attn serve`, about one model.
 
     The connection is made at the first call and may be shared by threads. Close the
     client, or use it in a `with` statement.
 
     Args:
-        target: `"HOST:PORT"` of the server's gRPC port.
+        target: `"HOST:PORT"` of a server's gRPC port, or several `"IP:PORT"`. Where
+            there are several addresses, requests go in turn to those that answer.
         model: The model's name on the server.
         version: The version to ask; `None` asks the newest that is served.
-        timeout: Seconds that one request may take.
+        label: The version's label on the server (as `"stable"`), in place of `version`.
+        timeout: Seconds that one request may take, retries included.
         max_message_bytes: Longest answer accepted. gRPC's own limit of 4 MiB is too
             short for the attention of a batch of long sentences.
-        batch_size: Most texts sent in one request by `translate`.
+        batch_size: Most texts sent in one request.
+        batch_bytes: Most bytes of text sent in one request; a longer text goes alone.
+        attempts: How often a request is tried, at most, that a server says it could
+            not take (`UNAVAILABLE`). While most requests fail, each is tried once.
+        compression: Of requests: `None`, `"gzip"` or `"deflate"`.
+        tls: Certificates; `None`: no encryption.
 
     Raises:
-        ValueError: If `timeout`, `max_message_bytes` or `batch_size` is not positive.
+        TypeError: If `target` is no text.
+        ValueError: If a limit is not positive, or an argument is out of range.
+        OSError: If a certificate cannot be read.
     """
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        model: str = "translator",
-        version: int | None = None,
-        timeout: float = 30.0,
-        max_message_bytes: int = 256 * _MIB,
-        batch_size: int = 32,
-    ):
-        limits = {
-            "timeout": timeout,
-            "max_message_bytes": max_message_bytes,
-            "batch_size": batch_size,
-        }
-        for name, value in limits.items():
-            if value <= 0:
-                raise ValueError(
-                    f"`{name}` must be positive. Received: {name}={value!r}."
-                )
-        self._target = target
-        self._model = model
-        self._version = version
-        self._timeout = timeout
-        self._batch_size = batch_size
-        self._channel = grpc.insecure_channel(
-            target,
-            options=[
-                ("grpc.max_receive_message_length", max_message_bytes),
-                ("grpc.max_send_message_length", -1),
-                # A server that is being started is found soon after it listens.
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 2000),
-            ],
-        )
-        self._calls = {rpc: self._stub(rpc) for rpc in _RPCS}
+    _grpc = grpc
 
     def __enter__(self) -> "Client":
         return self
@@ -99,31 +61,108 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection; calls still waiting for an answer fail."""
+        self._closed = True
         self._channel.close()
 
-    def translate(self, texts: Sequence[str]) -> list[Translation]:
+    def translate(
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | Sequence[int] | None = None,
+        length_penalty: float | Sequence[float] | None = None,
+        attention: bool = True,
+    ) -> list[Translation]:
         """Translates texts, in requests of at most `batch_size` of them.
 
         Args:
             texts: Any number of texts. A lone surrogate in one is sent as `?`.
+            max_length: Most target tokens, the end token included: one number, or one
+                for each text. The model's own limit holds as well.
+            length_penalty: Exponent of the length when hypotheses are compared: one
+                number, or one for each text; `None`: as the model was exported.
+            attention: False leaves attention out of the answers, of which it is the
+                largest part: `Translation.attention` is then `(T, 0)`.
 
         Returns:
             One `Translation` for each text, in their order.
 
         Raises:
             TypeError: If `texts` is a single text, or holds something else.
+            ValueError: If an option is out of range, or not one for each text.
             ServingError: If the server cannot be reached or refuses.
         """
-        texts = check_texts("texts", texts)
-        translations = []
-        for start in range(0, len(texts), self._batch_size):
-            batch = texts[start : start + self._batch_size]
-            encoded = np.empty(len(batch), dtype=object)
-            encoded[:] = [utf8(text) for text in batch]
-            outputs = self.predict({"text": encoded}, signature=TRANSLATE.name)
-            self._check_outputs(outputs)
-            translations += translations_from_outputs(batch, outputs)
-        return translations
+        if max_length is None and length_penalty is None:
+            return self._join(self._calls.translate(texts, attention=attention))
+        return self._join(
+            self._calls.translate_options(
+                texts,
+                max_length=max_length,
+                length_penalty=length_penalty,
+                attention=attention,
+            )
+        )
+
+    def translate_words(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[Translation]:
+        """Translates texts and tells of words, where `translate` tells of subwords.
+
+        Args:
+            texts: As for `translate`.
+            attention: As for `translate`.
+
+        Returns:
+            The same translations, whose tokens are words; the score of a word is the
+            sum of those of its subwords.
+
+        Raises:
+            TypeError: As `translate` does.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.translate_words(texts, attention=attention))
+
+    def nbest(
+        self, texts: Sequence[str], *, attention: bool = True
+    ) -> list[list[Translation]]:
+        """Finds several translations of each text.
+
+        Args:
+            texts: As for `translate`.
+            attention: As for `translate`.
+
+        Returns:
+            For each text its translations, best first: as many as the model was
+            exported to give, or fewer where the search found fewer.
+
+        Raises:
+            TypeError: As `translate` does.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.nbest(texts, attention=attention))
+
+    def align(
+        self,
+        texts: Sequence[str],
+        targets: Sequence[str],
+        *,
+        attention: bool = True,
+    ) -> list[Translation]:
+        """Scores given translations, and shows where the model looks as it reads them.
+
+        Args:
+            texts: As for `translate`.
+            targets: One translation for each text.
+            attention: As for `translate`.
+
+        Returns:
+            One `Translation` for each pair, with `text` from `targets`.
+
+        Raises:
+            TypeError: As `translate` does, for either argument.
+            ValueError: If there is not one target for each text.
+            ServingError: As `translate` does.
+        """
+        return self._join(self._calls.align(texts, targets, attention=attention))
 
     def predict(
         self,
@@ -148,14 +187,7 @@ class Client:
             TypeError: If an input has a dtype that cannot be sent.
             ServingError: If the server cannot be reached or refuses.
         """
-        request = self._request("Predict", output_filter=outputs)
-        request.model_spec.signature_name = signature
-        for name, array in inputs.items():
-            write_tensor(request.inputs[name], array)
-        response = self._call("Predict", request)
-        return {
-            name: self._read(name, response.outputs[name]) for name in response.outputs
-        }
+        return self._run(self._calls.predict(inputs, signature, outputs))
 
     def status(self) -> list[VersionStatus]:
         """Returns what the server knows of each version of the model.
@@ -163,7 +195,7 @@ class Client:
         Raises:
             ServingError: If the server cannot be reached or has no such model.
         """
-        return self._status(self._timeout)
+        return self._run(self._calls.status())
 
     def metadata(self) -> dict[str, SignatureInfo]:
         """Returns the model's signatures by name.
@@ -171,19 +203,7 @@ class Client:
         Raises:
             ServingError: If the server cannot be reached or has no such model.
         """
-        request = self._request("GetModelMetadata", metadata_field=["signature_def"])
-        packed = self._call("GetModelMetadata", request).metadata["signature_def"]
-        if packed.type_url != SIGNATURE_DEF_MAP_URL:
-            raise self._error(
-                "INTERNAL",
-                "the metadata must be a SignatureDefMap. "
-                f"Received: type_url={packed.type_url!r}",
-            )
-        signatures = message_class("SignatureDefMap").FromString(packed.value)
-        return {
-            name: SignatureInfo.from_message(signatures.signature_def[name])
-            for name in sorted(signatures.signature_def)
-        }
+        return self._run(self._calls.metadata())
 
     def wait_until_ready(self, timeout: float = 60.0) -> VersionStatus:
         """Waits for a server that is being started to serve the model.
@@ -197,74 +217,42 @@ class Client:
         Raises:
             ServingError: `"DEADLINE_EXCEEDED"`, with what was seen last.
         """
-        end = time.monotonic() + timeout
-        seen, cause = "nothing", None
-        while (left := end - time.monotonic()) > 0:
+        readiness = Readiness(timeout)
+        while left := readiness.left():
             try:
-                versions = self._status(min(left, self._timeout))
+                versions = self._send(
+                    self._calls.status(), timeout=min(left, self._timeout)
+                )
             except ServingError as error:
-                seen, cause = f"{error.code}: {error.details}", error
+                readiness.failed(error)
             else:
-                for status in sorted(versions, key=lambda one: -one.version):
-                    if status.state == "AVAILABLE":
-                        return status
-                seen, cause = "; ".join(map(_describe, versions)), None
-            time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
-        raise self._error(
-            "DEADLINE_EXCEEDED", f"not ready after {timeout} seconds, last seen: {seen}"
-        ) from cause
+                if (found := readiness.newest(versions)) is not None:
+                    return found
+            time.sleep(min(_POLL_SECONDS, readiness.left()))
+        raise self._failure("DEADLINE_EXCEEDED", str(readiness)) from readiness.cause
 
-    def _stub(self, rpc):
-        return self._channel.unary_unary(
-            f"/tensorflow.serving.{_RPCS[rpc]}/{rpc}",
-            request_serializer=message_class(f"{rpc}Request").SerializeToString,
-            response_deserializer=message_class(f"{rpc}Response").FromString,
-        )
+    def _join(self, calls):
+        return [each for call in calls for each in self._run(call)]
 
-    def _request(self, rpc, **fields):
-        request = message_class(f"{rpc}Request")(**fields)
-        request.model_spec.name = self._model
-        if self._version is not None:
-            request.model_spec.version.value = self._version
-        return request
-
-    def _call(self, rpc, request, timeout=None):
-        timeout = self._timeout if timeout is None else timeout
+    def _run(self, call):
         try:
-            return self._calls[rpc](request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise ServingError.from_rpc_error(
-                error, target=self._target, model=self._model
-            ) from error
+            return self._send(call)
+        except ServingError as error:
+            inquiry = self._calls.inquiry(call.rpc, error.code, error.details)
+            if inquiry is None:
+                raise
+            try:
+                found = self._send(inquiry)
+            except ServingError:
+                raise error from error.__cause__
+            raise self._failure(error.code, error.details, found) from error.__cause__
 
-    def _status(self, timeout):
-        request = self._request("GetModelStatus")
-        response = self._call("GetModelStatus", request, timeout)
-        return [VersionStatus.from_message(m) for m in response.model_version_status]
-
-    def _read(self, name, message):
+    def _send(self, call, timeout=None):
+        self._check_open()
         try:
-            return read_tensor(message)
-        except ValueError as error:
-            details = f"output {name!r} cannot be read. {error}"
-            raise self._error("INTERNAL", details) from error
-
-    def _check_outputs(self, outputs):
-        missing = [f.name for f in TRANSLATE.outputs if f.name not in outputs]
-        if missing:
-            raise self._error(
-                "FAILED_PRECONDITION",
-                f"the model's signature {TRANSLATE.name!r} must answer with "
-                f"{', '.join(missing)}, too. Received: {', '.join(sorted(outputs))}. "
-                "Was it exported by another version of keras-attn?",
+            response = self._stubs[call.rpc](
+                call.request, timeout=self._timeout if timeout is None else timeout
             )
-
-    def _error(self, code, details):
-        return ServingError(code, details, target=self._target, model=self._model)
-
-
-def _describe(status):
-    error = f" ({status.error_code}: {status.error_message})"
-    return f"version {status.version} {status.state}" + (
-        error if status.error_message else ""
-    )
+        except grpc.RpcError as error:
+            raise self._refusal(error) from error
+        return self._read(call, response)

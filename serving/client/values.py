@@ -37,6 +37,11 @@ class VersionStatus:
     error_code: str = "OK"
     error_message: str = ""
 
+    def __str__(self) -> str:
+        error = f" ({self.error_code}: {self.error_message})"
+        shown = error if self.error_message else ""
+        return f"version {self.version} {self.state}{shown}"
+
     @classmethod
     def from_message(cls, message: Any) -> "VersionStatus":
         """Reads a `ModelVersionStatus` message."""

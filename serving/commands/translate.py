@@ -1,5 +1,6 @@
 """`keras-attn translate`: text from arguments or standard input, here or by gRPC."""
 
+import contextlib
 import itertools
 import json
 import sys
@@ -97,22 +98,26 @@ def translate(
             f"{beam_size}, --length-penalty {length_penalty} with --server. Give them "
             "to `keras-attn export`."
         )
-    if server is not None:
-        answer = _remote(server, model, timeout, batch_size)
-    else:
-        answer = _local(translator, beam_size, length_penalty, batch_size)
     show = _Output(attention, out, not subwords, as_json)
-    for chunk in _chunks(texts or _lines(sys.stdin.buffer)):
-        for translation in answer(chunk):
-            show(translation)
+    answering: contextlib.AbstractContextManager[Callable]
+    if server is not None:
+        answering = _remote(server, model, timeout, batch_size)
+    else:
+        local = _local(translator, beam_size, length_penalty, batch_size)
+        answering = contextlib.nullcontext(local)
+    with answering as answer:
+        for chunk in _chunks(texts or _lines(sys.stdin.buffer)):
+            for translation in answer(chunk):
+                show(translation)
     show.close()
 
 
-def _remote(server, model, timeout, batch_size):
+@contextlib.contextmanager
+def _remote(server, model, timeout, batch_size) -> Iterator[Callable]:
     from serving.client import Client
 
-    client = Client(server, model=model, timeout=timeout, batch_size=batch_size)
-    return client.translate
+    with Client(server, model=model, timeout=timeout, batch_size=batch_size) as client:
+        yield client.translate
 
 
 def _local(path, beam_size, length_penalty, batch_size) -> Callable:

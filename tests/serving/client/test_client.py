@@ -1,5 +1,6 @@
 """The client against the real local server on a toy model."""
 
+import http.server
 import socket
 import subprocess
 import sys
@@ -105,11 +106,15 @@ class TestTranslate:
             thread.join()
         assert answers == {n: f"X W{n}" for n in range(8)}
 
-    def test_a_model_with_another_signature_is_told(self, client, monkeypatch):
-        fewer = {"translation": np.array([b"x"], object)}
-        monkeypatch.setattr(client, "predict", lambda *_, **__: fewer)
-        with pytest.raises(ServingError, match=r"too\. Received: translation"):
-            client.translate(["x"])
+    def test_attention_is_left_out_on_request(self, client):
+        texts = ["a b c", "d", ""]
+        whole = client.translate(texts)
+        slim = client.translate(texts, attention=False)
+        for one, other in zip(whole, slim, strict=True):
+            assert other.attention.shape == (len(other.target_tokens), 0)
+            one, other = one.to_dict(), other.to_dict()
+            assert one.pop("attention") != other.pop("attention")
+            assert one == other
 
 
 class TestPredict:
@@ -202,6 +207,7 @@ class TestFailures:
         assert error.code == "NOT_FOUND"
         assert error.details == "Servable not found for request: Latest(nope)"
         assert "the versions of model 'nope'" in error.remedy
+        assert error.found == ""
 
     def test_unknown_version(self, toy_server):
         with Client(toy_server.address, version=3) as client:
@@ -209,11 +215,21 @@ class TestFailures:
         assert (
             error.details == "Servable not found for request: Specific(translator, 3)"
         )
+        assert error.found == "The server has of it: version 1 AVAILABLE."
+        assert error.found in str(error)
+
+    def test_unknown_label(self, toy_server):
+        with Client(toy_server.address, label="stable") as client:
+            error = self.failure(client)
+        assert error.details == "Unrecognized servable version label: stable"
+        assert "`version_labels`" in error.remedy
 
     def test_unknown_signature(self, client):
         error = self.failure(client, lambda: client.predict({}, signature="zz"))
         assert error.code == "FAILED_PRECONDITION"
         assert "`Client.metadata` lists" in error.remedy
+        assert error.found.startswith("The model has: ")
+        assert "translate" in error.found
 
     def test_wrong_dtype(self, client):
         error = self.failure(client, lambda: client.predict({"text": np.int32([1])}))
@@ -239,18 +255,48 @@ class TestFailures:
         assert error.code == "DEADLINE_EXCEEDED"
         assert "Raise `timeout`" in error.remedy
 
-    @pytest.mark.parametrize("name", ["timeout", "max_message_bytes", "batch_size"])
-    def test_limits_must_be_positive(self, name):
-        with pytest.raises(ValueError, match=f"`{name}` must be positive.*{name}=0"):
-            Client("localhost:1", **{name: 0})
+    def test_a_port_that_speaks_http(self):
+        server = http.server.HTTPServer(("127.0.0.1", 0), Quiet)
+        threading.Thread(target=server.serve_forever).start()
+        with Client(f"127.0.0.1:{server.server_port}") as client:
+            error = self.failure(client)
+        server.shutdown()
+        server.server_close()
+        assert error.code == "UNAVAILABLE"
+        assert "answers HTTP, not gRPC" in error.remedy
+
+    @pytest.mark.parametrize(
+        "name", ["timeout", "max_message_bytes", "batch_size", "batch_bytes"]
+    )
+    @pytest.mark.parametrize("value", [0, -1, float("nan")])
+    def test_limits_must_be_positive(self, name, value):
+        with pytest.raises(ValueError, match=f"`{name}` must be positive.*{name}="):
+            Client("localhost:1", **{name: value})
+
+    def test_a_version_has_one_name(self):
+        with pytest.raises(ValueError, match="version=3, label='stable'"):
+            Client("localhost:1", version=3, label="stable")
+
+    def test_a_closed_client_says_so(self, toy_server):
+        client = Client(toy_server.address)
+        client.close()
+        client.close()
+        with pytest.raises(ValueError, match="a closed client of 127"):
+            client.translate(["a"])
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 ALONE = """
 import importlib.abc, sys
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        # gRPC imports grpc_tools where it finds it.
-        blocked = {"tensorflow", "keras", "tensorflow_serving", "grpc_tools"}
+        # gRPC imports these of its own where it finds them.
+        blocked = {"grpc_tools", "grpc_health", "grpc_reflection"}
+        blocked |= {"tensorflow", "keras", "tensorflow_serving"}
         if name.split(".")[0] in blocked:
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())

@@ -1,0 +1,1 @@
+"""A server under load while things go wrong: does every request get its due?"""

@@ -1,0 +1,227 @@
+"""What goes wrong while the server is under load."""
+
+import collections
+import contextlib
+import dataclasses
+import shutil
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+
+from benchmarks.soak.known import Answer, know
+from benchmarks.soak.load import Load
+from benchmarks.soak.server import SoakServer
+from serving.client import Client, ServingError
+from serving.client.calls import ModelCalls
+
+__all__ = ["FAULTS", "Site"]
+
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_MIB = 2**20
+_TIMES = 20
+_CONNECTIONS = 200
+_SECONDS = 60
+
+
+@dataclasses.dataclass
+class Site:
+    """Where faults are caused.
+
+    Attributes:
+        server: The process.
+        load: The other clients.
+        models_dir: The folder that the server watches.
+        exports: Folders of the two versions, to be copied.
+        known: For each text the answers that are right.
+        statuses: What became of odd requests: a count by fault and status.
+    """
+
+    server: SoakServer
+    load: Load
+    models_dir: Path
+    exports: Sequence[Path]
+    known: Mapping[str, set[Answer]]
+    statuses: dict[str, collections.Counter] = dataclasses.field(
+        default_factory=lambda: collections.defaultdict(collections.Counter)
+    )
+
+    @property
+    def longest(self) -> str:
+        """The longest text whose answers are known."""
+        return max(self.known, key=len)
+
+    def publish(self, export: Path, number: int) -> Path:
+        """Copies a version aside and renames it into place."""
+        aside = shutil.copytree(export, self.models_dir / f".copying-{number}")
+        return aside.rename(self.models_dir / str(number))
+
+    def wait_for(self, number: int) -> None:
+        """Waits until a version alone is served.
+
+        Raises:
+            RuntimeError: If it takes too long.
+        """
+        end = time.monotonic() + _SECONDS
+        seen: Any = None
+        while time.monotonic() < end:
+            with contextlib.suppress(ServingError), self.client() as client:
+                seen = client.status()
+            if seen and [v.version for v in seen if v.state == "AVAILABLE"] == [number]:
+                return
+            time.sleep(0.1)
+        raise RuntimeError(
+            f"Version {number} must be served within {_SECONDS} seconds. "
+            f"Received: {seen}."
+        )
+
+    def client(self, **options: Any) -> Client:
+        """Returns a client of its own connection."""
+        return Client(self.server.address, **options)
+
+    def check(self) -> None:
+        """Asks once.
+
+        Raises:
+            RuntimeError: If the answer is wrong.
+            ServingError: If there is none.
+        """
+        with self.client() as client:
+            (answer,) = client.translate([self.longest])
+        if know(answer) not in self.known[self.longest]:
+            raise RuntimeError(f"The answer must be a known one. Received: {answer}.")
+
+
+def swap_version(site: Site) -> None:
+    """A second version appears and takes over."""
+    site.publish(site.exports[1], 2)
+    site.wait_for(2)
+
+
+def roll_back(site: Site) -> None:
+    """The second version is renamed away, and the first one comes back."""
+    (site.models_dir / "2").rename(site.models_dir / ".withdrawn-2")
+    site.wait_for(1)
+
+
+def cancel_requests(site: Site) -> None:
+    """Clients lose interest after a moment."""
+    request = _request(site.longest)
+    with grpc.insecure_channel(site.server.address) as channel:
+        call = channel.unary_unary(_PREDICT)
+        for _ in range(_TIMES):
+            pending = call.future(request, timeout=_SECONDS)
+            time.sleep(0.002)
+            pending.cancel()
+            status = "answered" if not pending.cancelled() else "CANCELLED"
+            site.statuses["cancelled"][status] += 1
+
+
+def send_malformed(site: Site) -> None:
+    """Bytes that are no message, and messages that are no request of this model."""
+    with grpc.insecure_channel(site.server.address) as channel:
+        call = channel.unary_unary(_PREDICT)
+        whole = _request(site.longest)
+        random = np.random.default_rng(0)
+        for body in (b"", *(whole[:n] for n in range(1, 20)), random.bytes(1000)):
+            _count(site, "malformed", lambda body=body: call(body, timeout=_SECONDS))
+    with site.client() as client:
+        for text in (np.array([1], np.int32), np.array("x"), np.array([["x"]])):
+            _count(site, "malformed", lambda t=text: client.predict({"text": t}))
+
+
+def send_oversized(site: Site) -> None:
+    """A text of 8 MiB, and a batch of 20,000."""
+    with site.client(timeout=_SECONDS) as client:
+        for texts in (np.array(["x " * (4 * _MIB)]), np.array(["x"] * 20_000)):
+            _count(site, "oversized", lambda t=texts: client.predict({"text": t}))
+
+
+def stall(site: Site) -> None:
+    """Connections on which bytes come too slowly, or not at all."""
+    host, _, port = site.server.address.rpartition(":")
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for number in range(_TIMES):
+            connection = stack.enter_context(
+                socket.create_connection((host, int(port)))
+            )
+            connection.sendall(preface[:number])
+        for byte in preface[number:]:
+            time.sleep(0.2)
+            connection.sendall(bytes([byte]))
+        site.check()
+
+
+def connect_many(site: Site) -> None:
+    """Many clients, each with a connection of its own, all at once."""
+    request = _request(site.longest)
+    with contextlib.ExitStack() as stack:
+        for _ in range(_CONNECTIONS):
+            # Without an option of its own, a channel would share a connection.
+            channel = stack.enter_context(
+                grpc.insecure_channel(
+                    site.server.address, [("grpc.use_local_subchannel_pool", 1)]
+                )
+            )
+            pending = channel.unary_unary(_PREDICT).future(request, timeout=_SECONDS)
+            stack.callback(_count, site, "connections", pending.result)
+
+
+def kill_and_restart(site: Site) -> None:
+    """The process is killed and started again."""
+    with site.load.outage():
+        site.server.kill()
+        time.sleep(0.5)
+        site.server.start()
+        site.check()
+
+
+def drop_corrupt_version(site: Site) -> None:
+    """A version appears that cannot be loaded; the one before it goes on."""
+    broken = shutil.copytree(site.exports[1], site.models_dir / ".broken")
+    graph = broken / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:1000])
+    broken.rename(site.models_dir / "3")
+    time.sleep(3)
+    site.check()
+    shutil.rmtree(site.models_dir / "3")
+
+
+FAULTS: tuple[Callable[[Site], None], ...] = (
+    swap_version,
+    roll_back,
+    cancel_requests,
+    send_malformed,
+    send_oversized,
+    stall,
+    connect_many,
+    kill_and_restart,
+    drop_corrupt_version,
+)
+
+
+def _request(text):
+    """The bytes of a request for a translation."""
+    calls = ModelCalls("translator", batch_size=1, batch_bytes=_MIB)
+    (call,) = calls.translate([text], attention=True)
+    return call.request.SerializeToString()
+
+
+def _count(site, fault, ask):
+    """Asks, and counts the status; a failure without one counts as its exception."""
+    try:
+        ask()
+    except ServingError as error:
+        status = error.code
+    except grpc.RpcError as error:
+        status = error.code().name
+    except Exception as error:  # what it is, is what is counted
+        status = type(error).__name__
+    else:
+        status = "OK"
+    site.statuses[fault][status] += 1

@@ -1,0 +1,104 @@
+"""The server in a process of its own, which can be killed."""
+
+import collections
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["SoakServer"]
+
+_COMMAND = (sys.executable, "-m", "keras_attn.cli", "serve", "--engine", "local")
+_OPTIONS = ("--rest-port", "0", "--poll-seconds", "0.2")
+_LISTENING = "listening on "
+_SAMPLE_SECONDS = 0.5
+_LAST_MESSAGES = 10
+
+
+class SoakServer:
+    """`keras-attn serve`, on the same port after each start; watches its memory.
+
+    Args:
+        models_dir: Base path of the model.
+    """
+
+    def __init__(self, models_dir: Path):
+        self._models_dir = models_dir
+        self._process: subprocess.Popen | None = None
+        self._stopped = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, name="memory")
+        self.address = "127.0.0.1:0"
+        self.resident_mib: list[list[float]] = []  # of each process, over time
+        self.exit_code: int | None = None  # of the last one
+
+    def __enter__(self) -> "SoakServer":
+        self.start()
+        self._sampler.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        self._sampler.join()
+        self.exit_code = self._end(signal.SIGTERM)
+
+    def start(self) -> None:
+        """Starts a process and returns when it answers requests.
+
+        Raises:
+            RuntimeError: If it stops before that.
+        """
+        port = self.address.rpartition(":")[2]
+        process = subprocess.Popen(
+            [*_COMMAND, str(self._models_dir), *_OPTIONS, "--port", port],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # Its messages are read to their end, or it would wait for a reader.
+        messages: collections.deque[str] = collections.deque(maxlen=_LAST_MESSAGES)
+        threading.Thread(target=messages.extend, args=(process.stderr,)).start()
+        self._process = process
+        for line in process.stdout or ():
+            if line.startswith(_LISTENING):
+                self.address = line.removeprefix(_LISTENING).split()[0]
+                self.resident_mib.append([])
+                return
+        raise RuntimeError(
+            "The server must say where it listens. Received: exit code "
+            f"{process.wait()} and {''.join(messages)}"
+        )
+
+    def kill(self) -> None:
+        """Ends the process as a failing machine would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.send_signal(number)
+        code = process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
+        return code
+
+    def _sample(self):
+        while not self._stopped.wait(_SAMPLE_SECONDS):
+            process = self._process
+            if process is None:
+                continue
+            try:
+                pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
+            except (OSError, IndexError):  # it ended, or this system has no /proc
+                continue
+            self.resident_mib[-1].append(
+                round(int(pages) * resource.getpagesize() / 2**20, 1)
+            )

@@ -1,0 +1,395 @@
+"""The generated files, read back by what would read them, agree with each other."""
+
+import dataclasses
+import json
+import stat
+
+import pytest
+import trustme
+import yaml
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorflow_serving.config import model_server_config_pb2
+
+from serving.deploy import DeployOptions, write_deployment
+from serving.deploy.files import deployment_files
+from serving.deploy.options import TlsFiles
+from serving.deploy.server_files import server_flags
+from serving.deploy.yaml_text import to_yaml
+
+# tensorflow-serving-api has no classes for these three. From TensorFlow Serving's
+# ssl_config.proto, monitoring_config.proto and session_bundle_config.proto.
+_MESSAGES = {
+    "SSLConfig": "server_key:string server_cert:string custom_ca:string "
+    "client_verify:bool",
+    "PrometheusConfig": "enable:bool path:string",
+    "MonitoringConfig": "prometheus_config:PrometheusConfig",
+    "BatchingParameters": "max_batch_size:Int64Value batch_timeout_micros:Int64Value "
+    "max_enqueued_batches:Int64Value num_batch_threads:Int64Value "
+    "thread_pool_name:StringValue allowed_batch_sizes:int64* "
+    "pad_variable_length_inputs:bool",
+}
+
+
+def _message_classes():
+    kinds = descriptor_pb2.FieldDescriptorProto
+    scalars = {
+        "string": kinds.TYPE_STRING,
+        "bool": kinds.TYPE_BOOL,
+        "int64": kinds.TYPE_INT64,
+    }
+    file = descriptor_pb2.FileDescriptorProto(
+        name="config.proto",
+        package="config",
+        syntax="proto3",
+        dependency=["google/protobuf/wrappers.proto"],
+    )
+    for name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, each in enumerate(fields.split(), 1):
+            field_name, kind = each.split(":")
+            repeated = kind.endswith("*")
+            kind = kind.rstrip("*")
+            field = message.field.add(name=field_name, number=number)
+            field.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+            if kind in scalars:
+                field.type = scalars[kind]
+            else:
+                package = "google.protobuf" if kind.endswith("Value") else "config"
+                field.type = kinds.TYPE_MESSAGE
+                field.type_name = f".{package}.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    wrappers = descriptor_pb2.FileDescriptorProto()
+    wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
+    pool.Add(wrappers)
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"config.{name}")
+        )
+        for name in _MESSAGES
+    }
+
+
+CLASSES = _message_classes()
+
+
+def parse(text, kind):
+    return text_format.Parse(text, CLASSES[kind]())
+
+
+@pytest.fixture
+def models_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "translator"
+    for number in (3, 4):
+        (folder / str(number)).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    ca = trustme.CA()
+    pair = ca.issue_cert("translator.test")
+    pair.cert_chain_pems[0].write_to_path(folder / "server.pem")
+    pair.private_key_pem.write_to_path(folder / "server.key")
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    return TlsFiles(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+
+
+@pytest.fixture
+def options(models_dir, tls):
+    """Every option away from its default."""
+    return DeployOptions(
+        models_dir,
+        name="de-en",
+        versions=(3, 4),
+        labels={"stable": 3, "canary": 4},
+        image="registry.example:5000/tensorflow/serving:2.19.1",
+        grpc_port=9500,
+        rest_port=9501,
+        max_batch_size=48,
+        batch_timeout_micros=700,
+        cpus=3,
+        memory_gib=5,
+        replicas=(1, 9),
+        tls=tls,
+    )
+
+
+def flags(words):
+    return dict(word.removeprefix("--").split("=", 1) for word in words)
+
+
+def manifests(files):
+    return {
+        yaml.safe_load(text)["kind"]: yaml.safe_load(text)
+        for name, text in files.items()
+        if name.startswith("kubernetes/")
+    }
+
+
+class TestServerFiles:
+    def test_models_config(self, options):
+        text = deployment_files(options)["serving/models.config"]
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        (model,) = config.model_config_list.config
+        assert (model.name, model.base_path) == ("de-en", "/models/de-en")
+        assert model.model_platform == "tensorflow"
+        assert list(model.model_version_policy.specific.versions) == [3, 4]
+        assert dict(model.version_labels) == {"stable": 3, "canary": 4}
+
+    def test_without_versions_the_newest_is_served(self, models_dir):
+        text = deployment_files(DeployOptions(models_dir))["serving/models.config"]
+        config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+        (model,) = config.model_config_list.config
+        assert model.model_version_policy.latest.num_versions == 1
+        assert not model.version_labels
+
+    def test_batching_never_splits(self, options):
+        text = deployment_files(options)["serving/batching_parameters.txt"]
+        parameters = parse(text, "BatchingParameters")
+        assert parameters.max_batch_size.value == 48
+        assert parameters.batch_timeout_micros.value == 700
+        assert parameters.num_batch_threads.value == 3
+        assert parameters.max_enqueued_batches.value > 0
+        # Set fields only: no splitting, no padding, no sizes that nobody asked for.
+        assert len(parameters.ListFields()) == 4
+
+    def test_monitoring(self, options):
+        text = deployment_files(options)["serving/monitoring.config"]
+        prometheus = parse(text, "MonitoringConfig").prometheus_config
+        assert prometheus.enable
+        assert prometheus.path == "/monitoring/prometheus/metrics"
+
+    @pytest.mark.parametrize("verify", [True, False])
+    def test_ssl_config_holds_the_pem_texts(self, options, tls, verify):
+        if not verify:
+            tls = dataclasses.replace(tls, client_ca=None)
+        options = dataclasses.replace(options, tls=tls)
+        config = parse(deployment_files(options)["tls/ssl.config"], "SSLConfig")
+        assert config.server_key == tls.key.read_text()
+        assert config.server_cert == tls.certificate.read_text()
+        assert config.custom_ca == (tls.client_ca.read_text() if verify else "")
+        assert config.client_verify is verify
+
+    def test_a_file_that_is_no_pem_is_refused(self, options, tls, tmp_path):
+        odd = tmp_path / "odd.key"
+        odd.write_bytes(b"\xff\x30")
+        options = dataclasses.replace(options, tls=dataclasses.replace(tls, key=odd))
+        with pytest.raises(ValueError, match=r"`key` must be .* PEM.*odd\.key"):
+            deployment_files(options)
+
+
+class TestAgreement:
+    """Ports, names and paths are the same wherever they occur."""
+
+    def test_containers_run_the_same_command(self, options):
+        files = deployment_files(options)
+        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+        (container,) = manifests(files)["Deployment"]["spec"]["template"]["spec"][
+            "containers"
+        ]
+        assert service["image"] == container["image"] == options.image
+        assert service["entrypoint"] == container["command"]
+        assert service["command"] == container["args"] == server_flags(options)
+
+    def test_what_flags_name_is_mounted(self, options):
+        files = deployment_files(options)
+        named = [v for v in flags(server_flags(options)).values() if v.startswith("/")]
+        assert len(named) == 4
+        config = text_format.Parse(
+            files["serving/models.config"], model_server_config_pb2.ModelServerConfig()
+        )
+        base_path = config.model_config_list.config[0].base_path
+
+        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+        mounts = {each["target"]: each["source"] for each in service["volumes"]}
+        assert mounts[base_path] == str(options.models_dir.resolve())
+        for path in named:
+            folder, _, name = path.rpartition("/")
+            assert f"{mounts[folder]}/{name}".removeprefix("./") in files
+
+        pod = manifests(files)["Deployment"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        mounts = {m["mountPath"]: volumes[m["name"]] for m in container["volumeMounts"]}
+        assert len(mounts) == len(volumes) == 3
+        assert mounts[base_path]["persistentVolumeClaim"]["claimName"] == "de-en-models"
+        held = manifests(files)["ConfigMap"]
+        for path in named:
+            folder, _, name = path.rpartition("/")
+            if folder == "/tls":
+                assert mounts[folder]["secret"]["secretName"] == "de-en-tls"
+            else:
+                assert mounts[folder]["configMap"]["name"] == held["metadata"]["name"]
+                assert held["data"][name] == files[f"serving/{name}"]
+
+    def test_ports(self, options):
+        files = deployment_files(options)
+        given = flags(server_flags(options))
+        assert (given["port"], given["rest_api_port"]) == ("9500", "9501")
+        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+        assert service["ports"] == ["127.0.0.1:9500:9500", "127.0.0.1:9501:9501"]
+        assert service["healthcheck"]["test"][-1].endswith("/9500")
+        found = manifests(files)
+        pod = found["Deployment"]["spec"]["template"]
+        (container,) = pod["spec"]["containers"]
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        assert ports == {"grpc": 9500, "rest": 9501}
+        for each in found["Service"]["spec"]["ports"]:
+            assert each["port"] == ports[each["targetPort"]]
+        for probe in ("startupProbe", "readinessProbe"):
+            assert container[probe]["httpGet"] == {
+                "path": "/v1/models/de-en",
+                "port": "rest",
+            }
+        assert container["livenessProbe"]["tcpSocket"]["port"] in ports
+        annotations = pod["metadata"]["annotations"]
+        assert annotations["prometheus.io/port"] == "9501"
+        (job,) = yaml.safe_load(files["prometheus/prometheus.yml"])["scrape_configs"]
+        assert job["static_configs"] == [{"targets": ["de-en:9501"]}]
+        monitored = parse(files["serving/monitoring.config"], "MonitoringConfig")
+        path = monitored.prometheus_config.path
+        assert job["metrics_path"] == annotations["prometheus.io/path"] == path
+
+    def test_kubernetes_objects_find_each_other(self, options):
+        found = manifests(deployment_files(options))
+        assert {each["metadata"]["name"] for each in found.values()} == {"de-en"}
+        spec = found["Deployment"]["spec"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"] == labels
+        assert found["Service"]["spec"]["selector"] == labels
+        assert found["Service"]["spec"]["clusterIP"] == "None"
+        budget = found["PodDisruptionBudget"]["spec"]
+        assert budget["selector"]["matchLabels"] == labels
+        scaled = found["HorizontalPodAutoscaler"]["spec"]
+        reference = {key: found["Deployment"][key] for key in ("apiVersion", "kind")}
+        assert scaled["scaleTargetRef"] == {**reference, "name": "de-en"}
+        assert (scaled["minReplicas"], scaled["maxReplicas"]) == (1, 9)
+
+    def test_the_dashboard_asks_for_this_models_metrics(self, options):
+        files = deployment_files(options)
+        board = json.loads(files["grafana/dashboard.json"])
+        assert len(board["uid"]) <= 40  # Grafana's limit
+        assert len({panel["id"] for panel in board["panels"]}) == 6
+        boxes = [tuple(panel["gridPos"].values()) for panel in board["panels"]]
+        assert len(set(boxes)) == 6
+        for panel in board["panels"]:
+            query = panel["targets"][0]["expr"]
+            assert ":tensorflow:serving:" in query
+            assert query.count("(") == query.count(")")
+            assert "batching_session" in query or 'model_name="de-en"' in query
+
+    def test_without_tls_nothing_speaks_of_it(self, models_dir):
+        files = deployment_files(DeployOptions(models_dir))
+        for word in ("/tls", "tls/", "ssl_config"):
+            assert not [name for name, text in files.items() if word in name + text]
+
+    def test_a_dollar_in_a_path_is_no_variable(self, tmp_path):
+        folder = tmp_path / "a$HOME: ü"
+        folder.mkdir()
+        files = deployment_files(DeployOptions(folder))
+        service = yaml.safe_load(files["compose.yaml"])["services"]["translator"]
+        assert service["volumes"][0]["source"] == str(tmp_path / "a$$HOME: ü")
+
+
+class TestWriting:
+    def test_files_are_those_that_were_made(self, options, tmp_path):
+        out = tmp_path / "out"
+        paths = write_deployment(options, out)
+        written = {
+            str(path.relative_to(out)): path.read_text("utf-8") for path in paths
+        }
+        assert written == deployment_files(options)
+        assert {path for path in out.rglob("*") if path.is_file()} == set(paths)
+        assert stat.S_IMODE((out / "tls/ssl.config").stat().st_mode) == 0o600
+
+    def test_nothing_is_replaced_unless_asked(self, options, tmp_path):
+        out = tmp_path / "out"
+        (out / "serving").mkdir(parents=True)
+        (out / "serving/models.config").write_text("mine")
+        (out / "notes").write_text("mine")
+        with pytest.raises(
+            FileExistsError, match=r"serving/models\.config\. .*--force"
+        ):
+            write_deployment(options, out)
+        assert {path.name for path in out.rglob("*")} == {
+            "serving",
+            "models.config",
+            "notes",
+        }
+        assert (out / "serving/models.config").read_text() == "mine"
+        write_deployment(options, out, force=True)
+        assert "de-en" in (out / "serving/models.config").read_text()
+        assert (out / "notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"name": "De_En"}, "`name` must be lower-case.*name='De_En'"),
+        ({"name": "a" * 51}, "at most 50"),
+        ({"name": ""}, "name=''"),
+        ({"image": "tensorflow/serving"}, "must name a version.*image='tensorflow"),
+        ({"image": "host:5000/tensorflow/serving"}, "must name a version"),
+        ({"image": "tensorflow/serving:latest"}, "must name a version"),
+        ({"grpc_port": 8501}, "two ports.*grpc_port=8501, rest_port=8501"),
+        ({"rest_port": 0}, "rest_port=0"),
+        ({"cpus": 0}, "`cpus` must be positive. Received: cpus=0"),
+        ({"max_batch_size": -1}, "max_batch_size=-1"),
+        ({"batch_timeout_micros": -1}, "batch_timeout_micros=-1"),
+        ({"replicas": (3, 2)}, r"replicas=\(3, 2\)"),
+        ({"replicas": (0, 2)}, r"replicas=\(0, 2\)"),
+        ({"versions": (3,), "labels": {"stable": 4}}, "labels='stable': 4"),
+        ({"versions": (3,), "labels": {"a b": 3}}, "labels='a b': 3"),
+    ],
+)
+def test_options_are_checked(models_dir, changed, message):
+    with pytest.raises(ValueError, match=message):
+        DeployOptions(models_dir, **changed)
+
+
+def test_versions_must_be_there(models_dir):
+    with pytest.raises(FileNotFoundError, match=r"versions=\[9\] in .*There: \[3, 4\]"):
+        DeployOptions(models_dir, versions=(3, 9))
+    with pytest.raises(FileNotFoundError, match="elsewhere"):
+        DeployOptions(models_dir / "elsewhere")
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(
+    [
+        "yes",
+        "null",
+        "1e3",
+        "0x1f",
+        "a\nb\n",
+        "a\n\nb\n",
+        " a\nb\n",
+        "a: b",
+        "-",
+        "{}",
+        "~",
+    ]
+)
+VALUES = st.recursive(
+    TEXTS | st.integers() | st.booleans() | st.none(),
+    lambda inner: (
+        st.lists(inner.filter(lambda v: not isinstance(v, list)), max_size=3)
+        | st.dictionaries(TEXTS, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
+def test_yaml_reads_back(value):
+    assert yaml.safe_load(to_yaml(value)) == value

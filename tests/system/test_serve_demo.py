@@ -1,0 +1,31 @@
+"""`make serve-demo` as a user runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving.signature import SIGNATURES
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_the_server_answers_as_python_does():
+    done = subprocess.run(
+        [sys.executable, "examples/serve_demo.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert set(found["signatures"]) == {"serving_default", *SIGNATURES}
+    assert found["warmup_records"] >= len(SIGNATURES)
+    for fact in ("grpc_equals_python", "rest_equals_python", "batched_equals_alone"):
+        assert found[fact] is True
+    assert found["sentences_compared"] == 100
+    assert found["first_over_median"] > 0
