@@ -14,6 +14,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.explorer import explorer_routes
 from serving.local_server.grpc_services import ModelService, PredictionService
 from serving.local_server.model_versions import ModelVersions
 from serving.local_server.models import Models
@@ -124,7 +125,8 @@ class LocalServer:
             return None
         self._listen()
         if self._http is not None:
-            self._http.start(rest_app(self.models))
+            page = explorer_routes([self.versions.name])
+            self._http.start(rest_app(self.models, extra_routes=page))
         self._watcher.start()
         return version
 
