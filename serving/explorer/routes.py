@@ -1,6 +1,6 @@
 """What the attention explorer's page is made of, as routes of a Starlette app."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from urllib.parse import urlsplit
 
@@ -28,34 +28,30 @@ _HEADERS = {
 }
 
 
-def explorer_routes(models: Sequence[str], api: str = "/v1/models") -> list[BaseRoute]:
+def explorer_routes(
+    names: Callable[[], Sequence[str]], api: str = "/v1/models"
+) -> list[BaseRoute]:
     """Returns the page at `/` and its files under `/explorer/`.
 
     The page loads nothing from elsewhere: its policy allows its own style and
     scripts, no inline ones, and requests to `api` alone.
 
     Args:
-        models: Names of the models that the page offers, the first one chosen.
+        names: Returns the models that the page offers, the first one chosen; called
+            for each reader, since a server may change its models.
         api: Where TensorFlow Serving's REST API is: a path on the page's own host, or
             the URL of another one, which must then allow requests of the page's
             origin (TensorFlow Serving's `--rest_api_enable_cors_support`).
 
     Raises:
-        TypeError: If `models` is one name rather than a sequence of names.
         ValueError: If `api` is neither a path nor an `http` or `https` URL.
 
     Example:
 
-    >>> [route.path for route in explorer_routes(["translator"])]
+    >>> [route.path for route in explorer_routes(lambda: ["translator"])]
     ['/', '/explorer/config.json', '/explorer/standalone.html', '/explorer/{name}']
     """
-    if isinstance(models, str):
-        raise TypeError(
-            "`models` must be a sequence of names. "
-            f"Received: models={models!r}. For one model pass a list of one."
-        )
     headers = {**_HEADERS, "Content-Security-Policy": _policy(api)}
-    config = {"models": list(models), "api": api.rstrip("/")}
     standalone = attention_html(_blank())
     files = {
         path.name: path.read_bytes()
@@ -69,7 +65,9 @@ def explorer_routes(models: Sequence[str], api: str = "/v1/models") -> list[Base
         return _file(files, request.path_params["name"], headers)
 
     def config_json(request: Request) -> Response:
-        return JSONResponse(config, headers=headers)
+        return JSONResponse(
+            {"models": list(names()), "api": api.rstrip("/")}, headers=headers
+        )
 
     def standalone_html(request: Request) -> Response:
         return Response(standalone, headers=headers, media_type="text/html")

@@ -1,11 +1,12 @@
-"""The one exception by which a request is refused."""
+"""The one exception by which a request is refused, and the codes of others."""
 
 import grpc
 
-__all__ = ["RequestError"]
+__all__ = ["RequestError", "error_code"]
 
 _MAX_MESSAGE = 1024
 _CUT = "...TRUNCATED"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class RequestError(Exception):
@@ -23,3 +24,19 @@ class RequestError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def error_code(error: BaseException) -> grpc.StatusCode:
+    """Returns the code that tells best what an exception means.
+
+    Example:
+
+    >>> error_code(RequestError(grpc.StatusCode.NOT_FOUND, "no model"))
+    <StatusCode.NOT_FOUND: (5, 'not found')>
+    >>> error_code(OSError("disk full"))
+    <StatusCode.UNKNOWN: (2, 'unknown')>
+    """
+    if isinstance(error, RequestError):
+        return error.code
+    # The errors of TensorFlow have gRPC's numbers.
+    return _CODES.get(getattr(error, "error_code", None), grpc.StatusCode.UNKNOWN)

@@ -2,15 +2,22 @@
 
 import functools
 import logging
+import time
 
 import grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
+from serving.local_server.classify import classify, multi_inference, regress
 from serving.local_server.errors import RequestError
+from serving.local_server.metrics import Metrics
+from serving.local_server.model_config import read_model_configs
 from serving.local_server.model_info import check_spec, model_metadata, model_status
 from serving.local_server.models import Models
 from serving.local_server.predict import predict
@@ -20,41 +27,58 @@ from serving.wire.tensors import write_tensor
 __all__ = ["ModelService", "PredictionService"]
 
 _LOG = logging.getLogger(__name__)
+_INVALID = grpc.StatusCode.INVALID_ARGUMENT
+_WAIT_SECONDS = 0.2
 
 
 def _answering(method):
-    """Turns what a method raises into the status of its call."""
+    """Turns what a method raises into the status of its call, and counts calls."""
 
     @functools.wraps(method)
     def answer(self, request, context):
         try:
-            return method(self, request, context)
+            with self.metrics.request(self.known(request), method.__name__, "GRPC"):
+                return method(self, request, context)
         except RequestError as error:
-            context.abort(error.code, error.message)
+            refusal = error
         except Exception as error:
             _LOG.exception("%s failed", method.__name__)
             refusal = RequestError(grpc.StatusCode.INTERNAL, repr(error))
-            context.abort(refusal.code, refusal.message)
+        context.abort(refusal.code, refusal.message)
 
     return answer
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata; the other methods are not implemented.
+class _Service:
+    """Args: models: what is served; metrics: what counts the requests."""
+
+    def __init__(self, models: Models, metrics: Metrics):
+        self.models = models
+        self.metrics = metrics
+
+    def known(self, request):
+        """Returns the name of the model asked for, if there is such a model."""
+        tasks = getattr(request, "tasks", None)
+        spec = getattr(tasks[0] if tasks else request, "model_spec", None)
+        return spec.name if spec is not None and spec.name in self.models.names else ""
+
+
+class PredictionService(
+    _Service, prediction_service_pb2_grpc.PredictionServiceServicer
+):
+    """Predict, GetModelMetadata, Classify, Regress and MultiInference.
 
     Args:
         models: What is served.
+        metrics: Counts the requests.
     """
-
-    def __init__(self, models: Models):
-        self._models = models
 
     @_answering
     def Predict(self, request, context):
         """Runs a signature of the model."""
         check_spec(request)
         spec = request.model_spec
-        with self._models.lease(spec) as (number, servable):
+        with self.models.lease(spec) as (number, servable):
             outputs = predict(
                 servable,
                 spec.signature_name,
@@ -63,33 +87,84 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 _seconds_left(context),
             )
         response = predict_pb2.PredictResponse()
-        response.model_spec.name = spec.name
-        response.model_spec.version.value = number
-        response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
+        _tell_who(response, spec, number)
         for name, array in outputs.items():
             write_tensor(response.outputs[name], array)
         return response
 
     @_answering
+    def Classify(self, request, context):
+        """Returns the classes of examples."""
+        return self._scores(
+            request, context, classify, classification_pb2.ClassificationResponse()
+        )
+
+    @_answering
+    def Regress(self, request, context):
+        """Returns a number for each example."""
+        return self._scores(
+            request, context, regress, regression_pb2.RegressionResponse()
+        )
+
+    @_answering
+    def MultiInference(self, request, context):
+        """Runs several signatures on the same examples."""
+        if not request.tasks:
+            raise RequestError(_INVALID, "Inference request must have at least 1 task")
+        spec = request.tasks[0].model_spec
+        with self.models.lease(spec) as (number, servable):
+            return multi_inference(servable, request, number, _seconds_left(context))
+
+    @_answering
     def GetModelMetadata(self, request, context):
         """Returns the model's signatures."""
-        return model_metadata(self._models, request)
+        return model_metadata(self.models, request)
+
+    def _scores(self, request, context, compute, response):
+        check_spec(request)
+        spec = request.model_spec
+        with self.models.lease(spec) as (number, servable):
+            result = compute(
+                servable, spec.signature_name, request.input, _seconds_left(context)
+            )
+        response.result.CopyFrom(result)
+        _tell_who(response, spec, number)
+        return response
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus; HandleReloadConfigRequest is not implemented.
+class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest.
 
     Args:
         models: What is served.
+        metrics: Counts the requests.
     """
-
-    def __init__(self, models: Models):
-        self._models = models
 
     @_answering
     def GetModelStatus(self, request, context):
         """Returns the state of one version, or of all."""
-        return model_status(self._models, request)
+        return model_status(self.models, request)
+
+    @_answering
+    def HandleReloadConfigRequest(self, request, context):
+        """Serves other models, versions or labels; waits until new models are up."""
+        configs = read_model_configs(request.config)
+        _LOG.info("told to serve %s", ", ".join(configs) or "nothing")
+
+        def wait():
+            time.sleep(_WAIT_SECONDS)
+            return context.is_active()
+
+        self.models.reload(configs, wait)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+
+def _tell_who(response, spec, number):
+    response.model_spec.name = spec.name
+    response.model_spec.version.value = number
+    response.model_spec.signature_name = spec.signature_name or DEFAULT_SIGNATURE
 
 
 def _seconds_left(context):

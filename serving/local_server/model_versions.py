@@ -1,19 +1,21 @@
-"""Keeps the newest version of a model loaded while its folder changes."""
+"""Keeps the wanted versions of a model loaded while its folder changes."""
 
 import contextlib
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 
-from serving.local_server.errors import RequestError
+from serving.local_server.errors import RequestError, error_code
 from serving.local_server.servable import Servable
+from serving.local_server.version_policies import VersionPolicy, newest
 from serving.version_folders import version_folders
 
-__all__ = ["ModelVersions", "State"]
+__all__ = ["ModelVersions", "State", "unavailable"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,45 +42,91 @@ class _Loaded:
     retired: bool = False
 
 
+@dataclasses.dataclass
+class _Attempts:
+    """What came of loading a version that is not loaded."""
+
+    failures: int = 0
+    not_before: float = 0.0  # on the monotonic clock
+
+
+def unavailable(name: str, version: int | None) -> RequestError:
+    """Returns the error of a request for a model or version that is not served."""
+    wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+    return RequestError(
+        grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
+    )
+
+
 class ModelVersions:
     """The versions of one model: loaded, replaced and retired.
 
-    `refresh` looks at the folder and makes its newest version the one that is served.
-    The old version answers until the new one is loaded, and requests that have begun
-    on it are answered by it, so a switch fails nobody. A version that cannot be loaded
-    is listed with its error and its number is never tried again, even if the folder is
-    replaced: publish the repaired version under a new number.
+    `refresh` looks at the folder and brings what is served in line with it. An old
+    version answers until a new one is loaded, and requests that have begun on it are
+    answered by it, so a switch fails nobody. Loading that fails is tried again some
+    times; a version that never loads is listed with its error, and its number is never
+    tried again, even if the folder is replaced: publish the repaired version under a
+    new number. What was served before it goes on.
 
     Args:
         name: The model's name.
         base: The folder with one folder for each version.
         load: Loads a version folder.
+        policy: Which of the versions in the folder are wanted.
+        retries: How often loading that failed is tried again.
+        retry_seconds: Pause before each.
     """
 
-    def __init__(self, name: str, base: Path, load: Callable[[Path], Servable]):
+    def __init__(
+        self,
+        name: str,
+        base: Path | None,
+        load: Callable[[Path], Servable],
+        *,
+        policy: VersionPolicy = newest,
+        retries: int = 0,
+        retry_seconds: float = 60.0,
+    ):
         self.name = name
         self._base = base
+        self._policy = policy
         self._load = load
+        self._retries = retries
+        self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
         self._loaded: dict[int, _Loaded] = {}
         self._states: dict[int, State] = {}
-        self._burnt: set[int] = set()
+        self._attempts: dict[int, _Attempts] = {}
         self._unreadable = False
+
+    def configure(self, base: Path | None, policy: VersionPolicy) -> None:
+        """Serves from another folder, or others of its versions, from `refresh` on.
+
+        Args:
+            base: The folder; `None`: nothing is served any more.
+            policy: Which of the versions in the folder are wanted.
+        """
+        self._base = base
+        self._policy = policy
 
     def refresh(self) -> int | None:
         """Brings what is served in line with the folder.
 
-        One thread only may call this. A folder that cannot be read changes nothing.
+        One thread at a time may call this. A folder that cannot be read changes
+        nothing.
 
         Returns:
-            The version that is served now, or `None`.
+            The newest version that is served now, or `None`.
         """
         folders = self._readable_folders()
-        while folders is not None:
-            wanted = max(folders.keys() - self._burnt, default=None)
-            if wanted is None or wanted in self._loaded or self._try(wanted, folders):
+        if folders is not None:
+            wanted = self._policy(folders)
+            for number in sorted(wanted - self._loaded.keys(), reverse=True):
+                self._try(number, folders[number])
+            self._give_up_all_but(wanted)
+            # Without a wanted one in its place an old version goes on.
+            if not wanted or wanted & self._loaded.keys():
                 self._retire_all_but(wanted)
-                break
         with self._lock:
             return max(self._loaded, default=None)
 
@@ -99,13 +147,7 @@ class ModelVersions:
         with self._lock:
             number = max(self._loaded, default=None) if version is None else version
             if number not in self._loaded:
-                wanted = f"Specific({self.name}, {version})"
-                if version is None:
-                    wanted = f"Latest({self.name})"
-                raise RequestError(
-                    grpc.StatusCode.NOT_FOUND,
-                    f"Servable not found for request: {wanted}",
-                )
+                raise unavailable(self.name, version)
             loaded = self._loaded[number]
             loaded.requests += 1
         try:
@@ -124,9 +166,11 @@ class ModelVersions:
 
     def retire_all(self) -> None:
         """Unloads everything, each version after the last request that holds it."""
-        self._retire_all_but(None)
+        self._retire_all_but(frozenset())
 
     def _readable_folders(self):
+        if self._base is None:
+            return {}
         try:
             folders = version_folders(self._base)
         except OSError as error:
@@ -137,33 +181,59 @@ class ModelVersions:
         self._unreadable = False
         return folders
 
-    def _try(self, number, folders):
+    def _try(self, number, folder):
+        attempts = self._attempts.setdefault(number, _Attempts())
+        if attempts.failures > self._retries or time.monotonic() < attempts.not_before:
+            return
         self._set_state(number, State("LOADING"))
         _LOG.info("loading %s version %d", self.name, number)
         try:
-            servable = self._load(folders[number])
+            servable = self._load(folder)
         except Exception as error:  # whatever a broken file does: the server lives on
-            code = getattr(error, "error_code", None) or 2  # 2: UNKNOWN
-            message = str(getattr(error, "message", error))
-            self._burnt.add(number)
-            self._set_state(number, State("END", code, message))
-            _LOG.error(
-                "%s version %d cannot be loaded and will not be tried again; publish "
-                "the repaired version under a new number: %s",
-                self.name,
-                number,
-                message,
-            )
-            return False
+            attempts.failures += 1
+            attempts.not_before = time.monotonic() + self._retry_seconds
+            self._tell_failure(number, attempts, error)
+            return
         with self._lock:
             self._loaded[number] = _Loaded(servable)
             self._states[number] = State("AVAILABLE")
+            del self._attempts[number]
         _LOG.info("serving %s version %d", self.name, number)
-        return True
+
+    def _tell_failure(self, number, attempts, error):
+        message = str(getattr(error, "message", error))
+        if attempts.failures <= self._retries:
+            _LOG.error(
+                "%s version %d cannot be loaded and will be tried again in %g s (%d of "
+                "%d): %s",
+                self.name,
+                number,
+                self._retry_seconds,
+                attempts.failures,
+                self._retries,
+                message,
+            )
+            return
+        code = error_code(error)
+        self._set_state(number, State("END", code.value[0], message))
+        _LOG.error(
+            "%s version %d cannot be loaded and will not be tried again; publish the "
+            "repaired version under a new number: %s",
+            self.name,
+            number,
+            message,
+        )
+
+    def _give_up_all_but(self, wanted):
+        """Ends what was to be tried again, but is not wanted any more."""
+        for number, attempts in list(self._attempts.items()):
+            if number not in wanted and attempts.failures <= self._retries:
+                del self._attempts[number]
+                self._set_state(number, State("END"))
 
     def _retire_all_but(self, kept):
         with self._lock:
-            retired = {n: one for n, one in self._loaded.items() if n != kept}
+            retired = {n: one for n, one in self._loaded.items() if n not in kept}
             for number, loaded in retired.items():
                 del self._loaded[number]
                 loaded.retired = True

@@ -7,18 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 import numpy as np
-import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving.local_server.dtypes import cpp_name
 from serving.local_server.errors import RequestError
+from serving.local_server.running import run_tensors
 from serving.local_server.servable import Servable
 from serving.signature import DEFAULT_SIGNATURE
 from serving.wire.tensors import read_tensor
 
 __all__ = ["predict"]
 
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -54,15 +52,9 @@ def predict(
     _check_input_count(signature, inputs)
     feeds = _feeds(signature, inputs)
     fetches = _fetches(signature, output_filter)
-    _check_runnable(servable, signature_name, signature, feeds, fetches)
-    try:
-        values = servable.run(feeds, list(fetches.values()), timeout)
-    except tf.errors.OpError as error:
-        # The session adds the Python side of the story; the client needs the graph's.
-        plain = error.__context__
-        plain = plain if isinstance(plain, tf.errors.OpError) else error
-        code = _CODES.get(plain.error_code, grpc.StatusCode.UNKNOWN)
-        raise RequestError(code, plain.message) from error
+    values = run_tensors(
+        servable, [signature_name], feeds, list(fetches.values()), timeout
+    )
     return dict(zip(fetches, values, strict=True))
 
 
@@ -122,33 +114,6 @@ def _fetches(signature, output_filter):
             raise RequestError(_INVALID, f"duplicate output tensor alias: {alias}")
         fetches[alias] = signature.outputs[alias].name
     return fetches or {name: info.name for name, info in signature.outputs.items()}
-
-
-def _check_runnable(servable, signature_name, signature, feeds, fetches):
-    """Says what the C++ session would; Python's would say it otherwise, or not."""
-    for name in fetches.values():
-        if not name:  # a ragged output is several tensors and has no name of its own
-            raise RequestError(
-                _INVALID,
-                "Tensor :0, specified in either feed_devices or fetch_devices was not "
-                "found in the Graph",
-            )
-        if ":" not in name:  # an operation, as that of the initialiser's signature
-            raise RequestError(
-                _INVALID,
-                f"FetchOutputs {name}:0: output index too large, must be < 0",
-            )
-    wanted = {info.name: tf.as_dtype(info.dtype) for info in signature.inputs.values()}
-    for position, name in enumerate(sorted(feeds)):
-        sent = tf.as_dtype(feeds[name].dtype)
-        if sent != wanted[name]:
-            raise RequestError(
-                _INVALID,
-                f"Expects arg[{position}] to be {cpp_name(wanted[name])} but "
-                f"{cpp_name(sent)} is provided",
-            )
-    if signature_name in servable.xla_signatures:
-        raise RequestError(grpc.StatusCode.INTERNAL, "XLA compilation disabled")
 
 
 def _join(names):

@@ -4,6 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
+from serving.local_server.errors import RequestError
 from serving.local_server.server import LocalServer
 
 __all__ = ["run"]
@@ -22,7 +23,8 @@ def run(models_dir: Path, **options) -> int:
         **options: Those of `LocalServer`.
 
     Returns:
-        The exit code: 0 after a signal, 2 if the server cannot start as it was asked.
+        The exit code: 0 after a signal, 1 if the model cannot be loaded, 2 if the
+        server cannot start as it was asked.
     """
     try:
         server = LocalServer(models_dir, **options)
@@ -38,8 +40,11 @@ def run(models_dir: Path, **options) -> int:
                 f"{error}. Is another server running on {server.address}? "
                 "Choose another --port or --rest-port (0: any free one)."
             )
+        except RequestError as error:
+            print(f"keras-attn serve: {error.message}", file=sys.stderr)
+            return 1
         if version is not None:
-            name = server.versions.name
+            name = server.name
             rest = server.rest_address
             print(
                 f"Serving {name!r} from {models_dir}: gRPC on {server.address}"

@@ -1,42 +1,36 @@
-"""The server itself: its ports, a folder that is watched, a start and an end."""
+"""The server itself: its ports, folders that are watched, a start and an end."""
 
 import logging
 import os
 import socket
 import threading
-from concurrent import futures
 from pathlib import Path
 from types import TracebackType
 
-import grpc
-from tensorflow_serving.apis import (
-    model_service_pb2_grpc,
-    prediction_service_pb2_grpc,
-)
-
 from serving.explorer import explorer_routes
-from serving.local_server.grpc_services import ModelService, PredictionService
+from serving.local_server.grpc_server import GrpcServer
+from serving.local_server.metrics import Metrics
+from serving.local_server.model_config import ModelConfig
 from serving.local_server.model_versions import ModelVersions
 from serving.local_server.models import Models
 from serving.local_server.rest.app import rest_app
 from serving.local_server.rest.server import HttpServer
 from serving.local_server.servable import load_servable
+from serving.local_server.version_policies import newest
+from serving.local_server.warmup import replay
 from serving.version_folders import check_base
 
 __all__ = ["LocalServer"]
 
 _LOG = logging.getLogger(__name__)
-_MAX_MESSAGE_BYTES = 2**31 - 1
 _WAKE_SECONDS = 0.5
-_MIN_HANDLERS = 8
-_HANDLERS_PER_CPU = 4  # TensorFlow Serving's own default
 
 
 class LocalServer:
-    """Serves one model by TensorFlow Serving's gRPC and REST.
+    """Serves one model, and others when it is told to, as TensorFlow Serving does.
 
-    As TensorFlow Serving does, it opens its ports when a first version is loaded:
-    until then clients are told that nobody is there.
+    Like that it opens its ports when a first version is loaded: until then clients are
+    told that nobody is there.
 
     Args:
         models_dir: The model's base path: one numbered SavedModel folder a version.
@@ -46,6 +40,10 @@ class LocalServer:
         rest_port: Port for REST; 0: any free one; `None`: no REST.
         poll_seconds: Pause between two looks at the folder.
         threads: Threads for TensorFlow; `None`: one for each CPU.
+        load_retries: How often loading a version that failed is tried again.
+        load_retry_seconds: Pause before each.
+        max_requests: How many requests may be in work on either port; those beyond are
+            refused, not queued.
 
     Raises:
         ValueError: If a number is out of range.
@@ -68,23 +66,62 @@ class LocalServer:
         rest_port: int | None = None,
         poll_seconds: float = 1.0,
         threads: int | None = None,
+        load_retries: int = 5,
+        load_retry_seconds: float = 60.0,
+        max_requests: int = 256,
     ):
         threads = (os.cpu_count() or 1) if threads is None else threads
-        _check(name, port, rest_port, poll_seconds, threads)
+        _check(
+            name=(name, bool(name), "must not be empty"),
+            port=(port, 0 <= port <= 65535, "must be in 0..65535"),
+            rest_port=(
+                rest_port,
+                0 <= (rest_port or 0) <= 65535,
+                "must be in 0..65535",
+            ),
+            poll_seconds=(poll_seconds, poll_seconds > 0, "must be positive"),
+            threads=(threads, threads >= 1, "must be at least 1"),
+            load_retries=(load_retries, load_retries >= 0, "must not be negative"),
+            load_retry_seconds=(
+                load_retry_seconds,
+                load_retry_seconds > 0,
+                "must be positive",
+            ),
+            max_requests=(max_requests, max_requests >= 1, "must be at least 1"),
+        )
         check_base(models_dir)
+        self.name = name
         self._models_dir = models_dir
         self._host = host
         self._port = port
+        self._rest_port = rest_port
         self._poll_seconds = poll_seconds
+        self._max_requests = max_requests
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch-versions")
-        self._server: grpc.Server | None = None
-        self._rest_port = rest_port
+        self._grpc: GrpcServer | None = None
         self._http: HttpServer | None = None
-        self.versions = ModelVersions(
-            name, models_dir, lambda folder: load_servable(folder, threads)
+        self._metrics = Metrics()
+
+        def load(folder):
+            servable = load_servable(folder, threads)
+            try:
+                count = replay(servable, folder)
+            except BaseException:
+                servable.close()
+                raise
+            _LOG.info("replayed %d warm-up requests of %s", count, folder)
+            return servable
+
+        self.models = Models(
+            lambda model: ModelVersions(
+                model,
+                None,
+                load,
+                retries=load_retries,
+                retry_seconds=load_retry_seconds,
+            )
         )
-        self.models = Models({name: self.versions})
 
     def __enter__(self) -> "LocalServer":
         return self
@@ -115,20 +152,19 @@ class LocalServer:
 
         Raises:
             OSError: If a port cannot be had.
+            RequestError: If the version that is wanted cannot be loaded.
         """
         self._check_port_is_free()
         if self._rest_port is not None:
             self._http = HttpServer(self._host, self._rest_port)
             self._rest_port = self._http.port
-        version = self._first_version()
-        if version is None:
+        config = ModelConfig(self._models_dir.absolute(), newest)
+        if not self.models.reload({self.name: config}, self._pause):
             return None
         self._listen()
-        if self._http is not None:
-            page = explorer_routes([self.versions.name])
-            self._http.start(rest_app(self.models, extra_routes=page))
         self._watcher.start()
-        return version
+        states = self.models.states(self.name).items()
+        return max(number for number, state in states if state.name == "AVAILABLE")
 
     def request_stop(self) -> None:
         """Asks for the end and returns at once: a signal handler may call it."""
@@ -148,16 +184,17 @@ class LocalServer:
             grace: Seconds that running requests are given.
         """
         self._stopping.set()
-        ended = None if self._server is None else self._server.stop(grace)
-        if self._http is not None:
-            self._http.stop(grace)
-            self._http = None
-        if ended is not None:
-            ended.wait()
-            self._server = None
+        ports = [port for port in (self._grpc, self._http) if port is not None]
+        self._grpc = self._http = None
+        # Both at once, so that neither takes requests while the other one drains.
+        enders = [threading.Thread(target=port.stop, args=(grace,)) for port in ports]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
         if self._watcher.is_alive():
             self._watcher.join()
-        self.versions.retire_all()
+        self.models.retire_all()
 
     def _address(self, port):
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -169,60 +206,29 @@ class LocalServer:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             socket.create_server((self._host, self._port), family=family).close()
 
-    def _first_version(self):
-        version = self.versions.refresh()
-        if version is None:
-            _LOG.warning("waiting for a version in %s", self._models_dir)
-        while version is None and not self._stopping.wait(self._poll_seconds):
-            version = self.versions.refresh()
-        return version
-
     def _listen(self):
-        handlers = max(_MIN_HANDLERS, _HANDLERS_PER_CPU * (os.cpu_count() or 1))
-        server = grpc.server(
-            futures.ThreadPoolExecutor(handlers, thread_name_prefix="request"),
-            options=[
-                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", -1),
-                # With it, a second server on the same port would silently take a
-                # share of the requests.
-                ("grpc.so_reuseport", 0),
-            ],
+        self._grpc = GrpcServer(
+            self.models, self._metrics, self.address, max_requests=self._max_requests
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self.models), server
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self.models), server
-        )
-        try:
-            self._port = server.add_insecure_port(self.address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {self.address}: {error}") from error
-        server.start()
-        self._server = server
+        self._port = self._grpc.port
+        if self._http is not None:
+            app = rest_app(
+                self.models,
+                self._metrics,
+                max_requests=self._max_requests,
+                extra_routes=explorer_routes(lambda: self.models.names),
+            )
+            self._http.start(app)
+
+    def _pause(self):
+        return not self._stopping.wait(self._poll_seconds)
 
     def _watch(self):
-        while not self._stopping.wait(self._poll_seconds):
-            self.versions.refresh()
+        while self._pause():
+            self.models.refresh()
 
 
-def _check(name, port, rest_port, poll_seconds, threads):
-    rules = {
-        "`name` must not be empty": (name, "name", bool(name)),
-        "`port` must be in 0..65535": (port, "port", 0 <= port <= 65535),
-        "`rest_port` must be in 0..65535": (
-            rest_port,
-            "rest_port",
-            0 <= (rest_port or 0) <= 65535,
-        ),
-        "`poll_seconds` must be positive": (
-            poll_seconds,
-            "poll_seconds",
-            poll_seconds > 0,
-        ),
-        "`threads` must be at least 1": (threads, "threads", threads >= 1),
-    }
-    for rule, (value, argument, holds) in rules.items():
+def _check(**rules):
+    for argument, (value, holds, rule) in rules.items():
         if not holds:
-            raise ValueError(f"{rule}. Received: {argument}={value!r}.")
+            raise ValueError(f"`{argument}` {rule}. Received: {argument}={value!r}.")

@@ -2,7 +2,6 @@
 
 import re
 import urllib.parse
-from typing import Any
 
 from google.protobuf import json_format
 from tensorflow_serving.apis import (
@@ -11,11 +10,18 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
+from serving.local_server.classify import classify, regress
+from serving.local_server.metrics import Metrics
 from serving.local_server.model_info import model_metadata, model_status
 from serving.local_server.models import Models
 from serving.local_server.predict import predict
+from serving.local_server.rest.json_examples import read_examples
 from serving.local_server.rest.json_requests import predict_inputs
-from serving.local_server.rest.json_responses import predict_json
+from serving.local_server.rest.json_responses import (
+    classify_json,
+    predict_json,
+    regress_json,
+)
 from serving.local_server.rest.json_values import describe, parse_object, refuse
 from serving.signature import DEFAULT_SIGNATURE
 
@@ -32,11 +38,19 @@ _LOOK = re.compile(
 )
 
 
-def answer(models: Models, method: str, path: str, body: bytes, timeout: float) -> str:
+def answer(
+    models: Models,
+    metrics: Metrics,
+    method: str,
+    path: str,
+    body: bytes,
+    timeout: float,
+) -> str:
     """Answers one call of the REST API.
 
     Args:
         models: What is served.
+        metrics: Counts the requests that a model answers.
         method: `"GET"` or `"POST"`.
         path: As it was sent, percent signs and all.
         body: As it was sent.
@@ -56,9 +70,13 @@ def answer(models: Models, method: str, path: str, body: bytes, timeout: float) 
     what = match["what"]  # the path may be in any case, the word at its end not
     if method == "GET":
         return _metadata(models, spec) if what == "metadata" else _status(models, spec)
-    if what == "predict":
-        return _predict(models, spec, body, timeout)
-    raise refuse(f"Malformed request: {method} {path}")
+    if what not in _RUNS:
+        raise refuse(f"Malformed request: {method} {path}")
+    known = spec.name if spec.name in models.names else ""
+    with metrics.request(known, what.title(), "REST"):
+        request = parse_object(body)
+        name = _signature_name(request)
+        return _RUNS[what](models, spec, request, name, timeout)
 
 
 def _model_spec(match):
@@ -77,9 +95,7 @@ def _unquoted(text):
     return urllib.parse.unquote(text, errors="replace")
 
 
-def _predict(models, spec, body, timeout):
-    request = parse_object(body)
-    name = signature_name(request)
+def _predict(models, spec, request, name, timeout):
     with models.lease(spec) as (_, servable):
         signature = servable.signatures.get(name or DEFAULT_SIGNATURE)
         if signature is None:
@@ -92,8 +108,24 @@ def _predict(models, spec, body, timeout):
     return predict_json(outputs, in_rows)
 
 
-def signature_name(request: dict[str, Any]) -> str:
-    """Returns the signature that a body names; empty: none."""
+def _classify(models, spec, request, name, timeout):
+    examples = read_examples(request)
+    with models.lease(spec) as (_, servable):
+        result = classify(servable, name, examples, timeout)
+    return classify_json(result)
+
+
+def _regress(models, spec, request, name, timeout):
+    examples = read_examples(request)
+    with models.lease(spec) as (_, servable):
+        result = regress(servable, name, examples, timeout)
+    return regress_json(result)
+
+
+_RUNS = {"predict": _predict, "classify": _classify, "regress": _regress}
+
+
+def _signature_name(request):
     name = request.get("signature_name", "")
     if not isinstance(name, str):
         raise refuse(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from serving.local_server.errors import RequestError
+from serving.local_server.metrics import Metrics
 from serving.local_server.models import Models
 from serving.local_server.rest.answers import answer
 from serving.local_server.rest.json_responses import error_json
@@ -18,6 +19,7 @@ from serving.local_server.rest.json_responses import error_json
 __all__ = ["rest_app"]
 
 _LOG = logging.getLogger(__name__)
+_METRICS = "/monitoring/prometheus/metrics"
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -37,6 +39,7 @@ _HTTP_STATUS = {
 
 def rest_app(
     models: Models,
+    metrics: Metrics,
     *,
     timeout: float = 30.0,
     max_requests: int = 64,
@@ -48,19 +51,31 @@ def rest_app(
 
     Args:
         models: What is served.
+        metrics: Counts the requests; their page is one of the paths.
         timeout: Seconds after which the run of a request is cancelled.
         max_requests: How many may be in work; those beyond are refused, not queued.
         extra_routes: What is to be found beside `/v1/`; they come first.
     """
-    everything = Route("/{path:path}", _RestApi(models, timeout, max_requests))
-    return Starlette(routes=[*extra_routes, everything])
+    api = _RestApi(models, metrics, timeout, max_requests)
+
+    def monitoring(request):
+        return Response(metrics.page(), media_type="text/plain")
+
+    return Starlette(
+        routes=[
+            *extra_routes,
+            Route(_METRICS, monitoring),
+            Route("/{path:path}", api),
+        ]
+    )
 
 
 class _RestApi:
     """An ASGI application: no function, so that Starlette routes every method to it."""
 
-    def __init__(self, models, timeout, max_requests):
+    def __init__(self, models, metrics, timeout, max_requests):
         self._models = models
+        self._metrics = metrics
         self._timeout = timeout
         self._max_requests = max_requests
         self._requests = 0  # touched by the event loop alone
@@ -92,7 +107,9 @@ class _RestApi:
 
     def _answer(self, method, path, body):
         try:
-            text = answer(self._models, method, path, body, self._timeout)
+            text = answer(
+                self._models, self._metrics, method, path, body, self._timeout
+            )
         except RequestError as error:
             return _refusal(error)
         except Exception as error:

@@ -14,7 +14,7 @@ from serving.local_server.dtypes import cpp_name
 from serving.local_server.errors import RequestError
 from serving.local_server.rest.json_values import describe, refuse, type_name
 
-__all__ = ["FIELDS", "element", "is_bytes"]
+__all__ = ["FIELDS", "decode_bytes", "element", "encode", "is_bytes", "narrow_number"]
 
 # The field of a `TensorProto` that holds the values of each dtype that JSON can give.
 FIELDS: Mapping[int, str] = {
@@ -60,14 +60,14 @@ def element(value: Any, dtype: int) -> bytes | bool | int | float:
     """
     field = FIELDS.get(dtype)
     if isinstance(value, dict) and field == "string_val":
-        return _decode_bytes(value)
+        return decode_bytes(value)
     if field is None and not isinstance(value, dict):
         raise RequestError(
             grpc.StatusCode.UNIMPLEMENTED,
             f"Conversion of JSON Value: {describe(value)} to type: {cpp_name(dtype)}",
         )
     if field == "string_val" and isinstance(value, str):
-        return _encode(value)
+        return encode(value)
     if field == "bool_val" and isinstance(value, bool):
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -116,7 +116,12 @@ def narrow_number(value: int | float, dtype: type[np.floating]) -> float:
     return float(value)
 
 
-def _encode(value):
+def encode(value: str) -> bytes:
+    """Returns the bytes that a JSON string stood for.
+
+    Raises:
+        RequestError: If it has half of a surrogate pair.
+    """
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
@@ -125,7 +130,12 @@ def _encode(value):
         ) from error
 
 
-def _decode_bytes(value):
+def decode_bytes(value: Any) -> bytes:
+    """Returns the bytes of `{"b64": "..."}`.
+
+    Raises:
+        RequestError: If it is no such object, or no base64.
+    """
     if not is_bytes(value):
         raise refuse(
             f"JSON Value: {describe(value)} not formatted correctly for base64 data"

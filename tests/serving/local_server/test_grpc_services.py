@@ -334,13 +334,6 @@ class TestModelStatus:
         assert got == ("INVALID_ARGUMENT", "Missing ModelSpec")
 
 
-def test_what_is_not_there_yet_says_so(prediction, channel):
-    from tensorflow_serving.apis import classification_pb2
-
-    request = classification_pb2.ClassificationRequest()
-    assert refusal(prediction.Classify, request)[0] == "UNIMPLEMENTED"
-
-
 def test_bytes_that_are_no_message_do_no_harm(channel, prediction):
     call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     with pytest.raises(grpc.RpcError) as error:

@@ -1,5 +1,7 @@
 """Which version is served, step by step. Loading is scripted: no TensorFlow runs."""
 
+import time
+
 import grpc
 import pytest
 
@@ -123,10 +125,63 @@ def test_a_broken_one_is_refused_for_good(versions, tmp_path, loads):
     assert names(versions) == {3: "AVAILABLE", 2: "END", 1: "END"}
 
 
-def test_a_broken_newest_lets_the_next_one_in(versions, tmp_path):
+def test_a_broken_newest_lets_no_older_one_in(versions, tmp_path):
     add(tmp_path, 1)
     add(tmp_path, 2, broken=True)
+    assert versions.refresh() is None
+    assert names(versions) == {2: "END"}
+
+
+def test_a_failed_load_is_tried_again_and_then_given_up(tmp_path, loads):
+    def load(folder):
+        loads.append(folder.name)
+        return Version(folder)
+
+    versions = ModelVersions("m", tmp_path, load, retries=2, retry_seconds=0.05)
+    add(tmp_path, 1, broken=True)
+    assert versions.refresh() is None
+    assert names(versions) == {1: "LOADING"}
+    versions.refresh()
+    assert loads == ["1"]  # not before its time
+    for _ in range(4):
+        time.sleep(0.06)
+        versions.refresh()
+    assert loads == ["1"] * 3
+    assert versions.states()[1].error_message == "no such luck"
+    (tmp_path / "1" / "broken").unlink()
+    time.sleep(0.06)
+    assert versions.refresh() is None  # its number is burnt
+
+
+def test_a_version_that_is_completed_in_time_is_served(tmp_path):
+    versions = ModelVersions("m", tmp_path, Version, retries=1, retry_seconds=0.01)
+    add(tmp_path, 1, broken=True)
+    versions.refresh()
+    (tmp_path / "1" / "broken").unlink()
+    time.sleep(0.02)
     assert versions.refresh() == 1
+
+
+def test_what_waits_to_be_tried_again_ends_with_its_folder(tmp_path):
+    versions = ModelVersions("m", tmp_path, Version, retries=1, retry_seconds=60)
+    add(tmp_path, 1, broken=True)
+    versions.refresh()
+    (tmp_path / "1" / "broken").unlink()
+    (tmp_path / "1").rmdir()
+    versions.refresh()
+    assert names(versions) == {1: "END"}
+
+
+def test_other_policies(versions, tmp_path):
+    add(tmp_path, 1, 2, 3)
+    versions.configure(tmp_path, lambda numbers: {1, 3} & set(numbers))
+    assert versions.refresh() == 3
+    assert names(versions) == {1: "AVAILABLE", 3: "AVAILABLE"}
+    versions.configure(tmp_path, lambda numbers: {1} & set(numbers))
+    assert versions.refresh() == 1
+    assert names(versions) == {1: "AVAILABLE", 3: "END"}
+    versions.configure(None, lambda numbers: set(numbers))
+    assert versions.refresh() is None
 
 
 def test_rollback_by_taking_the_newest_away(versions, tmp_path):

@@ -18,7 +18,9 @@ def serve(models_dir):
     servers = []
 
     def start(**options):
-        server = LocalServer(models_dir, poll_seconds=0.05, threads=2, **options)
+        server = LocalServer(
+            models_dir, poll_seconds=0.05, threads=2, load_retries=0, **options
+        )
         servers.append(server)
         server.start()
         return server
@@ -67,7 +69,9 @@ def test_a_new_version_takes_over_while_requests_flow(serve, models_dir, publish
         asker.join()
     assert failures == []
     assert set(answers) == {1.0, 2.0}
-    states = {number: s.name for number, s in server.versions.states().items()}
+    states = {
+        number: s.name for number, s in server.models.states("translator").items()
+    }
     assert states == {2: "AVAILABLE", 1: "END"}
 
 
@@ -92,7 +96,7 @@ def test_a_folder_still_being_written_is_not_looked_at(serve, models_dir, publis
     (models_dir / ".tmp-2").mkdir()
     (models_dir / "2.tmp").mkdir()
     threading.Event().wait(0.3)
-    assert list(server.versions.states()) == [1]
+    assert list(server.models.states("translator")) == [1]
 
 
 def test_it_waits_for_a_first_version(models_dir, publish, caplog):
@@ -127,7 +131,7 @@ def test_a_deadline_frees_the_server_too(serve, models_dir, publish):
         client.predict({"steps": np.int64([2**60])}, signature="slow")
     server.stop()
     # The loop has no end of its own: the version is free only if the run was cancelled.
-    assert wait_for(lambda: server.versions.states()[1].name == "END")
+    assert wait_for(lambda: server.models.states("translator")[1].name == "END")
 
 
 def test_a_request_that_has_begun_is_answered_before_the_end(
@@ -153,7 +157,8 @@ def test_a_request_that_has_begun_is_answered_before_the_end(
 
 
 def any_running(server):
-    return any(one.requests for one in server.versions._loaded.values())
+    versions = server.models._models["translator"]
+    return any(one.requests for one in versions._loaded.values())
 
 
 def test_a_client_that_vanishes_harms_nobody(serve, models_dir, publish):
