@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_attn.decoding import beam_search, greedy_search, score_targets
+from keras_attn.decoding.options import row_penalties
 from keras_attn.layers.arguments import restored_parts
 from keras_attn.models import Seq2Seq
 from keras_attn.translation import (
@@ -175,8 +176,7 @@ class Translator(keras.Model):
             batch_size: Pairs computed together.
 
         Returns:
-            A `Translation` for each pair, whose text is the target as the vocabulary
-            spells it.
+            A `Translation` for each pair, whose text is the target as it was given.
 
         Raises:
             TypeError: As in `translate`.
@@ -190,28 +190,75 @@ class Translator(keras.Model):
             )
         return self._in_batches(self.respond_aligned, columns, batch_size)
 
-    def respond(self, text, beam_size=None, length_penalty=None, full_vocabulary=False):
+    def respond(
+        self,
+        text,
+        beam_size=None,
+        length_penalty=None,
+        full_vocabulary=False,
+        max_length=None,
+    ):
         """Translates a string tensor in the graph: what the exporter serves.
 
         Args:
             text: `(B,)` strings, any bytes, any B.
             beam_size: Overrides the translator's own; a Python number.
-            length_penalty: Overrides the translator's own; a Python number.
+            length_penalty: Overrides the translator's own; a Python number, or one a
+                row: `(B,)` floats, clamped to [0, 5], where NaN is the translator's
+                own.
             full_vocabulary: As in `translate`; a Python bool.
+            max_length: `(B,)` integers, the most target tokens of each row, end token
+                included; clamped to [1, `max_target_length`]. `None`: the
+                translator's own.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
         """
+        search = self._searcher(beam_size, length_penalty, full_vocabulary, max_length)
+        return self._answer(text, search)
+
+    def respond_nbest(
+        self, text, count, beam_size=None, length_penalty=None, full_vocabulary=False
+    ):
+        """Translates a string tensor into several hypotheses each, in the graph.
+
+        Args:
+            text: `(B,)` strings, any bytes, any B.
+            count: `K`, hypotheses of each text, best first; a Python number. Where it
+                is larger than the beam, it is the beam.
+            beam_size: As in `respond`.
+            length_penalty: As in `respond`.
+            full_vocabulary: As in `respond`.
+
+        Returns:
+            A dict of tensors: the outputs of the serving signature `nbest`.
+        """
+        _check_limits(count=count)
+        beam_size = max(self.beam_size if beam_size is None else beam_size, count)
+        search = self._searcher(beam_size, length_penalty, full_vocabulary)
+        return self._answer(text, search, count)
+
+    def _searcher(self, beam_size, length_penalty, full_vocabulary, max_length=None):
+        """Returns the search of encoded texts that these options ask for."""
+        from keras_attn.text import graph
+
         beam_size = self.beam_size if beam_size is None else beam_size
         if length_penalty is None:
             length_penalty = self.length_penalty
         _check_limits(beam_size=beam_size)
-        _check_length_penalty(length_penalty)
+        if ops.is_tensor(length_penalty):
+            length_penalty = graph.at_least_one_row(length_penalty)
+            length_penalty = row_penalties(length_penalty, self.length_penalty)
+        else:
+            _check_length_penalty(length_penalty)
 
         def search(ids, lengths):
             step, special, words, given = self._words_for(ids, full_vocabulary)
             state, memory = self.seq2seq.encode(ids)
-            options = {"max_lengths": self._target_limits(lengths), **special}
+            limits = self._target_limits(lengths)
+            if max_length is not None:
+                limits = ops.minimum(limits, graph.at_least_one_row(max_length))
+            options = {"max_lengths": limits, **special}
             memory = memory if given is None else (memory, given)
             if beam_size == 1:
                 found = greedy_search(step, state, memory, **options)
@@ -230,7 +277,7 @@ class Translator(keras.Model):
             missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
             return found._replace(truncated=missing)
 
-        return self._answer(text, search)
+        return search
 
     def _words_for(self, ids, full_vocabulary):
         """Returns the step of a search, its special ids, the words, what is allowed.
@@ -257,13 +304,13 @@ class Translator(keras.Model):
             target: `(B,)` strings, the translation of each.
 
         Returns:
-            A dict of tensors as from `respond`.
+            A dict of tensors as from `respond`; `translation` is `target`, and its
+            tokens lie in that.
         """
         from keras_attn.text import graph
 
-        forced = self.target_codec.encode(
-            graph.at_least_one_row(target), self.max_target_length
-        )
+        given = graph.at_least_one_row(target)
+        forced = self.target_codec.encode(given, self.max_target_length)
 
         def score(ids, _):
             state, memory = self.seq2seq.encode(ids)
@@ -279,35 +326,36 @@ class Translator(keras.Model):
             cut = ops.greater(graph.to_backend(forced.truncated), 0)
             return hypotheses._replace(truncated=cut[:, None])
 
-        return self._answer(text, score)
+        outputs = self._answer(text, score)
+        rows = ops.shape(outputs["score"])[0]
+        placed = {
+            "translation": given,
+            "target_tokens": forced.pieces,
+            "target_begin": forced.begin,
+            "target_end": forced.end,
+        }
+        return outputs | {name: tensor[:rows] for name, tensor in placed.items()}
 
-    def _answer(self, text, search):
-        """Runs encode -> search -> decode and names the results for serving."""
-        from keras_attn.text import graph
+    def _answer(self, text, search, count=None):
+        """Runs encode -> search -> decode and names the results for serving.
+
+        Of each row the best hypothesis is named, or the best `count` on an axis of
+        their own.
+        """
+        from keras_attn.text import answers, graph
 
         self._check_vocabularies()
         encoded = self.source_codec.encode(
             graph.at_least_one_row(text), self.max_source_length
         )
         found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
-        best = type(found)(*(graph.from_backend(field)[:, 0] for field in found))
-        decoded = self.target_codec.surface(best.token_ids, best.lengths)
-        outputs = {
-            "translation": decoded.text,
-            "score": best.scores,
-            "token_scores": best.token_scores,
-            "source_tokens": encoded.pieces,
-            "target_tokens": decoded.pieces,
-            "source_begin": encoded.begin,
-            "source_end": encoded.end,
-            "target_begin": decoded.begin,
-            "target_end": decoded.end,
-            "source_length": encoded.lengths,
-            "target_length": best.lengths,
-            "attention": best.attention,
-            "source_truncated": encoded.truncated,
-            "target_truncated": ops.cast(best.truncated, "int32"),
-        }
+        found = type(found)(
+            *(graph.from_backend(field)[:, : count or 1] for field in found)
+        )
+        written = answers.written_outputs(self.target_codec, found)
+        if count is None:
+            written = {name: tensor[:, 0] for name, tensor in written.items()}
+        outputs = answers.read_outputs(encoded) | written
         rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
         return {name: tensor[:rows] for name, tensor in outputs.items()}
 

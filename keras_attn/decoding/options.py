@@ -5,7 +5,11 @@ from typing import Any
 
 from keras import ops
 
-__all__ = ["check_id", "row_limits"]
+__all__ = ["check_id", "row_limits", "row_penalties"]
+
+# Far more than anyone needs: a hypothesis of twice the length gets a 32nd of the score.
+# Beyond it, lengths to this power would leave float32.
+_LARGEST_PENALTY = 5.0
 
 
 def check_id(name: str, value: Any) -> int:
@@ -53,3 +57,25 @@ def row_limits(max_lengths: Any) -> Any:
             f"Received: max_lengths.shape={tuple(limits.shape)}."
         )
     return ops.maximum(ops.cast(limits, "int32"), 1)
+
+
+def row_penalties(length_penalties: Any, default: float) -> Any:
+    """Returns length penalties as `(B,)` float32 that any search can use.
+
+    Args:
+        length_penalties: `(B,)` floats. Clamped to [0, 5] instead of failing, since one
+            row would fail the others of its batch with it.
+        default: Takes the place of what is not a number.
+
+    Returns:
+        `(B,)` float32.
+
+    Example:
+
+    >>> found = row_penalties(ops.array([-1.0, 0.5, float("inf"), float("nan")]), 1.0)
+    >>> [float(penalty) for penalty in found]
+    [0.0, 0.5, 5.0, 1.0]
+    """
+    penalties = ops.cast(ops.convert_to_tensor(length_penalties), "float32")
+    clamped = ops.clip(penalties, 0.0, _LARGEST_PENALTY)
+    return ops.where(ops.isnan(penalties), default, clamped)

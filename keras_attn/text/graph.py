@@ -51,10 +51,10 @@ def from_backend(tensor):
 
 
 def at_least_one_row(texts):
-    """Returns `texts` `(B,)`, or one empty text where there is none.
+    """Returns `texts` `(B,)`, or one empty text where there is none; numbers likewise.
 
     Loops and matrix products of some backends fail on an empty batch, and a request
     of no rows must be answered like any other: compute one row and drop it.
     """
     missing = tf.cast(tf.equal(tf.size(texts), 0), tf.int32)
-    return tf.concat([texts, tf.fill([missing], "")], axis=0)
+    return tf.concat([texts, tf.zeros([missing], texts.dtype)], axis=0)

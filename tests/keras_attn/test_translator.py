@@ -135,6 +135,16 @@ def test_aligning_its_own_translation_gives_its_own_score():
     assert compared >= 1
 
 
+def test_aligned_tokens_lie_in_the_target_as_it_was_given(translator):
+    target = "  the\tﬁne  dog 🎉"  # SentencePiece normalises it
+    [found] = translator.align(["Hund"], [target])
+    assert found.text == target
+    *words, end = found.target_tokens
+    spans = [token.surface(target) for token in words]
+    assert "".join(spans) == "".join(target.split())
+    assert end.begin == end.end == len(target.encode())
+
+
 def test_limits_are_told():
     translator = tiny.translator(max_source_length=4, max_target_length=5)
     short, long = translator.translate(["", "der kleine Hund sieht die Katze"])

@@ -3,22 +3,39 @@
 import re
 from pathlib import Path
 
-from serving.signature import TRANSLATE
+import pytest
+
+from serving.signature import SIGNATURES, TRANSLATE
 
 TEXT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 
 
-def documented():
-    """Yields (names, dtype, axes) of each row of the signature's two tables."""
-    for names, dtype, axes in re.findall(
-        r"^\| (`[^|]+`) \| (string|int32|float32) \| \(([^)]+)\) \|", TEXT, re.MULTILINE
-    ):
-        letters = tuple(letter for letter in axes.replace(",", " ").split())
-        for name in re.findall(r"`(\w+)`", names):
-            yield name, dtype, letters
+def documented(signature):
+    """Returns {name: (dtype, axes)} of the tables in a signature's section."""
+    _, section = TEXT.split(f"\n### {signature}\n")
+    section = re.split(r"\n##+ ", section)[0]
+    return {
+        name: (dtype, tuple(axes.replace(",", " ").split()))
+        for names, dtype, axes in re.findall(
+            r"^\| (`[^|]+`) \| (string|int32|float32) \| \(([^)]+)\) \|",
+            section,
+            re.MULTILINE,
+        )
+        for name in re.findall(r"`(\w+)`", names)
+    }
 
 
-def test_the_signature_table_is_the_contract():
-    fields = [*TRANSLATE.inputs, *TRANSLATE.outputs]
-    want = {(field.name, field.dtype, field.axes) for field in fields}
-    assert set(documented()) == want
+@pytest.mark.parametrize("signature", SIGNATURES.values(), ids=lambda each: each.name)
+def test_the_tables_are_the_contract(signature):
+    # A section says what differs from `translate`.
+    told = documented(TRANSLATE.name) | documented(signature.name)
+    fields = [*signature.inputs, *signature.outputs]
+    assert {field.name: (field.dtype, field.axes) for field in fields} == {
+        field.name: told[field.name] for field in fields
+    }
+    assert set(documented(signature.name)) <= {field.name for field in fields}
+
+
+def test_every_signature_has_a_line():
+    table = TEXT.split("## The signatures")[1].split("\n### ")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(SIGNATURES)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from serving.operations import check_operations
+from serving.export.operations import check_operations
 from serving.signature import DEFAULT_SIGNATURE, TRANSLATE
 from serving.version_folders import version_folders
 
@@ -19,6 +19,8 @@ def export_translator(
     *,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    nbest: int | None = None,
+    full_vocabulary: bool = False,
 ) -> Path:
     """Writes `translator` as the folder `models_dir/version`.
 
@@ -33,6 +35,9 @@ def export_translator(
             highest there.
         beam_size: Overrides the translator's own.
         length_penalty: Overrides the translator's own.
+        nbest: Hypotheses that the signature `nbest` answers with; `None`: as many as
+            the beam, and at least 2.
+        full_vocabulary: Whether to choose from all words, in spite of a shortlist.
 
     Returns:
         The folder of the new version.
@@ -42,6 +47,17 @@ def export_translator(
             operations that a stock server lacks.
         RuntimeError: If the written model answers otherwise than the translator.
     """
+    from serving.export.endpoints import SearchOptions
+
+    beam_size = translator.beam_size if beam_size is None else beam_size
+    options = SearchOptions(
+        beam_size=beam_size,
+        length_penalty=(
+            translator.length_penalty if length_penalty is None else length_penalty
+        ),
+        nbest=max(2, beam_size) if nbest is None else nbest,
+        full_vocabulary=full_vocabulary,
+    )
     models_dir = Path(models_dir)
     models_dir.mkdir(parents=True, exist_ok=True)
     number = _free_version(models_dir, version)
@@ -49,7 +65,7 @@ def export_translator(
     # rename is one step.
     aside = models_dir / f".exporting-{number}-{os.getpid()}"
     try:
-        endpoint = _write(translator, aside, beam_size, length_penalty)
+        endpoint = _write(translator, aside, options)
         _check_answers(translator, endpoint, aside)
         _flush(aside)
         place = models_dir / str(number)
@@ -78,39 +94,21 @@ def _free_version(models_dir, version):
     return version
 
 
-def _write(translator, folder, beam_size, length_penalty):
+def _write(translator, folder, options):
     import tensorflow as tf
 
-    def translate(text):
-        # The server checks the type of an input but not its shape.
-        text = tf.ensure_shape(text, [None])
-        outputs = translator.respond(text, beam_size, length_penalty)
-        return {
-            field.name: tf.identity(
-                tf.cast(outputs[field.name], field.dtype)
-                if field.dtype != "string"
-                else outputs[field.name],
-                name=field.name,
-            )
-            for field in TRANSLATE.outputs
-        }
+    from serving.export.endpoints import trace_endpoints
 
-    [text] = TRANSLATE.inputs
-    function = tf.function(
-        translate,
-        input_signature=[tf.TensorSpec([None], tf.string, name=text.name)],
-        autograph=False,
-        jit_compile=False,
-    )
-    endpoint = function.get_concrete_function()
-    check_operations(endpoint.graph.as_graph_def(), tf.raw_ops.__dict__)
+    endpoints = trace_endpoints(translator, options)
+    for endpoint in endpoints.values():
+        check_operations(endpoint.graph.as_graph_def(), tf.raw_ops.__dict__)
     tf.saved_model.save(
         _root(translator),
         os.fspath(folder),
-        signatures={TRANSLATE.name: endpoint, DEFAULT_SIGNATURE: endpoint},
+        signatures={**endpoints, DEFAULT_SIGNATURE: endpoints[TRANSLATE.name]},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
-    return endpoint
+    return endpoints[TRANSLATE.name]
 
 
 def _root(translator):

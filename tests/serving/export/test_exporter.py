@@ -11,12 +11,10 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_attn import Seq2Seq, Translator
 from keras_attn.text import SubwordCodec, learn_subwords
 from serving.export import export_translator
-from serving.signature import DEFAULT_SIGNATURE, TRANSLATE
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
 TEXTS = ["der Hund", "", "die Katze trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]
@@ -89,32 +87,6 @@ def test_moved_and_alone_it_answers_as_the_translator(
         assert bool(got["target_truncated"][row]) == want.target_truncated
 
 
-def test_signature_is_the_contract(exported):
-    model = tf.saved_model.load(str(exported))
-    for name in (TRANSLATE.name, DEFAULT_SIGNATURE):
-        signature = model.signatures[name]
-        outputs = {
-            field.name: (field.dtype, len(field.axes)) for field in TRANSLATE.outputs
-        }
-        got = {
-            name: (spec.dtype.name, spec.shape.rank)
-            for name, spec in signature.structured_outputs.items()
-        }
-        assert got == outputs
-
-
-def test_an_empty_batch_has_an_empty_answer(exported):
-    signature = tf.saved_model.load(str(exported)).signatures[TRANSLATE.name]
-    outputs = signature(text=tf.constant([], tf.string))
-    assert {tensor.shape[0] for tensor in outputs.values()} == {0}
-
-
-def test_a_wrong_rank_is_refused_by_the_graph(exported):
-    signature = tf.saved_model.load(str(exported)).signatures[TRANSLATE.name]
-    with pytest.raises(Exception, match=r"(?i)shape"):
-        signature(text=tf.constant([["der Hund"]]))
-
-
 def test_two_vocabularies_stay_apart(translator, tmp_path):
     codecs = [
         SubwordCodec(learn_subwords(sentences * 3, 30))
@@ -145,7 +117,7 @@ def test_versions_count_up_and_are_never_overwritten(translator, exported):
 
 def test_what_fails_leaves_nothing(translator, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "serving.export._check_answers",
+        "serving.export.exporter._check_answers",
         lambda *_: (_ for _ in ()).throw(RuntimeError("answers otherwise")),
     )
     with pytest.raises(RuntimeError, match="answers otherwise"):

@@ -1,0 +1,239 @@
+"""Every signature of an exported translator answers as the translator does."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_attn import Translator
+from keras_attn.text.words import merge_attention, word_spans
+from keras_attn.translation import translations_from_outputs
+from serving.export import export_translator
+from serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE
+
+TEXTS = ["der Hund.", "", "die Katze, trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]
+TARGETS = ["a  ﬁne\tdog 🙂", "der Hund", "", "\u3000", "x", "Katze trinkt " * 9, "ein"]
+ODD = [b"\xff\xfe", b"\x00", b"Hund\xc3", b"\xf0\x9f \xed\xa0\x80", b"ein \xffHund"]
+WRITTEN = [
+    field.name for field in SIGNATURES["nbest"].outputs if field.axes[1:2] == ("K",)
+]
+
+
+@pytest.fixture(scope="module")
+def served(translator, tmp_path_factory):
+    """Returns a function that asks a signature of the exported translator."""
+    folder = export_translator(translator, tmp_path_factory.mktemp("models"))
+    model = tf.saved_model.load(str(folder))
+
+    def ask(name, texts, **others):
+        columns = {"text": texts, **others}
+        inputs = {
+            field.name: tf.constant(columns[field.name], field.dtype)
+            for field in SIGNATURES[name].inputs
+        }
+        outputs = model.signatures[name](**inputs)
+        return {key: value.numpy() for key, value in outputs.items()}
+
+    ask.signatures = model.signatures
+    return ask
+
+
+def others(name, rows):
+    """Inputs beside `text` for so many rows, different in each."""
+    if name == "align":
+        return {"target": (TARGETS * rows)[:rows]}
+    if name == "translate_options":
+        return {
+            "max_length": (np.arange(rows) % 9 + 1).astype(np.int32),
+            "length_penalty": (np.arange(rows) / 2).astype(np.float32),
+        }
+    return {}
+
+
+def check_same(got, want):
+    for field in ("source", "text", "source_tokens", "target_tokens"):
+        assert getattr(got, field) == getattr(want, field)
+    assert got.source_truncated == want.source_truncated
+    assert got.target_truncated == want.target_truncated
+    # The same operations, but another order of sums for another batch.
+    np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
+    np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
+
+
+def hypotheses(texts, outputs):
+    """Returns, for each k, the translations of `nbest` without those that are none."""
+    return [
+        translations_from_outputs(
+            texts, outputs | {name: outputs[name][:, k] for name in WRITTEN}
+        )
+        for k in range(outputs["score"].shape[1])
+    ]
+
+
+def test_names_dtypes_and_ranks_are_the_contract(served):
+    assert set(served.signatures) == {*SIGNATURES, DEFAULT_SIGNATURE}
+    for name, signature in served.signatures.items():
+        contract = SIGNATURES[TRANSLATE.name if name == DEFAULT_SIGNATURE else name]
+        got = {
+            key: (spec.dtype.name, spec.shape.rank)
+            for key, spec in signature.structured_outputs.items()
+        }
+        assert got == {
+            field.name: (field.dtype, len(field.axes)) for field in contract.outputs
+        }
+        _, inputs = signature.structured_input_signature
+        assert {key: spec.dtype.name for key, spec in inputs.items()} == {
+            field.name: field.dtype for field in contract.inputs
+        }
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_axes_are_those_of_one_batch(served, name):
+    for rows in (0, 1, 3):
+        outputs = served(name, TEXTS[:rows], **others(name, rows))
+        sizes = {"B": rows}
+        for field in SIGNATURES[name].outputs:
+            for axis, size in zip(field.axes, outputs[field.name].shape, strict=True):
+                assert sizes.setdefault(axis, size) == size, field.name
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_any_bytes_are_answered_in_utf8(served, name):
+    outputs = served(name, ODD, **others(name, len(ODD)))
+    for column in outputs.values():
+        if column.dtype == object:
+            for value in column.ravel():
+                value.decode()
+    sums = outputs["attention"].sum(axis=-1)
+    length = outputs["target_length"]
+    real = np.arange(sums.shape[-1]) < length[..., np.newaxis]
+    np.testing.assert_allclose(sums, real, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_a_wrong_rank_is_refused_by_the_graph(served, name):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ss]hape"):
+        served(name, [["der Hund"]], **others(name, 1))
+
+
+@pytest.mark.parametrize("name", ["align", "translate_options"])
+def test_each_row_needs_all_inputs(served, name):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="must have one row for each of `text`"
+    ):
+        served(name, TEXTS[:3], **others(name, 1))
+
+
+def test_nbest_begins_with_the_translation(translator, served):
+    found = hypotheses(TEXTS, served("nbest", TEXTS))
+    wanted = translator.translate(TEXTS)
+    for got, want in zip(found[0], wanted, strict=True):
+        check_same(got, want)
+
+
+def test_nbest_is_what_the_translator_finds_alone_too(translator, served):
+    found = hypotheses(TEXTS, served("nbest", TEXTS))
+    for row in (1, 2):
+        text = TEXTS[row]
+        alone = translator.respond_nbest(tf.constant([text]), 3)
+        alone = {name: value.numpy() for name, value in alone.items()}
+        for k, [want] in enumerate(hypotheses([text], alone)):
+            check_same(found[k][row], want)
+
+
+def test_nbest_hypotheses_are_different_ranked_and_scored(translator, served):
+    outputs = served("nbest", TEXTS)
+    exist = outputs["target_length"] > 0
+    assert exist.sum(axis=1).tolist() == [3, 1, 3, 1, 3, 3, 3]
+    assert set(outputs["score"][~exist].tolist()) == {-1e9}
+    assert set(outputs["translation"][~exist].tolist()) == {b""}
+    sums = outputs["token_scores"].sum(axis=2)
+    np.testing.assert_allclose(outputs["score"][exist], sums[exist], rtol=1e-4)
+    lengths = np.maximum(outputs["target_length"], 1)
+    ranks = np.where(exist, outputs["score"] / lengths, -1e9)
+    assert (np.diff(ranks, axis=1) <= 1e-6).all()
+    for row in outputs["target_tokens"][exist.all(axis=1)]:
+        assert len({tuple(tokens) for tokens in row.tolist()}) == 3
+
+
+def test_align_scores_the_target_that_came(translator, served):
+    outputs = served("align", TEXTS, target=TARGETS)
+    outputs["translation"] = np.array([text.encode() for text in TARGETS], object)
+    wanted = translator.align(TEXTS, TARGETS)
+    for got, want in zip(
+        translations_from_outputs(TEXTS, outputs), wanted, strict=True
+    ):
+        check_same(got, want)
+        covered = "".join(token.surface(got.text) for token in got.target_tokens)
+        assert covered == "".join(got.text.split()) or got.target_truncated
+
+
+def test_options_are_those_of_each_row(translator, served):
+    lengths = [3, 15, 1, 2, 7, 100, 5]
+    penalties = [0.0, 1.0, 0.5, 2.0, 3.5, 0.0, 1.0]
+    outputs = served(
+        "translate_options", TEXTS, max_length=lengths, length_penalty=penalties
+    )
+    found = translations_from_outputs(TEXTS, outputs)
+    for text, got, length, penalty in zip(
+        TEXTS, found, lengths, penalties, strict=True
+    ):
+        limited = Translator(
+            translator.seq2seq,
+            translator.source_codec,
+            beam_size=translator.beam_size,
+            max_source_length=translator.max_source_length,
+            max_target_length=min(length, translator.max_target_length),
+        )
+        outputs = limited.respond(tf.constant([text]), length_penalty=penalty)
+        outputs = {name: value.numpy() for name, value in outputs.items()}
+        check_same(got, *translations_from_outputs([text], outputs))
+        assert len(got.target_tokens) <= length
+
+
+def test_a_penalty_makes_a_difference(served):
+    mild, harsh = (
+        served("translate_options", TEXTS, max_length=[9] * 7, length_penalty=[p] * 7)
+        for p in (0.0, 5.0)
+    )
+    assert (mild["target_length"] <= harsh["target_length"]).all()
+    assert (mild["score"] > harsh["score"]).any()
+
+
+def test_options_out_of_range_are_clamped_and_hurt_nobody(served):
+    nan, inf = float("nan"), float("inf")
+    text = ["die Katze trinkt"] * 6
+    outputs = served(
+        "translate_options",
+        text,
+        max_length=[-(2**31), 0, 2**31 - 1, 15, 15, 15],
+        length_penalty=[nan, 1.0, 1.0, inf, -inf, -1.0],
+    )
+    same_as = served(
+        "translate_options",
+        text,
+        max_length=[1, 1, 15, 15, 15, 15],
+        length_penalty=[1.0, 1.0, 1.0, 5.0, 0.0, 0.0],
+    )
+    assert set(same_as["target_length"][:2].tolist()) == {1}
+    for name, values in outputs.items():
+        np.testing.assert_array_equal(values, same_as[name])
+
+
+def test_words_are_those_of_the_translation(translator, served):
+    found = translations_from_outputs(TEXTS, served("translate_words", TEXTS))
+    for words, plain in zip(found, translator.translate(TEXTS), strict=True):
+        spans = word_spans(plain.source), word_spans(plain.text)
+        want = merge_attention(
+            plain.attention, plain.source_tokens, plain.target_tokens, *spans
+        )
+        read = len(words.source_tokens) - 1
+        assert [(word.begin, word.end) for word in words.source_tokens[:-1]] == (
+            spans[0][:read]
+        )
+        assert read == len(spans[0]) or plain.source_truncated
+        assert [(word.begin, word.end) for word in words.target_tokens[:-1]] == spans[1]
+        assert words.text == plain.text
+        np.testing.assert_allclose(words.score, plain.score, rtol=1e-5)
+        np.testing.assert_allclose(words.token_scores.sum(), plain.score, rtol=1e-4)
+        if not plain.source_truncated:
+            np.testing.assert_allclose(words.attention, want, atol=1e-5)
