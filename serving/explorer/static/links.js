@@ -4,21 +4,20 @@ import { VISIBLE, shade } from "./dom.js";
 const PARTNERS = 3;
 const FORWARD = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-// Connects the words inside of `panel` by the weights of `reading`; `announce` is
-// given a sentence for each word that gets the keyboard, and "" when none has it.
+// Connects the words inside of `panel` by the weights of `reading`; `announce` is given
+// a sentence that says what lights up, "" when nothing does.
 // Returns a function that disconnects them again.
 export function linkWords(panel, reading, announce) {
   const stop = new AbortController();
   const listen = (name, act) => panel.addEventListener(name, act, { signal: stop.signal });
   const focused = () => place(panel.contains(document.activeElement) ? document.activeElement : null);
-  const show = (at) => light(panel, reading.weights, at);
+  const show = (at) => {
+    light(panel, reading.weights, at);
+    announce(at ? describe(reading, at) : "");
+  };
   listen("pointerover", (event) => show(place(event.target) ?? focused()));
   listen("pointerleave", () => show(focused()));
-  listen("focusin", (event) => {
-    const at = place(event.target);
-    show(at);
-    announce(at?.side ? describe(reading, at) : "");
-  });
+  listen("focusin", (event) => show(place(event.target)));
   listen("focusout", (event) => {
     if (!panel.contains(event.relatedTarget)) show(null);
   });
@@ -63,7 +62,11 @@ function light(panel, weights, at) {
 }
 
 // Says in words what lights up.
-export function describe(reading, at) {
+function describe(reading, at) {
+  if (!at.side) {
+    const [source, target] = [reading.source.units[at.source], reading.target.units[at.target]];
+    return `${target.label} looked at ${source.label} ${Math.round(reading.weights[at.target][at.source] * 100)}%`;
+  }
   const { label } = reading[at.side].units[at.index];
   const verb = at.side === "target" ? "looked at" : "was looked at by";
   return `${label} ${verb} ${partnersText(reading, at) || "nothing with 5% or more"}`;

@@ -1,22 +1,36 @@
 """The explorer's files as a browser would get them."""
 
+import asyncio
 import re
 
+import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from keras_attn.plotting import attention_html
 from serving.explorer import explorer_routes
 
 
-def client(names, **options):
-    return TestClient(Starlette(routes=explorer_routes(lambda: names, **options)))
+class Pages:
+    """Asks the routes without a socket."""
+
+    def __init__(self, names, **options):
+        app = Starlette(routes=explorer_routes(lambda: names, **options))
+        self._transport = httpx.ASGITransport(app)
+
+    def get(self, path):
+        async def ask():
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url="http://page"
+            ) as http:
+                return await http.get(path)
+
+        return asyncio.run(ask())
 
 
 @pytest.fixture(scope="module")
 def http():
-    return client(["de-en", "en-de"])
+    return Pages(["de-en", "en-de"])
 
 
 def test_the_page_and_all_that_it_names_are_there(http):
@@ -61,7 +75,7 @@ def test_the_policy_allows_the_page_alone(http, path):
 
 
 def test_another_host_is_allowed_for_requests_alone():
-    http = client(["a"], api="https://models.example:8501/v1/models/")
+    http = Pages(["a"], api="https://models.example:8501/v1/models/")
     policy = http.get("/").headers["content-security-policy"]
     assert "connect-src 'self' https://models.example:8501;" in policy
     assert policy.count("example") == 1
