@@ -382,7 +382,7 @@ def test_the_keyboard_alone(served, open_page):
     )
     assert page.evaluate(here) == ["source", 1]
     told = page.locator("#live").inner_text()
-    assert told.startswith(f"{grid.sources[1]} was looked at by ")
+    assert told.startswith(f"“{grid.sources[1]}” was looked at by ")
     page.keyboard.press("Enter")
     assert page.evaluate(here) == ["target", int(grid.weights[:, 1].argmax())]
     np.testing.assert_allclose(

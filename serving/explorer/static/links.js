@@ -65,11 +65,11 @@ function light(panel, weights, at) {
 function describe(reading, at) {
   if (!at.side) {
     const [source, target] = [reading.source.units[at.source], reading.target.units[at.target]];
-    return `${target.label} looked at ${source.label} ${Math.round(reading.weights[at.target][at.source] * 100)}%`;
+    return `“${target.label}” looked at ${source.label} ${Math.round(reading.weights[at.target][at.source] * 100)}%`;
   }
   const { label } = reading[at.side].units[at.index];
   const verb = at.side === "target" ? "looked at" : "was looked at by";
-  return `${label} ${verb} ${partnersText(reading, at) || "nothing with 5% or more"}`;
+  return `“${label}” ${verb} ${partnersText(reading, at) || "nothing with 5% or more"}`;
 }
 
 // Returns the strongest partners of a word: "Hund 81%, der 12%", or "" without any.
