@@ -26,6 +26,7 @@ export function wordButton(side, index, unit, label = unit.label) {
     label,
   );
   if (unit.isEnd) button.classList.add("end");
+  if (!label) button.setAttribute("aria-label", unit.label);
   return button;
 }
 
@@ -47,4 +48,4 @@ export function shade(node, weight) {
 }
 
 export const VISIBLE = 0.05;  // smaller weights are drawn faintly and not read out
-const DEEP = 0.667;  // from here on light text on a dark shade has the better contrast
+const DEEP = 0.685;  // from here on light text on a dark shade has the better contrast

@@ -12,6 +12,8 @@ let state = fromFragment(location.hash);
 let config = null;
 let model = null;
 let running = null;  // the AbortController of the request in work
+let starts = 0;  // how often the model was looked for: only the last time counts
+let starting = false;
 
 const message = messages({ onRetry: () => (model ? ask() : start()), onCancel: () => running?.abort() });
 const answer = answerView((changes) => remember(changes));
@@ -21,15 +23,22 @@ function remember(changes) {
   history.replaceState(null, "", toFragment(state));
 }
 
-// Reads what the server has; asks at once for the sentence that a link brought.
+// Reads what the server has, then asks for what a link brought or was typed meanwhile.
 async function start() {
+  const mine = ++starts;
+  model = null;
+  starting = true;
   message.waiting("Looking for the model …");
   try {
     config ??= { ...(await readConfig()), template: await readText("explorer/standalone.html") };
     chooseModel();
-    model = await readModel(modelUrl(config.api, state.model));
+    const found = await readModel(modelUrl(config.api, state.model));
+    if (mine !== starts) return;
+    model = found;
   } catch (error) {
-    return fail(error);
+    return mine === starts && fail(error);
+  } finally {
+    if (mine === starts) starting = false;
   }
   byId("served").textContent = `${state.model} · version ${model.version}`;
   const aligns = model.signatures.has("align");
@@ -53,14 +62,15 @@ async function ask() {
   const text = wellFormed(byId("text").value);
   const target = byId("own").hidden ? "" : wellFormed(byId("target").value);
   if (!text.trim()) return byId("text").focus();
-  if (!model) return start();
+  remember({ text, target });
+  if (!model) return starting || start();
   const control = (running = new AbortController());
   message.waiting(target ? "Aligning …" : "Translating …");
   byId("result").setAttribute("aria-busy", "true");
   try {
     const found = await respond(text, target, control.signal);
     if (running !== control) return;
-    remember({ text, target, number: Math.min(state.number, found.length - 1) });
+    remember({ number: Math.min(state.number, found.length - 1) });
     answer.show(found, state, { isOwn: Boolean(target), template: config.template });
     message.clear();
   } catch (error) {

@@ -19,8 +19,7 @@ function passage(side, name, { text, units }) {
     if (begin > written) parts.push(text.slice(written, begin));
     written = Math.max(unit.end, begin);
     const shown = text.slice(begin, written);
-    const label = unit.isEnd || !shown ? unit.label : shown;
-    parts.push(wordButton(side, index, unit, label));
+    parts.push(wordButton(side, index, unit, unit.isEnd ? unit.label : shown));
   });
   if (written < text.length) parts.push(text.slice(written));
   return element(
