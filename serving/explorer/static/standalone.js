@@ -8,7 +8,9 @@ const SMALLEST = 5;  // percent; less is not written into a cell
 
 // Returns the text of the page for one translation.
 export function toHtml(template, translation, reading) {
-  const page = new DOMParser().parseFromString(template, "text/html");
+  // The part with words in it alone: this page's policy would refuse the other's style.
+  const [, before, content, after] = template.match(/^(.*<main>)(.*)(<\/main>.*)$/s);
+  const page = new DOMParser().parseFromString(content, "text/html");
   const map = page.querySelector(".map");
   for (const side of ["source", "target"]) fillSentence(map, side, reading);
   map.querySelector(".score").textContent = `log p = ${translation.score.toFixed(2)}`;
@@ -20,7 +22,7 @@ export function toHtml(template, translation, reading) {
     note.textContent = text;
     map.append(note);
   }
-  return `<!doctype html>\n${page.documentElement.outerHTML}\n`;
+  return `${before}\n${page.body.innerHTML}${after}`;
 }
 
 // Says what must be known of a translation.
