@@ -23,12 +23,12 @@ export function messages({ onRetry, onCancel }) {
   return {
     clear: () => now(""),
     failed: (text) => now(text, { retry: true, wrong: true }),
-    waiting(text) {
+    waiting(text, { cancel }) {
       now("");
       const slow = `${text} The server takes its time.`;
       timers = [
-        setTimeout(() => show(text, { cancel: true }), PATIENCE_MS),
-        setTimeout(() => show(slow, { cancel: true }), SLOW_MS),
+        setTimeout(() => show(text, { cancel }), PATIENCE_MS),
+        setTimeout(() => show(slow, { cancel }), SLOW_MS),
       ];
     },
   };

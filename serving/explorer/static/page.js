@@ -28,7 +28,7 @@ async function start() {
   const mine = ++starts;
   model = null;
   starting = true;
-  message.waiting("Looking for the model …");
+  message.waiting("Looking for the model …", { cancel: false });
   try {
     config ??= { ...(await readConfig()), template: await readText("explorer/standalone.html") };
     chooseModel();
@@ -65,7 +65,7 @@ async function ask() {
   remember({ text, target });
   if (!model) return starting || start();
   const control = (running = new AbortController());
-  message.waiting(target ? "Aligning …" : "Translating …");
+  message.waiting(target ? "Aligning …" : "Translating …", { cancel: true });
   byId("result").setAttribute("aria-busy", "true");
   try {
     const found = await respond(text, target, control.signal);
