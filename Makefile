@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs serve-demo soak test test-slow conformance bench bench-long-sentences bench-peers results check format clean
+.PHONY: help setup quickstart docs serve-demo soak test test-slow test-browser conformance bench bench-long-sentences bench-peers results check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -51,6 +51,15 @@ test: $(READY) ## Run the default tests, two files at a time
 
 test-slow: $(READY) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
+
+test-browser: $(READY) ## Test the attention explorer in Chromium [SCREENSHOTS=run or .keras file]
+	@command -v $${CHROMIUM:-chromium} chromium-browser google-chrome >/dev/null || \
+		{ echo "make test-browser needs Chromium. Install it, or name it:" \
+		"CHROMIUM=/path/to/it make test-browser" >&2; exit 1; }
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[browser]'
+	@$(BIN)/python -m pytest -m browser tests/browser $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 # On JAX, one test takes a model over to TensorFlow. `CASES` is what is run of it all.
 CASES ?= $(ANY_BACKEND)

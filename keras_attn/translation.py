@@ -5,6 +5,7 @@ very same type as a `Translator` in the training process.
 """
 
 import dataclasses
+import html
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ __all__ = [
     "translations_from_outputs",
     "utf8",
 ]
+
+_FRAME_PIXELS, _ROW_PIXELS = 420, 36  # the frame of a notebook, and a row of its map
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +97,22 @@ class Translation:
             "token_scores": self.token_scores.tolist(),
             "attention": self.attention.tolist(),
         }
+
+    def _repr_html_(self) -> str:
+        """Returns the attention map for notebooks, in a frame of its own.
+
+        The frame keeps the page's style and script, and its policy against those of
+        hostile text, apart from the notebook.
+        """
+        # Late: pictures are drawn of translations, and few programs draw any.
+        from keras_attn.plotting import attention_html
+
+        page = html.escape(attention_html(self, title="Translation"))
+        height = min(_FRAME_PIXELS + _ROW_PIXELS * len(self.target_tokens), 800)
+        return (
+            f'<iframe title="Translation" sandbox="allow-scripts" srcdoc="{page}" '
+            f'width="100%" height="{height}" frameborder="0"></iframe>'
+        )
 
 
 def utf8(text: str) -> bytes:

@@ -9,6 +9,7 @@ from types import TracebackType
 
 import grpc
 
+from serving.explorer import explorer_routes
 from serving.local_server.batching import Batcher, BatchingParameters
 from serving.local_server.grpc_server import GrpcServer
 from serving.local_server.metrics import Metrics
@@ -217,7 +218,12 @@ class LocalServer:
         )
         self._port = self._grpc.port
         if self._http is not None:
-            app = rest_app(self.models, self._metrics, max_requests=self._max_requests)
+            app = rest_app(
+                self.models,
+                self._metrics,
+                max_requests=self._max_requests,
+                extra_routes=explorer_routes(lambda: self.models.names),
+            )
             self._http.start(app)
 
     def _pause(self):

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "keras_attn.masking": (),
     "keras_attn.quiet": (),
     "keras_attn.saved": (),
-    "keras_attn.translation": (),
+    # Late, inside of the method that notebooks call.
+    "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.cli": ("keras_attn",),
     "keras_attn.scanning": (),
     "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),

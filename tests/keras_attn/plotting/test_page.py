@@ -151,3 +151,13 @@ def test_a_model_without_attention_is_said_so(make_translation):
 
 def test_an_empty_translation_has_its_end_token(make_translation):
     assert Page(attention_html(make_translation("", ""))).buttons == ["</s>"] * 2
+
+
+@pytest.mark.parametrize("text", ["Hund", *HOSTILE])
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(make_translation, text):
+    translation = make_translation(text, text)
+    (frame,) = Page(translation._repr_html_()).tags
+    assert frame[0] == "iframe"
+    assert frame[1]["srcdoc"] == attention_html(translation, title="Translation")
+    assert frame[1]["sandbox"] == "allow-scripts"  # and not the notebook's origin
+    assert 400 < int(frame[1]["height"]) <= 800

@@ -1,0 +1,5 @@
+"""The attention explorer: a page on which a served translator can be tried."""
+
+from serving.explorer.routes import explorer_routes
+
+__all__ = ["explorer_routes"]

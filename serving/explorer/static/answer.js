@@ -1,0 +1,104 @@
+// The answer: the translation, its rivals, the view that was chosen, what can be saved.
+import { byId, element, radios } from "./dom.js";
+import { heatmapView } from "./heatmap.js";
+import { linesView } from "./lines.js";
+import { linkWords } from "./links.js";
+import { reading } from "./reading.js";
+import { FORMATS, copy, copyText, download, render } from "./save.js";
+import { notes } from "./standalone.js";
+import { textView } from "./text_view.js";
+
+const VIEWS = { lines: linesView, map: heatmapView, text: textView };
+const VIEW_NAMES = [["lines", "Lines"], ["map", "Heat map"], ["text", "Text"]];
+const UNIT_NAMES = [["words", "Words"], ["subwords", "Subwords"]];
+
+// Returns {show}; `onChange` is given each choice of the reader.
+export function answerView(onChange) {
+  const shown = { panel: byId("panel"), translation: null, reading: null, template: null };
+  let all = [];
+  let choices = null;
+  let view = null;
+  let unlink = () => {};
+
+  function draw() {
+    shown.translation = all[choices.number];
+    shown.reading = reading(shown.translation, choices.unit);
+    unlink();
+    byId("live").textContent = "";
+    view = VIEWS[choices.view](shown.reading);
+    shown.panel.replaceChildren(view.node);
+    view.redraw();
+    unlink = linkWords(shown.panel, shown.reading, (text) => (byId("live").textContent = text));
+    tell(shown);
+  }
+
+  const choose = (name) => (value) => {
+    onChange({ [name]: value });
+    draw();
+  };
+
+  new ResizeObserver(() => view?.redraw()).observe(shown.panel);
+  listenToSave(shown);
+  return {
+    // `template` is the empty page that an HTML download fills.
+    show(translations, state, { isOwn, template }) {
+      all = translations;
+      shown.template = template;
+      choices = state;
+      byId("result").hidden = false;
+      byId("result-heading").textContent = isOwn ? "Your translation" : "Translation";
+      byId("views").replaceChildren(...radios("view", VIEW_NAMES, state.view, choose("view")));
+      byId("units").replaceChildren(...radios("unit", UNIT_NAMES, state.unit, choose("unit")));
+      byId("others").hidden = all.length < 2;
+      byId("hypotheses").replaceChildren(...rivals(all, state.number, choose("number")));
+      draw();
+    },
+  };
+}
+
+function rivals(all, chosen, onChoose) {
+  const best = Math.max(...all.map(({ score }) => score));
+  const options = all.map(({ text, score }, number) => {
+    const bar = element("meter", { min: 0, max: 1, value: Math.exp(score - best), "aria-label": "Probability beside the likeliest" });
+    const name = element("span", { class: "hypothesis", lang: "", dir: "auto" }, text || "(empty)");
+    return [number, name, element("span", { class: "number" }, shortNumber(score)), bar];
+  });
+  return radios("number", options, chosen, onChoose);
+}
+
+function tell({ translation, reading }) {
+  byId("translation").textContent = translation.text || "(empty)";
+  const tokens = translation.target_tokens.length;
+  const mean = Math.exp(translation.score / tokens);
+  byId("facts").textContent =
+    `log p ${shortNumber(translation.score)} · ${tokens} subwords · ${Math.round(mean * 100)}% a subword`;
+  byId("notes").replaceChildren(...notes(translation, reading).map((note) => element("li", {}, note)));
+}
+
+const shortNumber = (value) => value.toFixed(2).replace("-", "\u2212");
+
+function listenToSave(shown) {
+  const format = byId("format");
+  format.replaceChildren(...Object.entries(FORMATS).map(([name, { label }]) => element("option", { value: name }, label)));
+  const act = (id, work) =>
+    byId(id).addEventListener("click", async () => {
+      try {
+        byId("saved").textContent = await work();
+      } catch (error) {
+        byId("saved").textContent = `That did not work: ${error.message}.`;
+      }
+    });
+  act("download", async () => {
+    const name = `attention.${format.value}`;
+    download(await render(format.value, shown), name);
+    return `Saved ${name}.`;
+  });
+  act("copy", async () => {
+    await copy(format.value, await render(format.value, shown));
+    return "Copied.";
+  });
+  act("link", async () => {
+    await copyText(location.href);
+    return "Link copied.";
+  });
+}

@@ -1,0 +1,35 @@
+// A table of weights: a row a target word, a column a source word.
+import { VISIBLE, element, shade, wordButton } from "./dom.js";
+
+const ROOMY = 18;  // up to so many columns, cells have room for a number
+
+export function heatmapView({ source, target, weights }) {
+  const head = source.units.map((unit, s) =>
+    element("th", { scope: "col", "data-source": s }, wordButton("source", s, unit)),
+  );
+  const rows = target.units.map((unit, t) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row", "data-target": t }, wordButton("target", t, unit)),
+      ...weights[t].map((weight, s) => cell(weight, s, t)),
+    ),
+  );
+  const table = element(
+    "table",
+    { "aria-label": "Weights in percent: a row a target word, a column a source word" },
+    element("thead", { lang: "" }, element("tr", {}, element("td"), ...head)),
+    element("tbody", { lang: "" }, ...rows),
+  );
+  const size = source.units.length > ROOMY ? "dense" : "roomy";
+  const name = "Attention map";
+  const node = element("div", { class: `map ${size}`, role: "region", "aria-label": name, tabindex: 0 }, table);
+  return { node, redraw() {} };
+}
+
+function cell(weight, s, t) {
+  const percent = element("span", {}, weight < VISIBLE ? "" : `${Math.round(weight * 100)}`);
+  const node = element("td", { "data-source": s, "data-target": t, "data-weight": weight.toFixed(4) }, percent);
+  shade(node, weight);
+  return node;
+}

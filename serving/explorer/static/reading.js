@@ -1,0 +1,88 @@
+// What the server answered, as values that every view draws.
+import { indexOfByte, slice } from "./bytes.js";
+import { mergeAttention, mergeScores, wordSpans } from "./words.js";
+
+export const END = "</s>";
+
+// Returns one translation a hypothesis, best first: the fields of keras_attn's
+// `Translation`, with the padding cut off.
+export function translations(outputs, source, target) {
+  const column = (name) => outputs[name]?.[0];
+  const several = Array.isArray(column("score"));
+  const count = several ? column("score").length : 1;
+  const sourceTokens = tokens(column, "source");
+  return Array.from({ length: count }, (_, k) => {
+    const of = (name) => (several ? column(name)?.[k] : column(name));
+    const targetTokens = tokens(of, "target");
+    return {
+      source,
+      text: target ?? of("translation"),
+      score: of("score"),
+      source_tokens: sourceTokens,
+      target_tokens: targetTokens,
+      token_scores: of("token_scores").slice(0, targetTokens.length),
+      attention: of("attention")
+        .slice(0, targetTokens.length)
+        .map((row) => row.slice(0, sourceTokens.length)),
+      source_truncated: column("source_truncated") ?? 0,
+      target_truncated: Boolean(of("target_truncated")),
+    };
+  });
+}
+
+function tokens(of, side) {
+  const pieces = of(`${side}_tokens`).slice(0, of(`${side}_length`));
+  const [begins, ends] = [of(`${side}_begin`), of(`${side}_end`)];
+  return pieces.map((piece, index) => ({ piece, begin: begins[index], end: ends[index] }));
+}
+
+// Returns {source, target, weights, blank}: `weights` has a row for each of
+// target.units and a column for each of source.units, the end token last in both.
+export function reading(translation, unit) {
+  const { source_tokens, target_tokens, attention, token_scores } = translation;
+  if (unit === "subwords") {
+    const source = side(translation.source, source_tokens, (token) => token.piece);
+    const target = side(translation.text, target_tokens, (token) => token.piece);
+    return finish(source, target, attention, token_scores);
+  }
+  const sourceSpans = wordSpans(translation.source);
+  const targetSpans = wordSpans(translation.text);
+  return finish(
+    side(translation.source, ended(sourceSpans, translation.source)),
+    side(translation.text, ended(targetSpans, translation.text)),
+    mergeAttention(attention, source_tokens, target_tokens, sourceSpans, targetSpans),
+    mergeScores(token_scores, target_tokens, targetSpans),
+  );
+}
+
+function finish(source, target, weights, scores) {
+  target.units.forEach((each, index) => (each.score = scores[index]));
+  return { source, target, weights, blank: !weights.some((row) => row.some((w) => w > 0)) };
+}
+
+function ended(spans, text) {
+  const length = indexOfByte(text).length - 1;
+  return [...spans, { begin: length, end: length }];
+}
+
+// Units carry the label that pictures show and the surface that stands in the text.
+function side(text, spans, label) {
+  const indices = indexOfByte(text);
+  const units = spans.map((span, position) => {
+    const isEnd = position === spans.length - 1 && span.begin === span.end;
+    const surface = slice(text, indices, span.begin, span.end);
+    const shown = isEnd ? END : printable(label ? label(span) : surface);
+    return { label: shown, surface, begin: indices[span.begin], end: indices[span.end], isEnd };
+  });
+  return { text, units };
+}
+
+// Returns `label` without characters that turn or hide what stands beside them.
+function printable(label) {
+  const shown = label
+    .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "")
+    .replace(/[\u0000-\u001f]/gu, (c) => String.fromCodePoint(0x2400 + c.codePointAt(0)));
+  if (/[^\p{Cf}\p{M}\p{Zs}]/u.test(shown)) return shown;
+  const codes = [...label].map((c) => `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
+  return codes.join(" ") || "(empty)";
+}

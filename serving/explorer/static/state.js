@@ -1,0 +1,34 @@
+// What a link can carry: the typed texts and how the answer is looked at.
+
+export const CHOICES = {
+  view: ["lines", "map", "text"],
+  unit: ["words", "subwords"],
+};
+
+export function defaults() {
+  return { text: "", target: "", model: "", view: "lines", unit: "words", number: 0 };
+}
+
+// Returns the state that a fragment such as "#text=Hallo&view=map" means.
+export function fromFragment(fragment) {
+  const state = defaults();
+  const values = new URLSearchParams(fragment.replace(/^#/, ""));
+  for (const name of ["text", "target", "model"]) state[name] = values.get(name) ?? "";
+  for (const [name, allowed] of Object.entries(CHOICES)) {
+    if (allowed.includes(values.get(name))) state[name] = values.get(name);
+  }
+  const number = Number(values.get("number"));
+  if (Number.isInteger(number) && number > 0) state.number = number - 1;
+  return state;
+}
+
+// Returns the fragment of a state, without what is as by default.
+export function toFragment(state) {
+  const values = new URLSearchParams();
+  const plain = defaults();
+  for (const name of ["text", "target", "model", "view", "unit"]) {
+    if (state[name] !== plain[name]) values.set(name, state[name]);
+  }
+  if (state.number) values.set("number", state.number + 1);
+  return `#${values}`;
+}

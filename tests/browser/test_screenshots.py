@@ -1,0 +1,75 @@
+"""The pictures of docs/explorer.md, drawn on request."""
+
+import io
+import pathlib
+
+import pytest
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "docs" / "images" / "explorer"
+MOST_BYTES = 150_000
+SHORT = "Zwei Kinder spielen in einem großen Park am Fluss Fußball."
+LONG = (
+    "Während ein alter Mann mit einem grauen Hut auf einer Bank vor dem Haus sitzt und "
+    "eine Zeitung liest, laufen drei Kinder mit einem kleinen braunen Hund über die "
+    "Wiese, eine Frau in einem roten Kleid fährt mit dem Fahrrad die Straße entlang, "
+    "zwei Männer tragen einen großen Tisch in ein Geschäft, und ein junges Mädchen "
+    "steht am Fenster und sieht den Leuten auf der Straße bei der Arbeit zu."
+)
+JAPANESE = "公園で 子供たちが サッカーを しています。"
+ALIGNED = "The children are playing football in the park."
+
+PICTURES = {
+    "light": {"text": SHORT, "size": (1120, 980)},
+    "dark": {"text": SHORT, "view": "Heat map", "theme": "dark", "size": (1120, 980)},
+    "phone": {"text": SHORT, "size": (390, 844)},
+    "long": {"text": LONG, "view": "Text", "word": 20, "size": (1120, 980)},
+    "japanese": {"text": JAPANESE, "target": ALIGNED, "size": (1120, 800)},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(request, tmp_path_factory):
+    """A server of the translator that the option names."""
+    path = request.config.getoption("--screenshots", default=None)
+    if not path:
+        pytest.skip("draws pictures with --screenshots TRANSLATOR only")
+    from keras_attn.saved import find_translator
+    from keras_attn.translator import Translator
+    from serving.export import export_translator
+    from serving.local_server.server import LocalServer
+
+    folder = tmp_path_factory.mktemp("trained")
+    export_translator(Translator.load(find_translator(path)), folder)
+    with LocalServer(folder, rest_port=0, threads=1) as server:
+        server.start()
+        yield f"http://{server.rest_address}"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_draw(trained, open_page, name):
+    from PIL import Image
+
+    wanted = PICTURES[name]
+    width, height = wanted["size"]
+    page = open_page(
+        trained,
+        viewport={"width": width, "height": height},
+        color_scheme=wanted.get("theme", "light"),
+    )
+    page.get_by_label("Sentence", exact=True).fill(wanted["text"])
+    if "target" in wanted:
+        page.get_by_role("button", name="Align my own translation").click()
+        page.get_by_label("Your translation").fill(wanted["target"])
+    page.locator("#go").click()
+    page.wait_for_selector("#panel .word", timeout=60_000)
+    page.get_by_role("radio", name=wanted.get("view", "Lines")).check()
+    words = page.locator("#panel .word[data-side=target]")
+    words.nth(min(wanted.get("word", 2), words.count() - 1)).hover()
+    page.wait_for_timeout(400)  # shades fade in
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    # Few colours are enough for a page, and make half of the bytes.
+    picture = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    path = FOLDER / f"{name}.png"
+    picture.save(path, optimize=True)
+    assert path.stat().st_size < MOST_BYTES

@@ -1,0 +1,126 @@
+"""The explorer's files as a browser would get them."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from keras_attn.plotting import attention_html
+from serving.explorer import explorer_routes
+
+
+class Pages:
+    """Asks the routes without a socket."""
+
+    def __init__(self, names, **options):
+        app = Starlette(routes=explorer_routes(lambda: names, **options))
+        self._transport = httpx.ASGITransport(app)
+
+    def get(self, path):
+        async def ask():
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url="http://page"
+            ) as http:
+                return await http.get(path)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture(scope="module")
+def http():
+    return Pages(["de-en", "en-de"])
+
+
+def test_the_page_and_all_that_it_names_are_there(http):
+    page = http.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:href|src)="([^"#]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "svg"}
+    modules = {name for name in named if name.endswith(".js")}
+    types = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    seen = set()
+    while named:
+        name = named.pop()
+        seen.add(name)
+        file = http.get(f"/{name}")
+        assert file.status_code == 200, name
+        assert file.headers["content-type"].startswith(types[name.rpartition(".")[2]])
+        if name in modules:
+            found = re.findall(r'from "\./([^"]+)"', file.text)
+            assert found or name != "explorer/page.js", name
+            modules |= {f"explorer/{each}" for each in found}
+            named += [
+                f"explorer/{each}" for each in found if f"explorer/{each}" not in seen
+            ]
+    assert len(modules) > 10
+
+
+@pytest.mark.parametrize("path", ["/", "/explorer/page.js", "/explorer/none.js"])
+def test_the_policy_allows_the_page_alone(http, path):
+    headers = http.get(path).headers
+    policy = dict(
+        part.strip().split(" ", 1)
+        for part in headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == policy["base-uri"] == "'none'"
+    assert policy["frame-ancestors"] == policy["form-action"] == "'none'"
+    assert (
+        policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    )
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_another_host_is_allowed_for_requests_alone():
+    http = Pages(["a"], api="https://models.example:8501/v1/models/")
+    policy = http.get("/").headers["content-security-policy"]
+    assert "connect-src 'self' https://models.example:8501;" in policy
+    assert policy.count("example") == 1
+    assert http.get("/explorer/config.json").json() == {
+        "models": ["a"],
+        "api": "https://models.example:8501/v1/models",
+    }
+
+
+def test_the_config_names_the_models(http):
+    config = http.get("/explorer/config.json")
+    assert config.json() == {"models": ["de-en", "en-de"], "api": "/v1/models"}
+
+
+def test_the_empty_page_for_downloads_is_that_of_the_plots(http):
+    text = http.get("/explorer/standalone.html").text
+    ours = attention_html([])
+    policy = re.search(r'content="(default-src[^"]+)"', text)
+    assert policy
+    assert policy.group(0) in ours  # the same style and script, by their hashes
+
+
+@pytest.mark.parametrize(
+    "path", ["/explorer/", "/explorer/../routes.py", "/explorer/%2e%2e%2froutes.py"]
+)
+def test_nothing_else_is_there(http, path):
+    assert http.get(path).status_code == 404
+
+
+def test_no_file_loads_from_elsewhere_or_writes_markup(http):
+    from importlib import resources
+
+    for path in resources.files("serving.explorer").joinpath("static").iterdir():
+        text = path.read_text("utf-8")
+        urls = set(re.findall(r"https?://[^\s\"'`)]+", text))
+        assert urls <= {"http://www.w3.org/2000/svg"}, path
+        assert not re.search(r"@import|url\((?!#)", text), path
+        for banned in ("innerHTML =", "insertAdjacentHTML", "document.write", "eval("):
+            assert banned not in text, (path, banned)
+        assert text.count("\n") < 300, path
+
+
+@pytest.mark.parametrize(
+    "api", ["", "v1/models", "//host/v1", "ftp://h/v1", "http:///v1", "/v1; img-src *"]
+)
+def test_an_api_that_is_no_place(api):
+    with pytest.raises(ValueError, match=r"`api` must be .*Received: api="):
+        explorer_routes(lambda: ["a"], api=api)
