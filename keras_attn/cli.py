@@ -44,10 +44,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
 def _print_version(wanted):
     if wanted:
         print(f"keras-attn {keras_attn.__version__}")
         raise typer.Exit
+
 
 @app.callback()
 def _options(
@@ -68,6 +70,7 @@ def _options(
     # TensorFlow reads this once, when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
 
+
 def _load_commands():
     found = importlib.metadata.entry_points(group=GROUP)
     names = {entry.name: entry for entry in found}
@@ -76,6 +79,7 @@ def _load_commands():
         app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(
             names[name].load()
         )
+
 
 def main() -> None:
     """Runs the command line."""
@@ -99,6 +103,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("keras-attn: interrupted.", file=sys.stderr)
         sys.exit(130)
+
 
 if __name__ == "__main__":
     main()
