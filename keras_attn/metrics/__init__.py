@@ -12,11 +12,14 @@ _HOMES = {
     "Perplexity": "keras_attn.metrics.token_metrics",
     "TokenAccuracy": "keras_attn.metrics.token_metrics",
     "alignment_error_rate": "keras_attn.metrics.alignment",
+    "alignment_scores": "keras_attn.metrics.alignment",
     "format_pharaoh": "keras_attn.metrics.alignment",
+    "guided_attention_loss": "keras_attn.metrics.guided",
     "links_from_attention": "keras_attn.metrics.alignment",
     "parse_pharaoh": "keras_attn.metrics.alignment",
     "read_pharaoh": "keras_attn.metrics.alignment",
     "score_corpus": "keras_attn.metrics.corpus_scores",
+    "symmetrise": "keras_attn.metrics.symmetrisation",
 }
 
 __all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)
