@@ -49,6 +49,8 @@ class Translator(keras.Model):
         shortlist: A `LexicalShortlist` of the words that a source can be translated
             by; `None`: the whole vocabulary. Translations with it are found faster, and
             log p is over the allowed words.
+        coverage_penalty: Of hypotheses that leave source tokens without attention,
+            when hypotheses are compared (see `beam_search`); 0: none.
         format_version: Of the saved file.
         **kwargs: Passed to `keras.Model`.
 
@@ -79,6 +81,7 @@ class Translator(keras.Model):
         max_source_length=256,
         max_target_length=256,
         shortlist=None,
+        coverage_penalty=0.0,
         format_version=FORMAT_VERSION,
         **kwargs,
     ):
@@ -97,7 +100,9 @@ class Translator(keras.Model):
             max_source_length=max_source_length,
             max_target_length=max_target_length,
         )
-        _check_length_penalty(length_penalty)
+        _check_penalties(
+            length_penalty=length_penalty, coverage_penalty=coverage_penalty
+        )
         self.seq2seq = seq2seq
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
@@ -106,6 +111,7 @@ class Translator(keras.Model):
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.shortlist = shortlist
+        self.coverage_penalty = coverage_penalty
         self._compiled = {}
         self.built = True
 
@@ -135,6 +141,7 @@ class Translator(keras.Model):
         *,
         beam_size: int | None = None,
         length_penalty: float | None = None,
+        coverage_penalty: float | None = None,
         full_vocabulary: bool = False,
         batch_size: int = 64,
     ) -> list[Translation]:
@@ -144,6 +151,7 @@ class Translator(keras.Model):
             texts: Any number of texts. Empty ones get an answer, too.
             beam_size: Overrides the translator's own.
             length_penalty: Overrides the translator's own.
+            coverage_penalty: Overrides the translator's own.
             full_vocabulary: Whether to choose from all words, in spite of a shortlist.
             batch_size: Texts computed together.
 
@@ -159,6 +167,9 @@ class Translator(keras.Model):
             beam_size=self.beam_size if beam_size is None else beam_size,
             length_penalty=(
                 self.length_penalty if length_penalty is None else length_penalty
+            ),
+            coverage_penalty=(
+                self.coverage_penalty if coverage_penalty is None else coverage_penalty
             ),
             full_vocabulary=full_vocabulary,
         )
@@ -190,7 +201,14 @@ class Translator(keras.Model):
             )
         return self._in_batches(self.respond_aligned, columns, batch_size)
 
-    def respond(self, text, beam_size=None, length_penalty=None, full_vocabulary=False):
+    def respond(
+        self,
+        text,
+        beam_size=None,
+        length_penalty=None,
+        full_vocabulary=False,
+        coverage_penalty=None,
+    ):
         """Translates a string tensor in the graph: what the exporter serves.
 
         Args:
@@ -198,6 +216,7 @@ class Translator(keras.Model):
             beam_size: Overrides the translator's own; a Python number.
             length_penalty: Overrides the translator's own; a Python number.
             full_vocabulary: As in `translate`; a Python bool.
+            coverage_penalty: Overrides the translator's own; a Python number.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
@@ -205,8 +224,12 @@ class Translator(keras.Model):
         beam_size = self.beam_size if beam_size is None else beam_size
         if length_penalty is None:
             length_penalty = self.length_penalty
+        if coverage_penalty is None:
+            coverage_penalty = self.coverage_penalty
         _check_limits(beam_size=beam_size)
-        _check_length_penalty(length_penalty)
+        _check_penalties(
+            length_penalty=length_penalty, coverage_penalty=coverage_penalty
+        )
 
         def search(ids, lengths):
             step, special, words, given = self._words_for(ids, full_vocabulary)
@@ -222,6 +245,8 @@ class Translator(keras.Model):
                     memory,
                     beam_size=beam_size,
                     length_penalty=length_penalty,
+                    coverage_penalty=coverage_penalty,
+                    source_mask=self._words_to_cover(ids),
                     **options,
                 )
             if words is not None:
@@ -331,6 +356,13 @@ class Translator(keras.Model):
         # A text without words, only the end token, gets a translation without words.
         return ops.where(source_lengths > 1, limits, 1)
 
+    def _words_to_cover(self, ids):
+        codec = self.source_codec
+        special = ops.logical_or(
+            ops.equal(ids, codec.pad_id), ops.equal(ids, codec.end_id)
+        )
+        return ops.logical_not(special)
+
     def _special_ids(self):
         codec = self.target_codec
         return {
@@ -382,6 +414,7 @@ class Translator(keras.Model):
             "max_source_length": self.max_source_length,
             "max_target_length": self.max_target_length,
             "shortlist": None if self.shortlist is None else serialize(self.shortlist),
+            "coverage_penalty": self.coverage_penalty,
             "format_version": FORMAT_VERSION,
         }
 
@@ -402,13 +435,13 @@ def _without_training(config):
     return {key: config[key] for key in config if key != "compile_config"}
 
 
-def _check_length_penalty(value):
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not value >= 0:
-        raise ValueError(
-            "`length_penalty` must be a number, 0 or more. "
-            f"Received: length_penalty={value!r}."
-        )
+def _check_penalties(**values):
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not value >= 0:
+            raise ValueError(
+                f"`{name}` must be a number, 0 or more. Received: {name}={value!r}."
+            )
 
 
 def _check_limits(**values):

@@ -82,6 +82,13 @@ class Recipe:
                 f"Received: alignment.links={self.alignment.links}, "
                 "model.attention=none. Set alignment.links=none."
             )
+        if self.model.attention is None and self.decoding.coverage_penalty:
+            raise RecipeError(
+                "`decoding.coverage_penalty` adds up attention, which the model must "
+                "have. Received: "
+                f"decoding.coverage_penalty={self.decoding.coverage_penalty}, "
+                "model.attention=none. Set decoding.coverage_penalty=0."
+            )
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Recipe":

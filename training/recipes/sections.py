@@ -312,6 +312,11 @@ class DecodingOptions(Options):
         help="Power of the length that divides a hypothesis' score; 0: none.",
         at_least=0,
     )
+    coverage_penalty: float = option(
+        0.0,
+        help="Price of source words that a hypothesis left without attention; 0: none.",
+        at_least=0,
+    )
     shortlist: int | None = option(
         None,
         help="Likely translations of each source subword to choose from; none: all.",
