@@ -98,6 +98,16 @@ def evaluate(
     length_penalty: Annotated[
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
+    coverage_penalty: Annotated[
+        float | None, typer.Option(min=0, show_default="the translator's own")
+    ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(
+            help="Words that alignments count: marks, or spaces.",
+            show_default="the run's own; with --source, marks",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     hypotheses: Annotated[
         Path | None, typer.Option(help="Write the translations here, one a line.")
@@ -122,16 +132,21 @@ def evaluate(
     from keras_attn import Translator
     from training.evaluation import evaluate_translator
     from training.evaluation_pairs import pairs_from_files, pairs_from_run
+    from training.recipes import load_recipe
 
     if source is None and target is None and alignment is None:
         name, pairs = pairs_from_run(path.parent, split, data)
+        words = words or load_recipe(path.parent / "recipe.toml").corpus.words
     else:
-        name, pairs = pairs_from_files(source, target, alignment)
+        words = words or "marks"
+        name, pairs = pairs_from_files(source, target, alignment, words)
     result = evaluate_translator(
         Translator.load(path),
         pairs,
         beam_size=beam_size,
         length_penalty=length_penalty,
+        coverage_penalty=coverage_penalty,
+        words=words,
         batch_size=batch_size,
         track=lambda chunks: track(
             chunks, f"translating {name}", console=_console(), transient=True
