@@ -51,6 +51,8 @@ class Translator(keras.Model):
         shortlist: A `LexicalShortlist` of the words that a source can be translated
             by; `None`: the whole vocabulary. Translations with it are found faster, and
             log p is over the allowed words.
+        coverage_penalty: Of hypotheses that leave source tokens without attention,
+            when hypotheses are compared (see `beam_search`); 0: none.
         format_version: Of the saved file.
         **kwargs: Passed to `keras.Model`.
 
@@ -81,6 +83,7 @@ class Translator(keras.Model):
         max_source_length=256,
         max_target_length=256,
         shortlist=None,
+        coverage_penalty=0.0,
         format_version=FORMAT_VERSION,
         **kwargs,
     ):
@@ -99,7 +102,9 @@ class Translator(keras.Model):
             max_source_length=max_source_length,
             max_target_length=max_target_length,
         )
-        _check_length_penalty(length_penalty)
+        _check_penalties(
+            length_penalty=length_penalty, coverage_penalty=coverage_penalty
+        )
         self.seq2seq = seq2seq
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
@@ -108,6 +113,7 @@ class Translator(keras.Model):
         self.max_source_length = max_source_length
         self.max_target_length = max_target_length
         self.shortlist = shortlist
+        self.coverage_penalty = coverage_penalty
         self._compiled = {}
         self.built = True
 
@@ -156,6 +162,7 @@ class Translator(keras.Model):
             None if self.shares_codec else self.target_codec,
             beam_size=self.beam_size,
             length_penalty=self.length_penalty,
+            coverage_penalty=self.coverage_penalty,
             max_source_length=self.max_source_length,
             max_target_length=self.max_target_length,
             shortlist=self.shortlist,
@@ -172,6 +179,7 @@ class Translator(keras.Model):
         *,
         beam_size: int | None = None,
         length_penalty: float | None = None,
+        coverage_penalty: float | None = None,
         full_vocabulary: bool = False,
         batch_size: int = 64,
     ) -> list[Translation]:
@@ -181,6 +189,7 @@ class Translator(keras.Model):
             texts: Any number of texts. Empty ones get an answer, too.
             beam_size: Overrides the translator's own.
             length_penalty: Overrides the translator's own.
+            coverage_penalty: Overrides the translator's own.
             full_vocabulary: Whether to choose from all words, in spite of a shortlist.
             batch_size: Texts computed together.
 
@@ -196,6 +205,9 @@ class Translator(keras.Model):
             beam_size=self.beam_size if beam_size is None else beam_size,
             length_penalty=(
                 self.length_penalty if length_penalty is None else length_penalty
+            ),
+            coverage_penalty=(
+                self.coverage_penalty if coverage_penalty is None else coverage_penalty
             ),
             full_vocabulary=full_vocabulary,
         )
@@ -232,6 +244,7 @@ class Translator(keras.Model):
         beam_size=None,
         length_penalty=None,
         full_vocabulary=False,
+        coverage_penalty=None,
         max_length=None,
     ):
         """Translates a string tensor in the graph: what the exporter serves.
@@ -243,6 +256,7 @@ class Translator(keras.Model):
                 row: `(B,)` floats, clamped to [0, 5], where NaN is the translator's
                 own.
             full_vocabulary: As in `translate`; a Python bool.
+            coverage_penalty: Overrides the translator's own; a Python number.
             max_length: `(B,)` integers, the most target tokens of each row, end token
                 included; clamped to [1, `max_target_length`]. `None`: the
                 translator's own.
@@ -281,12 +295,15 @@ class Translator(keras.Model):
         beam_size = self.beam_size if beam_size is None else beam_size
         if length_penalty is None:
             length_penalty = self.length_penalty
+        if coverage_penalty is None:
+            coverage_penalty = self.coverage_penalty
         _check_limits(beam_size=beam_size)
+        _check_penalties(coverage_penalty=coverage_penalty)
         if hasattr(length_penalty, "shape"):
             given = graph.to_backend(graph.at_least_one_row(length_penalty))
             length_penalty = row_penalties(given, self.length_penalty)
         else:
-            _check_length_penalty(length_penalty)
+            _check_penalties(length_penalty=length_penalty)
 
         def search(ids, lengths):
             step, special, words, given = self._words_for(ids, full_vocabulary)
@@ -306,6 +323,8 @@ class Translator(keras.Model):
                     memory,
                     beam_size=beam_size,
                     length_penalty=length_penalty,
+                    coverage_penalty=coverage_penalty,
+                    source_mask=self._words_to_cover(ids),
                     **options,
                 )
             if words is not None:
@@ -416,6 +435,13 @@ class Translator(keras.Model):
         # A text without words, only the end token, gets a translation without words.
         return ops.where(source_lengths > 1, limits, 1)
 
+    def _words_to_cover(self, ids):
+        codec = self.source_codec
+        special = ops.logical_or(
+            ops.equal(ids, codec.pad_id), ops.equal(ids, codec.end_id)
+        )
+        return ops.logical_not(special)
+
     def _special_ids(self):
         codec = self.target_codec
         return {
@@ -467,6 +493,7 @@ class Translator(keras.Model):
             "max_source_length": self.max_source_length,
             "max_target_length": self.max_target_length,
             "shortlist": None if self.shortlist is None else serialize(self.shortlist),
+            "coverage_penalty": self.coverage_penalty,
             "format_version": FORMAT_VERSION,
         }
 
@@ -487,13 +514,13 @@ def _without_training(config):
     return {key: config[key] for key in config if key != "compile_config"}
 
 
-def _check_length_penalty(value):
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not value >= 0:
-        raise ValueError(
-            "`length_penalty` must be a number, 0 or more. "
-            f"Received: length_penalty={value!r}."
-        )
+def _check_penalties(**values):
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not value >= 0:
+            raise ValueError(
+                f"`{name}` must be a number, 0 or more. Received: {name}={value!r}."
+            )
 
 
 def _check_limits(**values):

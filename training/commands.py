@@ -117,6 +117,16 @@ def evaluate(
     length_penalty: Annotated[
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
+    coverage_penalty: Annotated[
+        float | None, typer.Option(min=0, show_default="the translator's own")
+    ] = None,
+    words: Annotated[
+        str | None,
+        typer.Option(
+            help="Words that alignments count: marks, or spaces.",
+            show_default="the run's own; with --source, marks",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     outputs: Annotated[
         Path | None, typer.Option(help="Write the translations here, one a line.")
@@ -139,12 +149,20 @@ def evaluate(
     from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
-    from training.evaluation_request import check_output, find_other, find_pairs
+    from training.evaluation_request import (
+        check_output,
+        find_other,
+        find_pairs,
+        run_words,
+    )
 
     # All that may be refused comes before the first sentence is translated.
     path = find_translator(translator)
+    of_the_run = source is None and tsv is None
+    words = words or (run_words(path.parent) if of_the_run else "marks")
     name, pairs = find_pairs(
         path.parent,
+        words=words,
         source=source,
         target=target,
         alignment=alignment,
@@ -159,15 +177,19 @@ def evaluate(
     import_tensorflow()
     from training.cited_scores import cited_scores, table_of_scores
 
-    search = {"beam_size": beam_size, "length_penalty": length_penalty}
-    texts, scores = _translate(path, name, pairs, search, batch_size)
+    search = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "coverage_penalty": coverage_penalty,
+    }
+    texts, scores = _translate(path, name, pairs, search, words, batch_size)
     if outputs is not None:
         _write_lines(outputs, texts)
     if isinstance(other, Path):
-        other, _ = _translate(other, name, pairs, search, batch_size)
+        other, _ = _translate(other, name, pairs, search, words, batch_size)
     compared = None if other is None else (str(against), other)
     scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
-    if source is None and tsv is None:
+    if of_the_run:
         _keep_scores(path.parent, scores)
     print(json.dumps(scores) if as_json else table_of_scores(scores))
 
@@ -191,7 +213,7 @@ def report(
     print(_write_report(run, out))
 
 
-def _translate(path, name, pairs, search, batch_size):
+def _translate(path, name, pairs, search, words, batch_size):
     """Translates a test by a saved translator; returns one line each, and scores."""
     from rich.console import Console
     from rich.progress import track
@@ -208,6 +230,7 @@ def _translate(path, name, pairs, search, batch_size):
     result = evaluate_translator(
         translator,
         pairs,
+        words=words,
         batch_size=batch_size,
         track=lambda work: track(work, f"translating {name} by {path}", **shown),
         **search,

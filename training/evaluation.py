@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from keras_attn.metrics import (
-    alignment_error_rate,
-    links_from_attention,
+    alignment_scores,
     parse_pharaoh,
     score_corpus,
 )
-from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import Translation
+from training.aligning.forced import attention_links
 from training.corpora import SentencePair
 
-__all__ = ["Evaluation", "attention_links", "evaluate_translator"]
+__all__ = ["Evaluation", "evaluate_translator"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +35,8 @@ def evaluate_translator(
     *,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    coverage_penalty: float | None = None,
+    words: str = "marks",
     batch_size: int = 64,
     track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> Evaluation:
@@ -50,6 +51,8 @@ def evaluate_translator(
         pairs: What to translate, and the references.
         beam_size: Overrides the translator's own.
         length_penalty: Overrides the translator's own.
+        coverage_penalty: Overrides the translator's own.
+        words: Which words alignments count, a rule of `word_spans`.
         batch_size: Sentences computed together.
         track: Wraps the list of chunks of work, to show progress.
 
@@ -73,6 +76,7 @@ def evaluate_translator(
             [pair.source for pair in chunk],
             beam_size=beam_size,
             length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
             batch_size=batch_size,
         )
         gold = [pair for pair in chunk if pair.alignment is not None]
@@ -89,25 +93,11 @@ def evaluate_translator(
         bool(answer.source_truncated or answer.target_truncated) for answer in found
     )
     if aligned:
-        scores["aer"] = alignment_error_rate(
-            [attention_links(answer) for answer in forced],
-            [parse_pharaoh(pair.alignment) for pair in aligned],
-        )
+        found_links = [attention_links(answer, words) for answer in forced]
+        gold_links = [parse_pharaoh(pair.alignment) for pair in aligned]
+        quality = alignment_scores(found_links, gold_links)
+        scores["aer"] = quality["aer"]
+        scores["alignment_precision"] = quality["precision"]
+        scores["alignment_recall"] = quality["recall"]
         scores["aligned_sentences"] = len(aligned)
     return Evaluation(found, scores)
-
-
-def attention_links(answer: Translation) -> set[tuple[int, int]]:
-    """Returns the word links (source, target) that an attention map suggests.
-
-    Words are those of `word_spans`; each target word is linked to the source word
-    with the most attention, or to none where that is the end of the sentence.
-    """
-    merged = merge_attention(
-        answer.attention,
-        answer.source_tokens,
-        answer.target_tokens,
-        word_spans(answer.source),
-        word_spans(answer.text),
-    )
-    return links_from_attention(merged)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_attn.metrics import read_pharaoh
 from training.corpora import (
     CorpusError,
     SentencePair,
@@ -11,25 +10,36 @@ from training.corpora import (
     read_lines,
     read_tsv_rows,
 )
+from training.corpora.links import check_links
 from training.recipes import load_recipe
 
 __all__ = ["pairs_from_files", "pairs_from_run", "pairs_from_tsv"]
 
 
 def pairs_from_files(
-    source: Path | None, target: Path | None, alignment: Path | None
+    source: Path | None,
+    target: Path | None,
+    alignment: Path | None,
+    words: str = "marks",
 ) -> tuple[str, Sequence[SentencePair]]:
     """Reads pairs from files that have one sentence a line.
 
     Nothing is left out, not even a line that is empty in both, since a score is of a
     whole test.
 
+    Args:
+        source: Sentences to translate.
+        target: Their translations.
+        alignment: Their gold alignments; `None`: none are known.
+        words: Which words those count, a rule of `word_spans`.
+
     Returns:
         A name for them, and the pairs.
 
     Raises:
         CorpusError: If a file is missing, they differ in their number of lines, or a
-            line is empty in one of the two; names file and line.
+            line is empty in one of the two, or a line of alignments is none of its
+            pair; names file and line.
     """
     if source is None or target is None:
         raise CorpusError(
@@ -45,9 +55,9 @@ def pairs_from_files(
     )
     links: list[str | None] = [None] * len(sources)
     if alignment is not None:
-        read_pharaoh(alignment)  # names file and line of a bad link
-        links = list(read_lines(alignment))
-        _check_equal(source, len(sources), alignment, len(links))
+        lines = read_lines(alignment)
+        check_links(alignment, lines, sources, targets, words)
+        links = list(lines)
     return source.name, [
         SentencePair(*row) for row in zip(sources, targets, links, strict=True)
     ]

@@ -6,8 +6,9 @@ from pathlib import Path
 from keras_attn.saved import SAVED_NAME, find_translator
 from training.corpora import CorpusError, SentencePair, read_lines
 from training.evaluation_pairs import pairs_from_files, pairs_from_run, pairs_from_tsv
+from training.recipes import load_recipe
 
-__all__ = ["check_output", "find_other", "find_pairs"]
+__all__ = ["check_output", "find_other", "find_pairs", "run_words"]
 
 
 def find_pairs(
@@ -20,6 +21,7 @@ def find_pairs(
     columns: str = "1,2",
     split: str | None = None,
     data: str | None = None,
+    words: str = "marks",
 ) -> tuple[str, Sequence[SentencePair]]:
     """Reads the sentence pairs that a command line names in one of three ways.
 
@@ -32,6 +34,7 @@ def find_pairs(
         columns: Its columns of source and target.
         split: A split of the run's corpus.
         data: Where that corpus lies now.
+        words: Which words alignments count, a rule of `word_spans`.
 
     Returns:
         A name for the pairs, and the pairs.
@@ -53,8 +56,14 @@ def find_pairs(
     if tsv is not None:
         return pairs_from_tsv(tsv, columns)
     if asked and split is None and data is None:
-        return pairs_from_files(source, target, alignment)
+        return pairs_from_files(source, target, alignment, words)
     return pairs_from_run(folder, split, data)
+
+
+def run_words(folder: Path) -> str:
+    """Returns which words the alignments of a run's own corpus count."""
+    recipe = folder / "recipe.toml"
+    return load_recipe(recipe).corpus.words if recipe.exists() else "marks"
 
 
 def find_other(against: Path | None, count: int) -> Path | Sequence[str] | None:

@@ -15,6 +15,8 @@ import keras_attn
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
 from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
+from training.aligning.guidance import linked_corpus
+from training.aligning.token_links import guided
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
 from training.environment import describe_environment
@@ -23,6 +25,7 @@ from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
 from training.shortlist import learn_shortlist
+from training.watched import WatchedSeq2Seq
 from training.watching import WatchTranslations, WriteTensorBoard
 
 __all__ = ["compile_seq2seq", "fit"]
@@ -54,12 +57,17 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     run.write_text(run.recipe, recipe.to_toml())
     run.write_environment(describe_environment())
     keras.utils.set_random_seed(recipe.training.seed)
+    links = recipe.alignment.links
+    if links is not None:
+        corpus = linked_corpus(corpus, links, recipe.corpus.words, tell)
     source_codec, target_codec = _learn_codecs(recipe, corpus, tell)
     train, validation = _pipelines(recipe, corpus, source_codec, target_codec)
     tell(f"train: {train.describe()}")
     tell(f"validation: {validation.describe()}")
-    seq2seq = Seq2Seq(
-        _config(recipe, source_codec, target_codec), dtype=recipe.training.precision
+    seq2seq = WatchedSeq2Seq(
+        _config(recipe, source_codec, target_codec),
+        alignment_weight=0.0 if links is None else recipe.alignment.weight,
+        dtype=recipe.training.precision,
     )
     tell(f"model: {seq2seq.count_params():,} parameters")
     target = None if recipe.text.shared else target_codec
@@ -142,8 +150,9 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
 
 def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pipeline]:
     options = recipe.training
-    train, validation = (
-        make_pipeline(
+    pipelines = []
+    for pairs, seed in ((corpus.train, options.seed), (corpus.validation, None)):
+        pipeline = make_pipeline(
             pairs,
             source_codec,
             target_codec,
@@ -151,8 +160,11 @@ def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pi
             max_length=options.max_length,
             shuffle_seed=seed,
         )
-        for pairs, seed in ((corpus.train, options.seed), (corpus.validation, None))
-    )
+        if recipe.alignment.links is not None:
+            words = recipe.corpus.words
+            pipeline = guided(pipeline, pairs, source_codec, target_codec, words)
+        pipelines.append(pipeline)
+    train, validation = pipelines
     return train, validation
 
 

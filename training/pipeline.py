@@ -48,6 +48,7 @@ class Pipeline:
 
     Attributes:
         kept: Pairs in an epoch; each occurs exactly once.
+        rows: `(kept,)` int64, which of the pairs they are; `plan` counts among these.
         dropped_too_long: Pairs left out because a side is over the length limit.
         dropped_empty: Pairs left out because a side has no token.
         max_length: That limit, in tokens of a side, end token included.
@@ -59,6 +60,7 @@ class Pipeline:
     """
 
     kept: int
+    rows: np.ndarray
     dropped_too_long: int
     dropped_empty: int
     max_length: int
@@ -117,18 +119,21 @@ def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Data
 
     Args:
         element: From a number to `({"source": (B, S), "target": (B, T)}, labels)`, the
-            labels `(B, T)` too, int32 NumPy arrays.
+            labels `(B, T)` too, int32 NumPy arrays. There may be further inputs; all
+            elements have those of the first, of the same dtypes and ranks.
         count: Elements; `None`: no end.
     """
+    like = element(0)
 
     def arrays(index: Any) -> Any:
-        inputs, labels = element(int(index))
-        return inputs["source"], inputs["target"], labels
+        return tf.nest.flatten(element(int(index)))
 
     def tensors(index: Any) -> Any:
-        found = tf.numpy_function(arrays, [index], [tf.int32] * 3)
-        source, target, labels = (tf.ensure_shape(each, (None, None)) for each in found)
-        return {"source": source, "target": target}, labels
+        kinds = tf.nest.flatten(like)
+        found = tf.numpy_function(arrays, [index], [each.dtype for each in kinds])
+        pairs = zip(found, kinds, strict=True)
+        shaped = [tf.ensure_shape(each, (None,) * kind.ndim) for each, kind in pairs]
+        return tf.nest.pack_sequence_as(like, shaped)
 
     numbers = tf.data.Dataset.range(tf.int64.max if count is None else count)
     # In this order: another would change what a seed gives.
@@ -204,6 +209,7 @@ def make_pipeline(
 
     return Pipeline(
         kept=len(kept),
+        rows=kept,
         dropped_too_long=int(is_long.sum()),
         dropped_empty=int(is_empty.sum()),
         max_length=max_length,

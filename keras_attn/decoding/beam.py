@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_attn.decoding.candidates import SpecialTokens
+from keras_attn.decoding.coverage import check_coverage_penalty, rerank
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
 from keras_attn.decoding.options import row_limits
 from keras_attn.decoding.stepping import gather_along, run_steps, write_row
@@ -55,6 +56,8 @@ def beam_search(
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
     length_penalty: Any = 1.0,
+    coverage_penalty: float = 0.0,
+    source_mask: Any = None,
     compact: bool = True,
 ) -> Hypotheses:
     """Follows the `K` best histories until each has ended.
@@ -66,7 +69,13 @@ def beam_search(
 
         sum_t log p(y_t) / length ** length_penalty
 
-    `beam_size=1` is greedy search. Every row runs as if it were alone.
+    and with a coverage penalty `b` by this and
+
+        b * sum_s log min(sum_t a_ts, 1)
+
+    over the real source tokens. That decides between whole hypotheses: which of them
+    are found does not depend on it. `beam_size=1` is greedy search. Every row runs as
+    if it were alone.
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)` over
@@ -86,6 +95,10 @@ def beam_search(
         forbidden_ids: Never chosen; their probability is not given to the others.
         length_penalty: At least 0, a number or one a row `(B,)`. 0 ranks by the sum
             of log p, which favours short answers; 1 by its mean a token.
+        coverage_penalty: `b`, at least 0. Costs hypotheses that leave source tokens
+            without attention, and so perhaps untranslated.
+        source_mask: `(B, S)` booleans, True where attention is to be covered; needed
+            with a coverage penalty.
         compact: As in `greedy_search`.
 
     Returns:
@@ -93,13 +106,16 @@ def beam_search(
 
     Raises:
         TypeError: If an id or `beam_size` is no integer.
-        ValueError: If `beam_size`, `length_penalty` or an id is out of range,
-            `end_id` is forbidden, or `max_lengths` is not one number a row.
+        ValueError: If `beam_size`, a penalty or an id is out of range, `end_id` is
+            forbidden, `max_lengths` is not one number a row, or a coverage penalty
+            comes without a mask.
 
     Reference: Bahdanau et al., 2015, arXiv:1409.0473, section 3 (beam search over
-        the decoder) and appendix B.
+        the decoder) and appendix B; Wu et al., 2016, arXiv:1609.08144, equation 14
+        (coverage penalty).
     """
     _check_options(beam_size, length_penalty)
+    check_coverage_penalty(coverage_penalty, source_mask)
     special = SpecialTokens(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
@@ -147,9 +163,9 @@ def beam_search(
         width=beam_size,
         compact=compact,
     )
-    return _read_back(
-        beams.finished, token_ids, token_scores, parents, weights, special
-    )
+    finished = beams.finished
+    found = _read_back(finished, token_ids, token_scores, parents, weights, special)
+    return rerank(found, finished.ranks, coverage_penalty, source_mask)
 
 
 def _check_options(beam_size, length_penalty):

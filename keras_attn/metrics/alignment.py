@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "Alignment",
     "alignment_error_rate",
+    "alignment_scores",
     "format_pharaoh",
     "links_from_attention",
     "parse_pharaoh",
@@ -162,34 +163,76 @@ def alignment_error_rate(
     Reference: Och and Ney, 2003, "A Systematic Comparison of Various Statistical
     Alignment Models", Computational Linguistics 29(1), section 4.1.
     """
+    return alignment_scores(predicted, gold)["aer"]
+
+
+def alignment_scores(
+    predicted: Sequence[Iterable[Link]], gold: Sequence[Alignment]
+) -> dict[str, float]:
+    """Scores predicted links: the error rate, and the two shares that it weighs.
+
+    With `A`, `S` and `P` as in `alignment_error_rate`:
+
+        precision = |A & P| / |A|,  recall = |A & S| / |S|
+
+    A share of nothing is 1: who predicts no link predicts no wrong one.
+
+    Args:
+        predicted: For each sentence pair its links `(source, target)`.
+        gold: For each sentence pair its annotation.
+
+    Returns:
+        `aer`, `precision` and `recall`, from 0 to 1.
+
+    Raises:
+        ValueError: If the two do not have as many sentence pairs.
+
+    Example:
+
+    >>> alignment_scores([{(0, 0), (1, 1)}], [parse_pharaoh("0-0 1p1 2-2")])
+    {'aer': 0.25, 'precision': 1.0, 'recall': 0.5}
+
+    Reference: Och and Ney, 2003, section 4.1.
+    """
     if len(predicted) != len(gold):
         raise ValueError(
             "Each sentence pair needs one predicted and one gold alignment. "
             f"Received: predicted={len(predicted)}, gold={len(gold)}."
         )
-    agreed = total = 0
+    sure_hits = possible_hits = found_count = sure_count = 0
     for links, truth in zip(predicted, gold, strict=True):
         found = frozenset(links)
-        agreed += len(found & truth.sure) + len(found & truth.possible)
-        total += len(found) + len(truth.sure)
-    return 1.0 - agreed / total if total else 0.0
+        sure_hits += len(found & truth.sure)
+        possible_hits += len(found & truth.possible)
+        found_count += len(found)
+        sure_count += len(truth.sure)
+    total = found_count + sure_count
+    return {
+        "aer": 1.0 - (sure_hits + possible_hits) / total if total else 0.0,
+        "precision": possible_hits / found_count if found_count else 1.0,
+        "recall": sure_hits / sure_count if sure_count else 1.0,
+    }
 
 
-def links_from_attention(word_attention: np.ndarray) -> set[Link]:
+def links_from_attention(
+    word_attention: np.ndarray, threshold: float | None = None
+) -> set[Link]:
     """Reads an alignment off attention: each target word takes its favourite.
 
     Args:
         word_attention: `(T + 1, S + 1)` weights between `T` target and `S` source
             words, the end token as last row and last column.
+        threshold: Above 0: each target word takes all source words of at least this
+            weight instead, wherever its greatest is.
 
     Returns:
         At most one link `(source, target)` a target word: to the source word with
         the greatest weight (the first of equals), or none if that is the end token
-        or if the row is all zeros.
+        or if the row is all zeros. With a threshold, any number of links.
 
     Raises:
         ValueError: If the array is not a matrix with a row and a column for the
-            end token.
+            end token, or the threshold is not above 0.
 
     Example:
 
@@ -202,6 +245,14 @@ def links_from_attention(word_attention: np.ndarray) -> set[Link]:
             "Word attention must be a matrix whose last row and last column belong "
             f"to the end token. Received: shape={weights.shape}."
         )
+    if threshold is not None:
+        if not threshold > 0:
+            raise ValueError(
+                "`threshold` must be above 0, or every word is linked to every word. "
+                f"Received: threshold={threshold!r}."
+            )
+        found = np.argwhere(weights[:-1, :-1] >= threshold).tolist()
+        return {(source, target) for target, source in found}
     end = weights.shape[1] - 1
     favourites = weights[:-1].argmax(axis=1) if len(weights) > 1 else []
     return {

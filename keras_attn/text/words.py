@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_attn.translation import Token, utf8
 
-__all__ = ["merge_attention", "word_spans"]
+__all__ = ["merge_attention", "token_shares", "word_spans"]
 
 # Characters that belong to the one before them are all read as this accent, which
 # `re`, knowing no Unicode marks, counts neither as a letter nor as a space.
@@ -20,9 +20,10 @@ _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen, zero-width non-joiner and joiner
 _WORD = re.compile(
     r"[^\W_]A*(?:[^\W_]A*|['’\-](?=[^\W_]))*|[^\w\s]A*|_A*".replace("A", _ACCENT)
 )
+_BETWEEN_BLANKS = re.compile(rb"[^ \t]+")
 
 
-def word_spans(text: str) -> list[tuple[int, int]]:
+def word_spans(text: str, rule: str = "marks") -> list[tuple[int, int]]:
     """Finds words and punctuation marks, each mark a word of its own.
 
     A word is a run of letters and digits with their combining marks; apostrophes and
@@ -32,14 +33,28 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
     Args:
         text: Any text. A lone surrogate counts as the one byte `?`.
+        rule: `"marks"`, as above; or `"spaces"`: words are what spaces and tabs
+            separate, for text that a tokeniser has cut already, as word aligners
+            read it.
 
     Returns:
         `(begin, end)` of each word in bytes of the UTF-8 text, in order.
 
+    Raises:
+        ValueError: If `rule` is neither.
+
     Example:
     >>> word_spans("Don't go, Jürgen!")
     [(0, 5), (6, 8), (8, 9), (10, 17), (17, 18)]
+    >>> word_spans("go , Jürgen !", "spaces")
+    [(0, 2), (3, 4), (5, 12), (13, 14)]
     """
+    if rule == "spaces":
+        return [found.span() for found in _BETWEEN_BLANKS.finditer(utf8(text))]
+    if rule != "marks":
+        raise ValueError(
+            f'`rule` must be "marks" or "spaces". Received: rule={rule!r}.'
+        )
     offsets = np.cumsum([0, *(len(utf8(character)) for character in text)]).tolist()
     skeleton = "".join(map(_letter_role, text))
     return [
@@ -103,24 +118,44 @@ def merge_attention(
             f"each source token. Received: attention.shape={attention.shape} for "
             f"(T, S)={expected}. Cut off the padding first."
         )
-    source = _shares(source_tokens, source_spans)  # (S, source words + 1)
-    target = _shares(target_tokens, target_spans)  # (T, target words + 1)
+    source, target = (  # (S, source words + 1), (T, target words + 1)
+        token_shares([(token.begin, token.end) for token in tokens], spans)
+        for tokens, spans in (
+            (source_tokens, source_spans),
+            (target_tokens, target_spans),
+        )
+    )
     tokens_in_word = target.sum(axis=0)[:, None]
     summed = target.T @ attention @ source
     return np.divide(summed, tokens_in_word, out=summed, where=tokens_in_word > 0)
 
 
-def _shares(tokens, spans):
-    """Says how much of each token belongs to each word; rows sum to 1."""
-    token_bytes = np.array([(t.begin, t.end) for t in tokens]).reshape(-1, 2)
+def token_shares(
+    token_spans: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """Says how much of each token belongs to each word, as `merge_attention` reads it.
+
+    Args:
+        token_spans: `(begin, end)` of each token in bytes of the text.
+        spans: `(begin, end)` of each word in it, in order and without overlap.
+
+    Returns:
+        `(tokens, words + 1)` float64, the end token as last column; rows sum to 1.
+
+    Example: `Haustür` is one word of two tokens, before the end token.
+
+    >>> token_shares([(0, 4), (4, 8), (8, 8)], [(0, 8)]).tolist()
+    [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    token_bytes = np.array(token_spans).reshape(-1, 2)
     word_bytes = np.array(spans).reshape(-1, 2)
     shared = np.minimum(token_bytes[:, 1:], word_bytes[:, 1])
     shared = shared - np.maximum(token_bytes[:, :1], word_bytes[:, 0])
-    shares = np.zeros((len(tokens), len(spans) + 1))
+    shares = np.zeros((len(token_bytes), len(spans) + 1))
     shares[:, :-1] = np.maximum(shared, 0)
     for row in np.flatnonzero(shares.sum(axis=1) == 0):
         begin, end = token_bytes[row]
-        is_end_token = row == len(tokens) - 1 and begin == end
+        is_end_token = row == len(token_bytes) - 1 and begin == end
         following = np.searchsorted(word_bytes[:, 1], begin, side="right")
         word = min(following, len(spans) - 1)  # -1, the end token, if no word exists
         shares[row, -1 if is_end_token else word] = 1.0

@@ -180,11 +180,30 @@ def test_refuses_texts(translator, texts, told):
         ({"beam_size": 2.5}, "beam_size=2.5"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"length_penalty": -1.0}, "length_penalty=-1.0"),
+        ({"coverage_penalty": -1.0}, "coverage_penalty=-1.0"),
     ],
 )
 def test_refuses_options(translator, options, told):
     with pytest.raises(ValueError, match=told):
         translator.translate(["Hund"], **options)
+
+
+def test_coverage_decides_among_the_hypotheses_of_the_beam():
+    translator = tiny.translator(beam_size=4, length_penalty=0.0)
+    texts = [pair[0] for pair in tiny.SENTENCES]
+    plain = translator.translate(texts)
+    covered = translator.translate(texts, coverage_penalty=100.0)
+    for before, after in zip(plain, covered, strict=True):
+        # All but the end token is to be looked at, batch-mates' padding is not.
+        least, most = (
+            np.log(np.clip(answer.attention.sum(axis=0)[:-1], 1e-6, 1)).sum()
+            for answer in (before, after)
+        )
+        assert most >= least - 1e-5
+        assert after.score <= before.score + 1e-5
+    [alone] = translator.translate(texts[:1], coverage_penalty=100.0)
+    assert alone.text == covered[0].text
+    assert [a.text for a in plain] != [a.text for a in covered]
 
 
 def test_align_needs_pairs(translator):
@@ -221,7 +240,7 @@ def test_responds_with_what_the_signature_lists(translator):
 
 @pytest.mark.parametrize("codecs", [1, 2])
 def test_a_saved_translator_translates_the_same(tmp_path, codecs):
-    translator = tiny.translator(codecs, length_penalty=0.5)
+    translator = tiny.translator(codecs, length_penalty=0.5, coverage_penalty=0.25)
     # What training leaves on the model must not be needed to translate.
     translator.seq2seq.compile("adam", loss="mse")
     translator.save(tmp_path / SAVED_NAME)

@@ -5,8 +5,9 @@ import pytest
 
 from keras_attn.text.words import word_spans
 from keras_attn.translation import Token, Translation
+from training.aligning.forced import attention_links
 from training.corpora import CorpusError, SentencePair
-from training.evaluation import attention_links, evaluate_translator
+from training.evaluation import evaluate_translator
 from training.evaluation_pairs import pairs_from_files, pairs_from_run
 
 
@@ -63,6 +64,8 @@ def test_perfect_translations_score_100():
     assert scores["sentences"] == scores["aligned_sentences"] == 2
     # 10 links guessed, 9 sure ones, 7 of them hit: 1 - (7 + 7) / (10 + 9).
     assert scores["aer"] == pytest.approx(1 - 14 / 19)
+    assert scores["alignment_precision"] == pytest.approx(7 / 10)
+    assert scores["alignment_recall"] == pytest.approx(7 / 9)
 
 
 def test_without_gold_alignments_there_is_no_aer():
@@ -109,6 +112,17 @@ def test_files_keep_every_line(tmp_path):
         SentencePair("", "", ""),
         SentencePair("zwei", "two", "0p0"),
     ]
+
+
+def test_words_of_files_are_counted_by_the_rule_that_is_asked_for(tmp_path):
+    for name, text in (("a", "geht 's ?"), ("b", "how 's it ?"), ("c", "2-3")):
+        (tmp_path / name).write_text(text + "\n")
+    files = [tmp_path / name for name in "abc"]
+    assert pairs_from_files(*files, "spaces")[1][0].alignment == "2-3"
+    files[2].write_text("3-3\n")  # with the apostrophe by itself
+    assert pairs_from_files(*files)[1][0].alignment == "3-3"
+    with pytest.raises(CorpusError, match=r"c:1: .*3-3 for a pair of 3 and 4 words"):
+        pairs_from_files(*files, "spaces")
 
 
 def test_files_of_unequal_length_are_named(tmp_path):

@@ -5,9 +5,16 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from training.corpora.links import check_links
 from training.corpora.pairs import CorpusError, SentencePair, Split
 
-__all__ = ["find_parallel", "find_tests", "read_lines", "read_parallel"]
+__all__ = [
+    "find_links",
+    "find_parallel",
+    "find_tests",
+    "read_lines",
+    "read_parallel",
+]
 
 _BOM = b"\xef\xbb\xbf"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -47,19 +54,27 @@ def read_lines(path: str | Path) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def read_parallel(source_path: str | Path, target_path: str | Path) -> Split:
+def read_parallel(
+    source_path: str | Path,
+    target_path: str | Path,
+    links_path: str | Path | None = None,
+    words: str = "marks",
+) -> Split:
     """Reads two files of which line n of one translates line n of the other.
 
     Args:
         source_path: Sentences to translate, one a line, plain or gzip.
         target_path: Their translations, one a line, plain or gzip.
+        links_path: Their word alignments in the Pharaoh format, one line a pair, plain
+            or gzip; `None`: no pair has one.
+        words: Which words the links count, a rule of `word_spans`.
 
     Returns:
         The pairs in order; pairs with an empty side are skipped and counted.
 
     Raises:
         CorpusError: A file cannot be read (see `read_lines`), the line counts
-            differ, or no line has text on both sides.
+            differ, no line has text on both sides, or a line of links is none.
     """
     sources, targets = read_lines(source_path), read_lines(target_path)
     if len(sources) != len(targets):
@@ -72,7 +87,12 @@ def read_parallel(source_path: str | Path, target_path: str | Path) -> Split:
             f"{longer}:{first} is the first line without a partner. A sentence may "
             "be missing further up: compare the files near there."
         )
-    split = Split.of(map(SentencePair, sources, targets))
+    links: Sequence[str | None] = [None] * len(sources)
+    if links_path is not None:
+        lines = read_lines(links_path)
+        check_links(links_path, lines, sources, targets, words)
+        links = lines
+    split = Split.of(map(SentencePair, sources, targets, links))
     if not split:
         raise CorpusError(
             "A corpus needs at least one pair with text on both sides. Received: "
@@ -114,6 +134,18 @@ def find_parallel(
                 f"without {folder / stem}.{missing} (or .gz). {list_folder(folder)}"
             )
     return None
+
+
+def find_links(
+    source_path: Path, source_language: str, target_language: str
+) -> Path | None:
+    """Finds the word alignments of a split, beside its source file.
+
+    The file is `STEM.SOURCE-TARGET.align` or `STEM.SOURCE-TARGET.align.gz`.
+    """
+    stem = source_path.name.removesuffix(".gz").removesuffix(f".{source_language}")
+    name = f"{stem}.{source_language}-{target_language}.align"
+    return _plain_or_gzip(source_path.parent, name)
 
 
 def find_tests(

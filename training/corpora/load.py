@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from training.corpora.files import (
+    find_links,
     find_parallel,
     find_tests,
     list_folder,
@@ -101,7 +102,8 @@ def _files(options: CorpusOptions) -> _Splits:
                 "or name the split by corpus.train_split or corpus.validation_split; "
                 f"corpus.validation_split={HELD_OUT} takes it out of train."
             )
-        return read_parallel(*paths)
+        links = find_links(paths[0], *languages)
+        return read_parallel(*paths, links, options.words)
 
     tests = options.test_splits or find_tests(folder, *languages)
     return _assemble(options, read, tests)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from training.recipes.guidance import AlignmentOptions
 from training.recipes.sections import (
     CorpusOptions,
     DecodingOptions,
@@ -32,6 +33,7 @@ _SECTIONS: dict[str, type[Options]] = {
         TextOptions,
         ModelOptions,
         TrainingOptions,
+        AlignmentOptions,
         DecodingOptions,
     )
 }
@@ -46,6 +48,7 @@ class Recipe:
         text: How text becomes subwords.
         model: Sizes and choices of the model.
         training: How the model learns, and when it stops.
+        alignment: Whether and how attention is guided.
         decoding: How the saved translator searches.
 
     Raises:
@@ -63,6 +66,7 @@ class Recipe:
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     model: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     training: TrainingOptions = dataclasses.field(default_factory=TrainingOptions)
+    alignment: AlignmentOptions = dataclasses.field(default_factory=AlignmentOptions)
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
 
     def __post_init__(self):
@@ -71,6 +75,19 @@ class Recipe:
                 "`model.share_embeddings` needs one vocabulary for both languages. "
                 "Received: model.share_embeddings=true, text.shared=false. Set "
                 "text.shared=true or model.share_embeddings=false."
+            )
+        if self.model.attention is None and self.alignment.links is not None:
+            raise RecipeError(
+                "`alignment.links` guide attention, which the model must have. "
+                f"Received: alignment.links={self.alignment.links}, "
+                "model.attention=none. Set alignment.links=none."
+            )
+        if self.model.attention is None and self.decoding.coverage_penalty:
+            raise RecipeError(
+                "`decoding.coverage_penalty` adds up attention, which the model must "
+                "have. Received: "
+                f"decoding.coverage_penalty={self.decoding.coverage_penalty}, "
+                "model.attention=none. Set decoding.coverage_penalty=0."
             )
 
     @classmethod

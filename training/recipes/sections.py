@@ -67,6 +67,11 @@ class CorpusOptions(Options):
         None, help="Pairs of each test: the first ones; none: all.", at_least=1
     )
     seed: int = option(0, help="builtin: seed of the generator.", at_least=0)
+    words: str = option(
+        "marks",
+        help="Words that links count: words and marks, or what spaces separate.",
+        choices=("marks", "spaces"),
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -325,6 +330,11 @@ class DecodingOptions(Options):
     length_penalty: float = option(
         1.0,
         help="Power of the length that divides a hypothesis' score; 0: none.",
+        at_least=0,
+    )
+    coverage_penalty: float = option(
+        0.0,
+        help="Price of source words that a hypothesis left without attention; 0: none.",
         at_least=0,
     )
     shortlist: int | None = option(
