@@ -264,7 +264,9 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
         """
-        search = self._searcher(beam_size, length_penalty, full_vocabulary, max_length)
+        search = self._searcher(
+            beam_size, length_penalty, coverage_penalty, full_vocabulary, max_length
+        )
         return self._answer(text, search)
 
     def respond_nbest(
@@ -285,10 +287,17 @@ class Translator(keras.Model):
         """
         _check_limits(count=count)
         beam_size = max(self.beam_size if beam_size is None else beam_size, count)
-        search = self._searcher(beam_size, length_penalty, full_vocabulary)
+        search = self._searcher(beam_size, length_penalty, None, full_vocabulary)
         return self._answer(text, search, count)
 
-    def _searcher(self, beam_size, length_penalty, full_vocabulary, max_length=None):
+    def _searcher(
+        self,
+        beam_size,
+        length_penalty,
+        coverage_penalty,
+        full_vocabulary,
+        max_length=None,
+    ):
         """Returns the search of encoded texts that these options ask for."""
         from keras_attn.text import graph
 
