@@ -18,17 +18,17 @@ export function answerView(onChange) {
   let all = [];
   let choices = null;
   let view = null;
-  let unlink = () => {};
+  let links = null;
 
   function draw() {
     shown.translation = all[choices.number];
     shown.reading = reading(shown.translation, choices.unit);
-    unlink();
+    links?.stop();
     byId("live").textContent = "";
     view = VIEWS[choices.view](shown.reading);
     shown.panel.replaceChildren(view.node);
     view.redraw();
-    unlink = linkWords(shown.panel, shown.reading, (text) => (byId("live").textContent = text));
+    links = linkWords(shown.panel, shown.reading, (text) => (byId("live").textContent = text));
     tell(shown);
   }
 
@@ -37,7 +37,11 @@ export function answerView(onChange) {
     draw();
   };
 
-  new ResizeObserver(() => view?.redraw()).observe(shown.panel);
+  const fit = () => {
+    view?.redraw();
+    links?.refresh();
+  };
+  new ResizeObserver(fit).observe(shown.panel);
   listenToSave(shown);
   return {
     // `template` is the empty page that an HTML download fills.

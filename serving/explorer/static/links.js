@@ -6,13 +6,16 @@ const FORWARD = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 // Connects the words inside of `panel` by the weights of `reading`; `announce` is given
 // a sentence that says what lights up, "" when nothing does.
-// Returns a function that disconnects them again.
+// Returns {refresh, stop}: `refresh` lights up what has been drawn anew.
 export function linkWords(panel, reading, announce) {
   const stop = new AbortController();
   const listen = (name, act) => panel.addEventListener(name, act, { signal: stop.signal });
   const focused = () => place(panel.contains(document.activeElement) ? document.activeElement : null);
+  let shown = null;
+  const refresh = () => light(panel, reading.weights, shown);
   const show = (at) => {
-    light(panel, reading.weights, at);
+    shown = at;
+    refresh();
     announce(at ? describe(reading, at) : "");
   };
   listen("pointerover", (event) => show(place(event.target) ?? focused()));
@@ -23,7 +26,7 @@ export function linkWords(panel, reading, announce) {
   });
   listen("keydown", (event) => move(event, panel, reading));
   listen("click", (event) => event.target.closest(".word")?.focus());
-  return () => stop.abort();
+  return { refresh, stop: () => stop.abort() };
 }
 
 // Returns {side, index} of a word, {source, target} of a cell or a curve, or null.

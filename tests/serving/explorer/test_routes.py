@@ -1,6 +1,6 @@
 """The explorer's files as a browser would get them."""
 
-import asyncio
+import contextlib
 import re
 
 import httpx
@@ -9,28 +9,28 @@ from starlette.applications import Starlette
 
 from keras_attn.plotting import attention_html
 from serving.explorer import explorer_routes
-
-
-class Pages:
-    """Asks the routes without a socket."""
-
-    def __init__(self, names, **options):
-        app = Starlette(routes=explorer_routes(lambda: names, **options))
-        self._transport = httpx.ASGITransport(app)
-
-    def get(self, path):
-        async def ask():
-            async with httpx.AsyncClient(
-                transport=self._transport, base_url="http://page"
-            ) as http:
-                return await http.get(path)
-
-        return asyncio.run(ask())
+from serving.local_server.rest.server import HttpServer
 
 
 @pytest.fixture(scope="module")
-def http():
-    return Pages(["de-en", "en-de"])
+def serve():
+    """Serves the routes for names and options; returns a client of them."""
+    with contextlib.ExitStack() as stack:
+
+        def run(names, **options):
+            server = HttpServer("127.0.0.1", 0)
+            routes = explorer_routes(lambda: names, **options)
+            server.start(Starlette(routes=routes))
+            stack.callback(server.stop, 1.0)
+            url = f"http://127.0.0.1:{server.port}"
+            return stack.enter_context(httpx.Client(base_url=url))
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def http(serve):
+    return serve(["de-en", "en-de"])
 
 
 def test_the_page_and_all_that_it_names_are_there(http):
@@ -74,8 +74,8 @@ def test_the_policy_allows_the_page_alone(http, path):
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_another_host_is_allowed_for_requests_alone():
-    http = Pages(["a"], api="https://models.example:8501/v1/models/")
+def test_another_host_is_allowed_for_requests_alone(serve):
+    http = serve(["a"], api="https://models.example:8501/v1/models/")
     policy = http.get("/").headers["content-security-policy"]
     assert "connect-src 'self' https://models.example:8501;" in policy
     assert policy.count("example") == 1
