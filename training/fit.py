@@ -22,6 +22,7 @@ from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
 from training.shortlist import learn_shortlist
+from training.subwords import sampling_of
 
 __all__ = ["compile_seq2seq", "fit"]
 
@@ -131,18 +132,20 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
 
 def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pipeline]:
     options = recipe.training
-    train, validation = (
-        make_pipeline(
+
+    def pipeline(pairs, **more):
+        return make_pipeline(
             pairs,
             source_codec,
             target_codec,
             batch_size=options.batch_size,
             max_length=options.max_length,
-            shuffle_seed=seed,
+            **more,
         )
-        for pairs, seed in ((corpus.train, options.seed), (corpus.validation, None))
-    )
-    return train, validation
+
+    sampling = sampling_of(recipe.text, options.seed)
+    train = pipeline(corpus.train, shuffle_seed=options.seed, sampling=sampling)
+    return train, pipeline(corpus.validation, shuffle_seed=None)
 
 
 def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:

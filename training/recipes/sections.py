@@ -123,6 +123,16 @@ class TextOptions(Options):
         above=0,
         at_most=1,
     )
+    sampling: float | None = option(
+        None,
+        help="Training text in other subwords every epoch. unigram: power of their "
+        "probabilities; bpe: share of merges left out; none: never.",
+        above=0,
+        at_most=1,
+    )
+    sampling_sides: str = option(
+        "both", help="What is sampled.", choices=("both", "source", "target")
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
