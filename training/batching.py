@@ -147,13 +147,14 @@ def plan_epoch(
         padded_target: `(N,)` target widths from `Shapes.pad`.
         batch_size: Pairs in a batch.
         seed: Of the order; `None` for one fixed order, short sentences first.
-        epoch: Each epoch has an order of its own; `None` where there is no seed.
+        epoch: Each epoch has an order of its own; `None`: the fixed one.
 
     Returns:
         `ceil(N / batch_size)` batches.
     """
     order = np.arange(len(padded_target))
-    if seed is not None:
+    random = None
+    if seed is not None and epoch is not None:
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(order)
     _, rank = np.unique(padded_target, return_inverse=True)
@@ -166,6 +167,6 @@ def plan_epoch(
             int(padded[indices].max()) for padded in (padded_source, padded_target)
         )
         batches.append(Batch(indices, source_width, target_width, epoch))
-    if seed is not None:
+    if random is not None:
         random.shuffle(batches)
     return batches

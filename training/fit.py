@@ -15,6 +15,7 @@ import keras_attn
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
 from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
+from training.averaging import EpochWeights, take_better_weights
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
 from training.optimizer import FusedAdam
@@ -61,10 +62,16 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     )
     tell(f"model: {seq2seq.count_params():,} parameters")
     trained = _train(seq2seq, recipe, train, validation, run)
+    weights = run.best_weights
+    if recipe.training.average is not None:
+        weights, average = take_better_weights(
+            seq2seq, run, validation.epoch(), trained["validation"]
+        )
+        trained |= average
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever it was trained in.
     best = Seq2Seq(seq2seq.config)
-    best.load_weights(run.best_weights)
+    best.load_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
     if recipe.decoding.shortlist is not None:
         tell("learning which words translate which")
@@ -169,6 +176,9 @@ def _train(seq2seq, recipe, train: Pipeline, validation: Pipeline, run) -> dict:
     if options.ema_momentum is None:
         callbacks = []
     callbacks += [progress, best]
+    if options.average is not None:
+        kept = EpochWeights(run.epoch_weights, options.average, options.average_of)
+        callbacks.append(kept)
     if options.minutes is not None:
         callbacks.append(StopOnTime(options.minutes))
     started = time.monotonic()

@@ -180,9 +180,10 @@ def make_pipeline(
     source, target = source.select(kept), target.select(kept)
     shapes = Shapes.of(source.lengths + 1, target.lengths + 1)
 
-    def tokens(epoch: int | None) -> tuple[Tokens, Tokens]:
+    def plain(epoch: int | None) -> tuple[Tokens, Tokens]:
         return source, target
 
+    tokens: Callable[[int | None], tuple[Tokens, Tokens]] = plain
     if sampling is not None:
         texts = ([pairs[n].source for n in kept], [pairs[n].target for n in kept])
         tokens, shapes = draw_epochs(
@@ -196,9 +197,9 @@ def make_pipeline(
 
     def plan(epoch: int | None) -> Sequence[Batch]:
         lengths = (side.lengths + 1 for side in tokens(epoch))
-        seed = None if epoch is None else shuffle_seed
-        widths = shapes.pad(*lengths)
-        return plan_epoch(*widths, batch_size=batch_size, seed=seed, epoch=epoch)
+        return plan_epoch(
+            *shapes.pad(*lengths), batch_size=batch_size, seed=shuffle_seed, epoch=epoch
+        )
 
     def collate(batch: Batch) -> Any:
         return _collate(batch, *tokens(batch.epoch), source_codec, target_codec)

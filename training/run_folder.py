@@ -3,6 +3,8 @@
     recipe.toml        every option of the run, written before training starts
     history.jsonl      one line an epoch
     best.weights.h5    weights of the best epoch so far
+    epoch_weights/     where training.average is set: weights of the epochs to average
+    average.weights.h5 their mean
     translator.keras   the saved translator, written last: its presence says "finished"
     report.json        what the run was and what came out
 
@@ -50,6 +52,8 @@ class RunFolder:
         self.recipe = self.path / "recipe.toml"
         self.history = self.path / "history.jsonl"
         self.best_weights = self.path / "best.weights.h5"
+        self.epoch_weights = self.path / "epoch_weights"
+        self.average_weights = self.path / "average.weights.h5"
         self.translator = self.path / SAVED_NAME
         self.report = self.path / "report.json"
 

@@ -275,6 +275,15 @@ class TrainingOptions(Options):
         above=0,
         below=1,
     )
+    average: int | None = option(
+        None,
+        help="Epochs whose weights are averaged at the end, and taken unless worse on "
+        "validation; none: the best epoch's.",
+        at_least=2,
+    )
+    average_of: str = option(
+        "last", help="Which epochs are averaged.", choices=("last", "best")
+    )
     seed: int = option(
         0, help="Seed of weights, dropout and the order of batches.", at_least=0
     )
