@@ -20,7 +20,7 @@ import keras_attn
 __all__ = ["main"]
 
 GROUP = "keras_attn.commands"
-_ORDER = ("train", "evaluate", "translate", "export", "serve")
+_ORDER = ("train", "ensemble", "evaluate", "translate", "export", "serve")
 
 app = typer.Typer(
     name="keras-attn",
