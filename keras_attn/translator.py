@@ -11,7 +11,7 @@ from keras import ops
 from keras_attn.decoding import beam_search, greedy_search, score_targets
 from keras_attn.decoding.options import row_penalties
 from keras_attn.layers.arguments import restored_parts
-from keras_attn.models import Seq2Seq
+from keras_attn.models import Ensemble, Seq2Seq
 from keras_attn.translation import (
     Translation,
     check_texts,
@@ -36,7 +36,7 @@ class Translator(keras.Model):
     `keras.saving.load_model`. It is not trained as a whole: train `seq2seq`.
 
     Args:
-        seq2seq: A `Seq2Seq`.
+        seq2seq: A `Seq2Seq`, or an `Ensemble` of them.
         source_codec: A `SubwordCodec` for source texts.
         target_codec: A `SubwordCodec` for target texts; `None`: `source_codec`
             serves both.
@@ -88,9 +88,10 @@ class Translator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(seq2seq, Seq2Seq):
+        if not isinstance(seq2seq, Seq2Seq | Ensemble):
             raise ValueError(
-                f"`seq2seq` must be a `Seq2Seq`. Received: seq2seq={seq2seq!r}."
+                "`seq2seq` must be a `Seq2Seq` or an `Ensemble` of them. "
+                f"Received: seq2seq={seq2seq!r}."
             )
         if format_version > FORMAT_VERSION:
             raise ValueError(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Batch", "best_widths", "padded_lengths", "plan_epoch"]
+__all__ = ["Batch", "Shapes", "best_widths", "plan_epoch"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -20,11 +20,13 @@ class Batch:
         indices: `(B,)` int64, which pairs.
         source_width: `S`, at least their longest source.
         target_width: `T`, at least their longest target.
+        epoch: Whose drawing of subwords the widths are for; `None`: no drawing.
     """
 
     indices: np.ndarray
     source_width: int
     target_width: int
+    epoch: int | None = None
 
 
 def best_widths(lengths: np.ndarray, count: int) -> np.ndarray:
@@ -64,37 +66,64 @@ def best_widths(lengths: np.ndarray, count: int) -> np.ndarray:
     return np.array(widths[::-1])
 
 
-def padded_lengths(
-    source_lengths: np.ndarray,
-    target_lengths: np.ndarray,
-    *,
-    target_widths: int = 14,
-    source_widths: int = 3,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Chooses the few shapes of a corpus, and for each pair the one that fits.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shapes:
+    """The few shapes that a corpus' sentences are padded to.
 
     Target widths are the finer, since the decoder's loop and the projection to the
     vocabulary cost most; each target width has source widths of its own, since
     long sentences have long translations.
 
-    Args:
-        source_lengths: `(N,)` tokens of each source.
-        target_lengths: `(N,)` tokens of each target.
-        target_widths: The most different target widths.
-        source_widths: The most different source widths for one target width.
-
-    Returns:
-        The padded source and target lengths, `(N,)` each.
+    Attributes:
+        target_widths: `(W,)`, rising.
+        source_widths: Those of each target width, rising, the last the same for all.
     """
-    widths = best_widths(target_lengths, target_widths)
-    padded_target = widths[np.searchsorted(widths, target_lengths)]
-    padded_source = np.zeros_like(source_lengths)
-    for width in widths:
-        inside = padded_target == width
-        lengths = source_lengths[inside]
-        choices = best_widths(lengths, source_widths)
-        padded_source[inside] = choices[np.searchsorted(choices, lengths)]
-    return padded_source, padded_target
+
+    target_widths: np.ndarray
+    source_widths: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(
+        cls,
+        source_lengths: np.ndarray,
+        target_lengths: np.ndarray,
+        *,
+        target_widths: int = 14,
+        source_widths: int = 3,
+    ) -> "Shapes":
+        """Chooses the shapes.
+
+        Args:
+            source_lengths: `(N,)` tokens of each source.
+            target_lengths: `(N,)` tokens of each target.
+            target_widths: The most different target widths.
+            source_widths: The most different source widths for one target width that
+                these lengths need.
+        """
+        widths = best_widths(target_lengths, target_widths)
+        padded = widths[np.searchsorted(widths, target_lengths)]
+        # Other lengths of the same sentences may bring a long source to any width.
+        longest = source_lengths.max()
+        choices = (
+            best_widths(source_lengths[padded == width], source_widths)
+            for width in widths
+        )
+        return cls(widths, tuple(np.union1d(choice, longest) for choice in choices))
+
+    def pad(
+        self, source_lengths: np.ndarray, target_lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the width of each source and target, `(N,)` each, that holds it.
+
+        No length may be over the longest that the shapes were chosen for.
+        """
+        place = np.searchsorted(self.target_widths, target_lengths)
+        padded_source = np.zeros_like(source_lengths)
+        for index, widths in enumerate(self.source_widths):
+            inside = place == index
+            lengths = source_lengths[inside]
+            padded_source[inside] = widths[np.searchsorted(widths, lengths)]
+        return padded_source, self.target_widths[place]
 
 
 def plan_epoch(
@@ -103,7 +132,7 @@ def plan_epoch(
     *,
     batch_size: int,
     seed: int | None,
-    epoch: int,
+    epoch: int | None,
 ) -> Sequence[Batch]:
     """Deals every pair to exactly one batch, all full but one.
 
@@ -114,17 +143,18 @@ def plan_epoch(
     that neighbours in this order are always of like shape.
 
     Args:
-        padded_source: `(N,)` source widths from `padded_lengths`.
-        padded_target: `(N,)` target widths from `padded_lengths`.
+        padded_source: `(N,)` source widths from `Shapes.pad`.
+        padded_target: `(N,)` target widths from `Shapes.pad`.
         batch_size: Pairs in a batch.
         seed: Of the order; `None` for one fixed order, short sentences first.
-        epoch: Each epoch has an order of its own.
+        epoch: Each epoch has an order of its own; `None`: the fixed one.
 
     Returns:
         `ceil(N / batch_size)` batches.
     """
     order = np.arange(len(padded_target))
-    if seed is not None:
+    random = None
+    if seed is not None and epoch is not None:
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(order)
     _, rank = np.unique(padded_target, return_inverse=True)
@@ -136,7 +166,7 @@ def plan_epoch(
         source_width, target_width = (
             int(padded[indices].max()) for padded in (padded_source, padded_target)
         )
-        batches.append(Batch(indices, source_width, target_width))
-    if seed is not None:
+        batches.append(Batch(indices, source_width, target_width, epoch))
+    if random is not None:
         random.shuffle(batches)
     return batches

@@ -17,6 +17,7 @@ from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.aligning.guidance import linked_corpus
 from training.aligning.token_links import guided
+from training.averaging import EpochWeights, take_better_weights
 from training.callbacks import BestWeights, ShowProgress, StopOnTime
 from training.corpora import Corpus, load_corpus
 from training.environment import describe_environment
@@ -25,6 +26,7 @@ from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
 from training.run_folder import RunFolder, written_aside
 from training.shortlist import learn_shortlist
+from training.subwords import sampling_of
 from training.watched import WatchedSeq2Seq
 from training.watching import WatchTranslations, WriteTensorBoard
 
@@ -80,10 +82,16 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         tell=tell,
     )
     trained = _train(seq2seq, recipe, train, validation, run, watched)
+    weights = run.best_weights
+    if recipe.training.average is not None:
+        weights, average = take_better_weights(
+            seq2seq, run, validation.epoch(), trained["validation"]
+        )
+        trained |= average
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever it was trained in.
     best = Seq2Seq(seq2seq.config)
-    best.load_weights(run.best_weights)
+    best.load_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
     precision = decoding.pop("precision")
     if recipe.decoding.shortlist is not None:
@@ -150,22 +158,23 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
 
 def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pipeline]:
     options = recipe.training
-    pipelines = []
-    for pairs, seed in ((corpus.train, options.seed), (corpus.validation, None)):
-        pipeline = make_pipeline(
+
+    def pipeline(pairs, **more):
+        made = make_pipeline(
             pairs,
             source_codec,
             target_codec,
             batch_size=options.batch_size,
             max_length=options.max_length,
-            shuffle_seed=seed,
+            **more,
         )
-        if recipe.alignment.links is not None:
-            words = recipe.corpus.words
-            pipeline = guided(pipeline, pairs, source_codec, target_codec, words)
-        pipelines.append(pipeline)
-    train, validation = pipelines
-    return train, validation
+        if recipe.alignment.links is None:
+            return made
+        return guided(made, pairs, source_codec, target_codec, recipe.corpus.words)
+
+    sampling = sampling_of(recipe.text, options.seed)
+    train = pipeline(corpus.train, shuffle_seed=options.seed, sampling=sampling)
+    return train, pipeline(corpus.validation, shuffle_seed=None)
 
 
 def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
@@ -191,6 +200,9 @@ def _train(
     if options.ema_momentum is None:
         callbacks = []
     callbacks += [watched, progress, best]
+    if options.average is not None:
+        kept = EpochWeights(run.epoch_weights, options.average, options.average_of)
+        callbacks.append(kept)
     if options.tensorboard:
         callbacks.append(
             WriteTensorBoard(

@@ -8,34 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.batching import Batch, padded_lengths, plan_epoch
+from training.batching import Batch, Shapes, plan_epoch
 from training.corpora.pairs import SentencePair
+from training.subwords import SubwordSampling, draw_epochs
+from training.tokens import Tokens, tokenize
 
 __all__ = ["Pipeline", "dataset_of", "make_pipeline"]
 
 _MADE_AHEAD = 4  # batches
-
-_TOKENIZE_AT_ONCE = 1024  # sentences: enough to keep the tokenizer's threads busy
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Tokens:
-    """The ids of many sentences end to end, without start and end tokens."""
-
-    ids: np.ndarray  # (total,) int32
-    begins: np.ndarray  # (N,) int64, where each sentence begins in `ids`
-    lengths: np.ndarray  # (N,) int64
-
-    def select(self, indices: np.ndarray) -> "_Tokens":
-        return _Tokens(self.ids, self.begins[indices], self.lengths[indices])
-
-    def fill(self, rows: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        """Writes sentences to the left of `rows` `(B, T)`; returns their lengths."""
-        lengths = self.lengths[indices]
-        position = np.arange(rows.shape[1])
-        row, column = np.nonzero(position < lengths[:, np.newaxis])
-        rows[row, column] = self.ids[self.begins[indices][row] + column]
-        return lengths
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,9 +33,11 @@ class Pipeline:
         dropped_empty: Pairs left out because a side has no token.
         max_length: That limit, in tokens of a side, end token included.
         steps_per_epoch: Batches in an epoch, the same in every epoch.
-        source_tokens: Source tokens in an epoch, end tokens included.
-        target_tokens: Target tokens in an epoch, end tokens included.
-        plan: The batches of an epoch, as indices and shapes, by epoch number.
+        source_tokens: Source tokens in an epoch, end tokens included; in the first,
+            where subwords are sampled.
+        target_tokens: Target tokens, the same.
+        plan: The batches of an epoch, as indices and shapes, by epoch number; `None`:
+            in fixed order and in the subwords of inference.
         collate: The element of a batch, as NumPy arrays.
     """
 
@@ -67,7 +49,7 @@ class Pipeline:
     steps_per_epoch: int
     source_tokens: int
     target_tokens: int
-    plan: Callable[[int], Sequence[Batch]]
+    plan: Callable[[int | None], Sequence[Batch]]
     collate: Callable[[Batch], Any]
 
     def epoch(self, epoch: int = 0) -> tf.data.Dataset:
@@ -156,6 +138,7 @@ def make_pipeline(
     batch_size: int,
     max_length: int,
     shuffle_seed: int | None,
+    sampling: SubwordSampling | None = None,
 ) -> Pipeline:
     """Tokenises pairs once, drops and counts what is too long, and plans batches.
 
@@ -171,6 +154,9 @@ def make_pipeline(
         max_length: Most tokens of a side, counting the end token.
         shuffle_seed: Seed of the order, which changes every epoch; `None` for the
             same fixed order in all, as validation wants.
+        sampling: How to cut the texts into other subwords every epoch; `None`: always
+            as at inference. Which pairs are kept does not depend
+            on it.
 
     Returns:
         The pipeline; it holds the ids of all kept pairs in memory.
@@ -184,8 +170,8 @@ def make_pipeline(
             f"end token. Received: batch_size={batch_size}, max_length={max_length}."
         )
     pairs = list(pairs)
-    source = _tokenize([pair.source for pair in pairs], source_codec)
-    target = _tokenize([pair.target for pair in pairs], target_codec)
+    source = tokenize([pair.source for pair in pairs], source_codec)
+    target = tokenize([pair.target for pair in pairs], target_codec)
     longest = np.maximum(source.lengths, target.lengths) + 1
     is_empty = np.minimum(source.lengths, target.lengths) == 0
     is_long = (longest > max_length) & ~is_empty
@@ -197,15 +183,31 @@ def make_pipeline(
             f"{is_empty.sum()} without tokens. Raise `max_length`."
         )
     source, target = source.select(kept), target.select(kept)
-    widths = padded_lengths(source.lengths + 1, target.lengths + 1)
+    shapes = Shapes.of(source.lengths + 1, target.lengths + 1)
 
-    def plan(epoch: int) -> Sequence[Batch]:
+    def plain(epoch: int | None) -> tuple[Tokens, Tokens]:
+        return source, target
+
+    tokens: Callable[[int | None], tuple[Tokens, Tokens]] = plain
+    if sampling is not None:
+        texts = ([pairs[n].source for n in kept], [pairs[n].target for n in kept])
+        tokens, shapes = draw_epochs(
+            texts,
+            (source, target),
+            (source_codec, target_codec),
+            sampling,
+            max_length,
+        )
+    first_source, first_target = tokens(0)
+
+    def plan(epoch: int | None) -> Sequence[Batch]:
+        lengths = (side.lengths + 1 for side in tokens(epoch))
         return plan_epoch(
-            *widths, batch_size=batch_size, seed=shuffle_seed, epoch=epoch
+            *shapes.pad(*lengths), batch_size=batch_size, seed=shuffle_seed, epoch=epoch
         )
 
     def collate(batch: Batch) -> Any:
-        return _collate(batch, source, target, source_codec, target_codec)
+        return _collate(batch, *tokens(batch.epoch), source_codec, target_codec)
 
     return Pipeline(
         kept=len(kept),
@@ -214,31 +216,15 @@ def make_pipeline(
         dropped_empty=int(is_empty.sum()),
         max_length=max_length,
         steps_per_epoch=-(-len(kept) // batch_size),
-        source_tokens=int(source.lengths.sum()) + len(kept),
-        target_tokens=int(target.lengths.sum()) + len(kept),
+        source_tokens=int(first_source.lengths.sum()) + len(kept),
+        target_tokens=int(first_target.lengths.sum()) + len(kept),
         plan=plan,
         collate=collate,
     )
 
 
-def _tokenize(texts: Sequence[str], codec: Any) -> _Tokens:
-    """Runs the codec in the graph, many sentences at a time."""
-    if not texts:
-        return _Tokens(*(np.zeros(0, kind) for kind in ("int32", "int64", "int64")))
-    dataset = (
-        tf.data.Dataset.from_tensor_slices(list(texts))
-        .batch(_TOKENIZE_AT_ONCE)
-        .map(codec.tokenize, num_parallel_calls=tf.data.AUTOTUNE)
-        .map(lambda ragged: (ragged.flat_values, ragged.row_lengths()))
-        .prefetch(1)
-    )
-    ids, counts = zip(*dataset.as_numpy_iterator(), strict=True)
-    lengths = np.concatenate(counts)
-    return _Tokens(np.concatenate(ids), np.cumsum(lengths) - lengths, lengths)
-
-
 def _collate(
-    batch: Batch, source: _Tokens, target: _Tokens, source_codec: Any, target_codec: Any
+    batch: Batch, source: Tokens, target: Tokens, source_codec: Any, target_codec: Any
 ) -> Any:
     rows = np.arange(len(batch.indices))
     source_shape = (len(rows), batch.source_width)

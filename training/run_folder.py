@@ -6,6 +6,8 @@
     samples.jsonl      sample translations, a line for each and epoch, if asked for
     tensorboard/       event files for TensorBoard, if asked for
     best.weights.h5    weights of the best epoch so far
+    epoch_weights/     where training.average is set: weights of the epochs to average
+    average.weights.h5 their mean
     translator.keras   the saved translator, written last: its presence says "finished"
     report.json        what the run was and what came out
     scores.jsonl       one line for each evaluation on the run's own corpus
@@ -58,6 +60,8 @@ class RunFolder:
         self.samples = self.path / "samples.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.best_weights = self.path / "best.weights.h5"
+        self.epoch_weights = self.path / "epoch_weights"
+        self.average_weights = self.path / "average.weights.h5"
         self.translator = self.path / SAVED_NAME
         self.report = self.path / "report.json"
         self.scores = self.path / "scores.jsonl"

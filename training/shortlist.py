@@ -24,7 +24,7 @@ def learn_shortlist(
     """
     sources: list[np.ndarray] = []
     targets: list[np.ndarray] = []
-    for batch in train.plan(0):
+    for batch in train.plan(None):
         inputs, labels = train.collate(batch)
         for ids, codec, rows in (
             (sources, source_codec, inputs["source"]),

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.batching import best_widths, padded_lengths, plan_epoch
+from training.batching import Shapes, best_widths, plan_epoch
 
 # Mean and deviation of log length and the correlation of the sides, as measured in
 # subwords on two German-English corpora.
 CAPTIONS = (2.72, 0.32, 0.84)  # Multi30k
 SOFTWARE_HELP = (2.76, 0.81, 0.965)  # LibreOffice help: headings and long sentences
+
+
+def padded_lengths(source, target):
+    return Shapes.of(source, target).pad(source, target)
 
 
 def natural_lengths(pairs: int, shape=CAPTIONS):

@@ -82,6 +82,13 @@ class Recipe:
                 f"Received: alignment.links={self.alignment.links}, "
                 "model.attention=none. Set alignment.links=none."
             )
+        if self.text.sampling is not None and self.alignment.links is not None:
+            raise RecipeError(
+                "`alignment.links` are links between the subwords of inference, which "
+                "`text.sampling` replaces. Received: "
+                f"alignment.links={self.alignment.links}, "
+                f"text.sampling={self.text.sampling}. Set one of them to none."
+            )
         if self.model.attention is None and self.decoding.coverage_penalty:
             raise RecipeError(
                 "`decoding.coverage_penalty` adds up attention, which the model must "

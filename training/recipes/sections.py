@@ -128,6 +128,16 @@ class TextOptions(Options):
         above=0,
         at_most=1,
     )
+    sampling: float | None = option(
+        None,
+        help="Training text in other subwords every epoch. unigram: power of their "
+        "probabilities; bpe: share of merges left out; none: never.",
+        above=0,
+        at_most=1,
+    )
+    sampling_sides: str = option(
+        "both", help="What is sampled.", choices=("both", "source", "target")
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -283,6 +293,15 @@ class TrainingOptions(Options):
         help="Momentum of the averaged weights; none: no average.",
         above=0,
         below=1,
+    )
+    average: int | None = option(
+        None,
+        help="Epochs whose weights are averaged at the end, and taken unless worse on "
+        "validation; none: the best epoch's.",
+        at_least=2,
+    )
+    average_of: str = option(
+        "last", help="Which epochs are averaged.", choices=("last", "best")
     )
     seed: int = option(
         0, help="Seed of weights, dropout and the order of batches.", at_least=0

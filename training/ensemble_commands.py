@@ -1,0 +1,50 @@
+"""The subcommand that makes one translator of several."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["ensemble"]
+
+
+def ensemble(
+    translators: Annotated[
+        list[Path],
+        typer.Argument(help="Two or more .keras files, or run folders that hold them."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The .keras file to write; must not exist yet.")
+    ] = ...,  # type: ignore[assignment]
+) -> None:
+    """Join translators into one that decodes by the mean of their probabilities.
+
+    They must have the same vocabularies: runs on one corpus, with other seeds or
+    models. The path of the new translator is printed.
+
+    Example: keras-attn ensemble runs/1 runs/2 --out ensemble.keras
+    """
+    from keras_attn.saved import find_translator
+
+    if out.suffix != ".keras":
+        raise ValueError(
+            f"A saved translator is a .keras file. Received: --out {out}. Name it so."
+        )
+    if out.exists():
+        raise FileExistsError(
+            f"An ensemble is written to a new file. Received: --out {out}, which "
+            "exists. Choose another name, or delete it."
+        )
+    paths = [find_translator(path) for path in translators]
+
+    from keras_attn.quiet import import_tensorflow
+
+    import_tensorflow()
+    from training.ensembling import load_ensemble
+    from training.run_folder import written_aside
+
+    translator = load_ensemble(paths)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(out) as aside:
+        translator.save(aside)
+    print(out)
