@@ -1,5 +1,6 @@
 """A written model must answer, in a process of its own, as the translator does."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -67,10 +68,11 @@ def _run(folder, answers, *requests):
         check=False,
     )
     if done.returncode != 0:
-        *_, last = done.stderr.strip().splitlines() or ["it says nothing."]
+        # Of a traceback what stands below the last line of code.
+        said = " ".join(re.split(r"\n(?=\S)", done.stderr.strip())[-1].split())
         raise RuntimeError(
             "The written model must answer in a process of its own. Received exit code "
-            f"{done.returncode}: {last} Nothing was published."
+            f"{done.returncode}: {said} Nothing was published."
         )
 
 
