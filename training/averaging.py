@@ -1,6 +1,6 @@
 """The mean of the weights of several epochs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,29 +72,32 @@ def average_weights(model: keras.Model, files: Sequence[Path]) -> list[np.ndarra
 
 
 def take_better_weights(
-    model: keras.Model, run: RunFolder, validation: Any, best: dict[str, float]
-) -> tuple[Path, dict[str, Any]]:
+    model: keras.Model,
+    run: RunFolder,
+    evaluate: Callable[[], dict[str, float]],
+    best: dict[str, float],
+) -> tuple[list[np.ndarray] | None, dict[str, Any]]:
     """Averages the epochs that were kept, and says which weights to use.
 
     Args:
-        model: As it was compiled for training.
+        model: Has the weights' shapes; holds their average afterwards.
         run: Holds the epochs' weights; gets `average.weights.h5`.
-        validation: The validation batches.
-        best: Loss and metrics of the best epoch on them.
+        evaluate: Returns the model's loss and metrics on the validation batches.
+        best: Those of the best epoch, and perhaps others.
 
     Returns:
-        The file of the average, where its validation loss is not above the best
-        epoch's, else that of the best epoch; and what a report says of it.
+        The average, where its validation loss is not above the best epoch's, else
+        `None`; and what a report says of it.
     """
     files = sorted(_kept(run.epoch_weights), key=_epoch)
-    model.set_weights(average_weights(model, files))
-    found = model.evaluate(validation, return_dict=True, verbose=0)
-    figures = {name: float(found[name]) for name in best}
+    average = average_weights(model, files)
+    model.set_weights(average)
+    figures = {name: float(value) for name, value in evaluate().items()}
     with written_aside(run.average_weights) as aside:
         model.save_weights(aside)
     taken = figures["loss"] <= best["loss"]
     told = {"epochs": [_epoch(path) for path in files], "taken": taken, **figures}
-    return (run.average_weights if taken else run.best_weights), {
+    return average if taken else None, {
         "average": told,
         "validation": figures if taken else best,
     }

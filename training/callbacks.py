@@ -1,8 +1,6 @@
-"""What happens beside the gradient steps: progress, best weights, stopping."""
+"""What people see beside the gradient steps: how far they are."""
 
-import math
 import sys
-import time
 
 import keras
 from rich.console import Console
@@ -14,9 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from training.run_folder import RunFolder, written_aside
-
-__all__ = ["BestWeights", "ShowProgress", "StopOnTime"]
+__all__ = ["ShowProgress"]
 
 
 class ShowProgress(keras.callbacks.Callback):
@@ -24,22 +20,15 @@ class ShowProgress(keras.callbacks.Callback):
 
     Args:
         steps: Steps an epoch.
-        target_tokens: Real target tokens an epoch, for tokens per second.
-        run: Gets the line as JSON, too.
     """
 
-    def __init__(self, steps: int, target_tokens: int, run: RunFolder):
+    def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
-        self.target_tokens = target_tokens
-        self.run = run
         self.console = Console(file=sys.stderr)
-        self.trained = 0.0  # seconds of training steps, without validation
         self.progress: Progress | None = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.monotonic()
-        self.seconds = 0.0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -55,14 +44,13 @@ class ShowProgress(keras.callbacks.Callback):
         self.task = self.progress.add_task(name, total=self.steps, numbers="")
 
     def on_train_batch_end(self, batch, logs=None):
-        self.seconds = time.monotonic() - self.started
-        done = batch + 1
-        speed = self.target_tokens * done / self.steps / self.seconds
         if self.progress.disable:
             return
-        numbers = _numbers(logs or {}, "")
+        speed = logs["tokens_per_second"]
         self.progress.update(
-            self.task, completed=done, numbers=f"{numbers} · {speed:,.0f} tokens/s"
+            self.task,
+            completed=batch + 1,
+            numbers=f"{_numbers(logs, '')} · {speed:,.0f} tokens/s",
         )
 
     def on_test_begin(self, logs=None):
@@ -71,21 +59,10 @@ class ShowProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.progress.stop()
-        logs = {name: float(value) for name, value in (logs or {}).items()}
-        speed = self.target_tokens / max(self.seconds, 1e-9)
-        self.trained += self.seconds
-        self.run.append_history(
-            {
-                "epoch": epoch + 1,
-                **logs,
-                "tokens_per_second": speed,
-                "seconds": self.seconds,
-            }
-        )
         self.console.print(
             f"epoch {epoch + 1}/{self.params['epochs']}  train {_numbers(logs, '')}  "
-            f"validation {_numbers(logs, 'val_')}  {speed:,.0f} tokens/s  "
-            f"{self.seconds:.0f} s",
+            f"validation {_numbers(logs, 'val_')}  "
+            f"{logs['tokens_per_second']:,.0f} tokens/s  {logs['seconds']:.0f} s",
             highlight=False,
             soft_wrap=True,
         )
@@ -93,71 +70,6 @@ class ShowProgress(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self.progress is not None:
             self.progress.stop()
-
-
-class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the lowest loss or highest BLEU.
-
-    Args:
-        run: Where they are kept.
-        patience: Epochs without progress after which training stops; `None`: never.
-        by: `loss` or `bleu`, of the validation. Epochs without a BLEU do not count.
-
-    Attributes:
-        best_epoch: Number of that epoch, the first being 1.
-        best_logs: Its figures.
-    """
-
-    def __init__(self, run: RunFolder, patience: int | None, by: str = "loss"):
-        super().__init__()
-        self.run = run
-        self.patience = patience
-        self.by = by
-        self.best = math.inf
-        self.best_epoch = 0
-        self.best_logs: dict[str, float] = {}
-
-    def on_epoch_end(self, epoch, logs=None):
-        loss = float(logs["val_loss"])
-        if not math.isfinite(loss):
-            raise RuntimeError(
-                "Training has diverged: the validation loss must be a finite number. "
-                f"Received: val_loss={loss} after epoch {epoch + 1}. Lower "
-                "training.learning_rate or training.clip_norm."
-            )
-        cost = loss
-        if self.by == "bleu":
-            if "val_bleu" not in logs:
-                return
-            cost = -float(logs["val_bleu"])
-        if cost < self.best:
-            self.best, self.best_epoch = cost, epoch + 1
-            self.best_logs = {name: float(value) for name, value in logs.items()}
-            with written_aside(self.run.best_weights) as aside:
-                self.model.save_weights(aside)
-        elif self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
-            self.model.stop_training = True
-
-
-class StopOnTime(keras.callbacks.Callback):
-    """Ends training after the epoch in which a time limit would be passed.
-
-    Args:
-        minutes: The limit, for training and validation together.
-    """
-
-    def __init__(self, minutes: float):
-        super().__init__()
-        self.seconds = minutes * 60
-
-    def on_train_begin(self, logs=None):
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        spent = time.monotonic() - self.started
-        # Another epoch would take as long as the mean of those so far.
-        if spent + spent / (epoch + 1) > self.seconds:
-            self.model.stop_training = True
 
 
 def _numbers(logs, prefix):

@@ -16,9 +16,12 @@ __all__ = ["evaluate", "report", "train"]
 
 def train(
     recipe: Annotated[
-        str,
-        typer.Argument(help="Name of a recipe (demo, multi30k), or a .toml file."),
-    ],
+        str | None,
+        typer.Argument(
+            help="Name of a recipe (demo, multi30k), or a .toml file.",
+            show_default="with --resume that of OUT",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -27,20 +30,27 @@ def train(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Run folder; must not hold a run yet.")
+        Path,
+        typer.Option(help="Run folder: a new one, or that of an unfinished run."),
     ] = ...,  # type: ignore[assignment]
     data: Annotated[
         str | None,
         typer.Option(help="Where the corpus lies; the same as corpus.data=PATH."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")
+    ] = False,
 ) -> None:
     """Train a translator and save it as OUT/translator.keras.
 
     Progress goes to standard error; the last line on standard output is the report
     as JSON. The translator appears only when training is finished, then a page about
-    the run as OUT/report.html.
+    the run as OUT/report.html. What was stopped or killed goes on by --resume, or by
+    the same command again.
 
     Examples: keras-attn train demo --out runs/demo
+
+    keras-attn train --resume --out runs/demo
 
     keras-attn train multi30k --data multi30k --out runs/multi30k
 
@@ -52,7 +62,15 @@ def train(
     assignments = list(overrides or [])
     if data is not None:
         assignments.append(f"corpus.data={data}")
-    resolved = load_recipe(recipe).override(assignments)
+    if resume:
+        resolved = _recipe_to_resume(recipe, assignments, out)
+    elif recipe is None:
+        raise ValueError(
+            "A run needs a recipe. Received: none. Name one, such as demo, or go on "
+            "with an unfinished run by --resume."
+        )
+    else:
+        resolved = load_recipe(recipe).override(assignments)
 
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import SAVED_NAME
@@ -63,8 +81,25 @@ def train(
     from training.fit import fit
 
     found = fit(resolved, out, tell=_tell)
-    _tell(f"wrote {_write_report(out)}")
-    print(json.dumps({"translator": str(out / SAVED_NAME), **found}))
+    saved = out / SAVED_NAME
+    if saved.exists():  # one of many workers has it
+        _tell(f"wrote {_write_report(out)}")
+        found = {"translator": str(saved), **found}
+    print(json.dumps(found))
+
+
+def _recipe_to_resume(recipe, assignments, out):
+    from training.recipes import load_recipe
+    from training.run_folder import RunFolder
+
+    there = RunFolder(out).recipe
+    if not there.exists():
+        raise FileNotFoundError(
+            "--resume goes on with an unfinished run. Received: "
+            f"--out {out}, which holds none. Start one by `keras-attn train RECIPE`."
+        )
+    # With a recipe named, too, `fit` compares the two.
+    return load_recipe(there if recipe is None else recipe).override(assignments)
 
 
 def evaluate(

@@ -18,17 +18,21 @@ from keras_attn.text import SubwordCodec, learn_subwords
 from training.aligning.guidance import linked_corpus
 from training.aligning.token_links import guided
 from training.averaging import EpochWeights, take_better_weights
-from training.callbacks import BestWeights, ShowProgress, StopOnTime
+from training.callbacks import ShowProgress
 from training.corpora import Corpus, load_corpus
 from training.environment import describe_environment
 from training.optimizer import FusedAdam
 from training.pipeline import Pipeline, make_pipeline
 from training.recipes import Recipe, TrainingOptions
+from training.resumable import train_resumably
 from training.run_folder import RunFolder, written_aside
+from training.schedule import make_schedule
 from training.shortlist import learn_shortlist
+from training.steps import evaluate
 from training.subwords import sampling_of
 from training.watched import WatchedSeq2Seq
 from training.watching import WatchTranslations, WriteTensorBoard
+from training.workers import Workers, find_workers
 
 __all__ = ["compile_seq2seq", "fit"]
 
@@ -36,28 +40,46 @@ __all__ = ["compile_seq2seq", "fit"]
 def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
     """Trains a translator as the recipe says and saves it in the run folder.
 
+    Where the folder holds an unfinished run of the same recipe, it goes on. With
+    several workers, all call this; the chief writes the folder.
+
     Args:
         recipe: Every option of the run.
-        out: The run folder, new or empty.
+        out: The run folder: new, empty, or of an unfinished run.
         tell: Gets a line for people at each stage.
 
     Returns:
         The report that is also written to `report.json`.
 
     Raises:
-        FileExistsError: If `out` holds a run already.
+        FileExistsError: If `out` holds a finished run, or one of another recipe.
         CorpusError: If the corpus cannot be read.
-        RuntimeError: If training diverges.
+        ValueError: If workers differ in what they train on, or the run goes on with
+            another corpus than it began with.
+        OSError: If a file cannot be written.
+        RuntimeError: If training diverges, or a worker is lost.
+        SystemExit: When SIGINT or SIGTERM came, after saving a checkpoint.
     """
     started = time.monotonic()
     run = RunFolder(out)
-    run.create()
+    run.check(recipe)
     _limit_threads(recipe.training.threads_per_operation)
+    workers = find_workers()
+    lock = run.locked() if workers.is_chief else contextlib.nullcontext()
+    with lock, workers.together():
+        run.check(recipe)  # again: another process may have trained here just now
+        report = _fit(recipe, run, workers, tell, started)
+        workers.wait()  # the connection lives as long as the chief writes
+    return report
+
+
+def _fit(recipe, run, workers: Workers, tell, started):
     corpus = load_corpus(recipe.corpus)
     for line in corpus.describe():
         tell(line)
-    run.write_text(run.recipe, recipe.to_toml())
-    run.write_environment(describe_environment())
+    if workers.is_chief and not run.recipe.exists():
+        run.write_environment(describe_environment())
+        run.write_text(run.recipe, recipe.to_toml())
     keras.utils.set_random_seed(recipe.training.seed)
     links = recipe.alignment.links
     if links is not None:
@@ -72,26 +94,82 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         dtype=recipe.training.precision,
     )
     tell(f"model: {seq2seq.count_params():,} parameters")
-    target = None if recipe.text.shared else target_codec
+    options = recipe.training
+    compile_seq2seq(seq2seq, options, train.steps_per_epoch * options.epochs)
+    callbacks = []
+    if workers.is_chief:
+        codecs = source_codec, target_codec
+        callbacks = _callbacks(seq2seq, recipe, codecs, corpus, train, run, tell)
+    trained = train_resumably(
+        seq2seq, recipe, train, validation, run, workers, callbacks, tell
+    )
+    report = {
+        "keras_attn": keras_attn.__version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "python": platform.python_version(),
+        "workers": workers.count,
+        "params": seq2seq.count_params(),
+        "train_pairs": train.kept,
+        "dropped_too_long": train.dropped_too_long,
+        **trained.figures,
+    }
+    if workers.is_chief:
+        weights, average = _better_weights(seq2seq, options, trained, validation, run)
+        _save_translator(run, recipe, seq2seq.config, weights, codecs, train, tell)
+        seconds = round(time.monotonic() - started, 1)
+        report |= {**average, "total_seconds": seconds}
+        run.write_report(report)
+        run.remove_checkpoints()
+    return report
+
+
+def _better_weights(seq2seq, options, trained, validation, run):
+    """Returns the weights to save, and what the report says if they were averaged."""
+    if options.average is None:
+        return trained.weights, {}
+    taken, told = take_better_weights(
+        seq2seq,
+        run,
+        lambda: evaluate(seq2seq, validation.epoch(), options.label_smoothing),
+        trained.figures["validation"],
+    )
+    return trained.weights if taken is None else taken, told
+
+
+def _callbacks(seq2seq, recipe, codecs, corpus, train, run, tell):
+    """Returns what the chief shows and writes besides checkpoints."""
+    options = recipe.training
     watched = WatchTranslations(
-        Translator(seq2seq, source_codec, target, beam_size=1),
+        Translator(seq2seq, *_distinct(recipe, codecs), beam_size=1),
         corpus.validation,
-        every=recipe.training.validation_bleu,
-        samples=recipe.training.samples,
+        every=options.validation_bleu,
+        samples=options.samples,
         run=run,
         tell=tell,
     )
-    trained = _train(seq2seq, recipe, train, validation, run, watched)
-    weights = run.best_weights
-    if recipe.training.average is not None:
-        weights, average = take_better_weights(
-            seq2seq, run, validation.epoch(), trained["validation"]
-        )
-        trained |= average
+    # BLEU first: the others show it.
+    found = [watched, ShowProgress(train.steps_per_epoch)]
+    if options.average is not None:
+        kept = EpochWeights(run.epoch_weights, options.average, options.average_of)
+        found.append(kept)
+    if options.tensorboard:
+        found.append(WriteTensorBoard(run.tensorboard, lambda: watched.latest))
+    return found
+
+
+def _distinct(recipe, codecs):
+    """Returns the codecs as a `Translator` takes them: a shared one once."""
+    source, target = codecs
+    return source, None if recipe.text.shared else target
+
+
+def _save_translator(run, recipe, config, weights, codecs, train, tell):
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever it was trained in.
-    best = Seq2Seq(seq2seq.config)
-    best.load_weights(weights)
+    best = Seq2Seq(config)
+    best.set_weights(weights)
+    source_codec, target_codec = codecs
     decoding = dataclasses.asdict(recipe.decoding)
     precision = decoding.pop("precision")
     if recipe.decoding.shortlist is not None:
@@ -99,22 +177,9 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
         decoding["shortlist"] = learn_shortlist(
             train, source_codec, target_codec, recipe.decoding.shortlist
         )
-    translator = Translator(best, source_codec, target, **decoding)
+    translator = Translator(best, *_distinct(recipe, codecs), **decoding)
     with written_aside(run.translator) as aside:
         translator.in_precision(precision).save(aside)
-    report = {
-        "keras_attn": keras_attn.__version__,
-        "keras": keras.__version__,
-        "tensorflow": tf.__version__,
-        "python": platform.python_version(),
-        "params": seq2seq.count_params(),
-        "train_pairs": train.kept,
-        "dropped_too_long": train.dropped_too_long,
-        **trained,
-        "total_seconds": round(time.monotonic() - started, 1),
-    }
-    run.write_report(report)
-    return report
 
 
 def _limit_threads(count):
@@ -187,57 +252,6 @@ def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
     )
 
 
-def _train(
-    seq2seq, recipe, train: Pipeline, validation: Pipeline, run, watched
-) -> dict:
-    """Fits the model and leaves the best epoch's weights in the run folder."""
-    options = recipe.training
-    compile_seq2seq(seq2seq, options, train.steps_per_epoch * options.epochs)
-    progress = ShowProgress(train.steps_per_epoch, train.target_tokens, run)
-    best = BestWeights(run, options.patience, options.best_by)
-    # Averaged weights must be in place before the best ones are kept.
-    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
-    if options.ema_momentum is None:
-        callbacks = []
-    callbacks += [watched, progress, best]
-    if options.average is not None:
-        kept = EpochWeights(run.epoch_weights, options.average, options.average_of)
-        callbacks.append(kept)
-    if options.tensorboard:
-        callbacks.append(
-            WriteTensorBoard(
-                run.tensorboard, train.target_tokens, lambda: watched.latest
-            )
-        )
-    if options.minutes is not None:
-        callbacks.append(StopOnTime(options.minutes))
-    started = time.monotonic()
-    history = seq2seq.fit(
-        train.epochs(),
-        epochs=options.epochs,
-        steps_per_epoch=train.steps_per_epoch,
-        validation_data=validation.epoch(),
-        callbacks=callbacks,
-        shuffle=False,  # the pipeline does it, by the seed
-        verbose=0,
-    )
-    train_seconds = time.monotonic() - started
-    epochs = len(history.epoch)
-    return {
-        "epochs": epochs,
-        "best_epoch": best.best_epoch,
-        "validation": {
-            name.removeprefix("val_"): value
-            for name, value in best.best_logs.items()
-            if name.startswith("val_")
-        },
-        "train_seconds": round(train_seconds, 1),
-        "target_tokens_per_second": round(
-            epochs * train.target_tokens / progress.trained, 1
-        ),
-    }
-
-
 def compile_seq2seq(seq2seq: Seq2Seq, options: TrainingOptions, steps: int) -> None:
     """Compiles a model for `fit` as the training section of a recipe says.
 
@@ -259,47 +273,13 @@ def _optimizer(options, steps):
     average = {}
     if options.ema_momentum is not None:
         average = {"use_ema": True, "ema_momentum": options.ema_momentum}
+    accumulated = options.gradient_accumulation_steps
     # With a `weight_decay` this is AdamW. Without one it passes over no weight for it.
     return FusedAdam(
-        _schedule(options, steps),
+        make_schedule(options, steps),
         weight_decay=options.weight_decay or None,
         global_clipnorm=options.clip_norm,
+        # Keras's word for "do not".
+        gradient_accumulation_steps=accumulated if accumulated > 1 else None,
         **average,
     )
-
-
-def _schedule(options, steps):
-    """The learning rate at each step: a linear rise, then the chosen fall."""
-    peak, warmup = options.learning_rate, options.warmup_steps
-    if options.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else peak,
-            decay_steps=max(steps - warmup, 1),
-            alpha=options.final_learning_rate / peak,
-            warmup_target=peak if warmup else None,
-            warmup_steps=warmup,
-        )
-    return _Warmup(peak, warmup, inverse_sqrt=options.schedule == "inverse_sqrt")
-
-
-class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear rise, then the peak for ever, or its fall with 1 / sqrt(step)."""
-
-    def __init__(self, peak, warmup, inverse_sqrt):
-        self.peak = peak
-        self.warmup = max(warmup, 1)
-        self.inverse_sqrt = inverse_sqrt
-
-    def __call__(self, step):
-        ops = keras.ops
-        step = ops.cast(step, "float32") + 1
-        rise = step / self.warmup
-        fall = ops.sqrt(self.warmup / step) if self.inverse_sqrt else 1.0
-        return self.peak * ops.minimum(rise, fall)
-
-    def get_config(self):
-        return {
-            "peak": self.peak,
-            "warmup": self.warmup,
-            "inverse_sqrt": self.inverse_sqrt,
-        }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ class Pipeline:
         source_tokens: Source tokens in an epoch, end tokens included; in the first,
             where subwords are sampled.
         target_tokens: Target tokens, the same.
+        fingerprint: Of the ids of all pairs: other sentences or subwords, another one.
         plan: The batches of an epoch, as indices and shapes, by epoch number; `None`:
             in fixed order and in the subwords of inference.
         collate: The element of a batch, as NumPy arrays.
@@ -49,19 +51,26 @@ class Pipeline:
     steps_per_epoch: int
     source_tokens: int
     target_tokens: int
+    fingerprint: str
     plan: Callable[[int | None], Sequence[Batch]]
     collate: Callable[[Batch], Any]
 
-    def epoch(self, epoch: int = 0) -> tf.data.Dataset:
-        """Returns the batches of one epoch; the order depends on seed and `epoch`."""
-        return self._dataset(epoch, 1)
+    def epoch(self, epoch: int = 0, step: int = 0) -> tf.data.Dataset:
+        """Returns the batches of one epoch; the order depends on seed and `epoch`.
+
+        Args:
+            epoch: The number of the epoch.
+            step: Batches at its beginning to leave out: an interrupted run has had
+                them.
+        """
+        return self._dataset(epoch, step, self.steps_per_epoch - step)
 
     def epochs(self, first: int = 0) -> tf.data.Dataset:
         """Returns the batches of epoch `first` and all after it, without end.
 
         For `model.fit(pipeline.epochs(), steps_per_epoch=..., shuffle=False)`.
         """
-        return self._dataset(first, None)
+        return self._dataset(first, 0, None)
 
     def describe(self) -> str:
         """Returns a line saying what is kept and what was left out, and why."""
@@ -82,14 +91,15 @@ class Pipeline:
         target = sum(len(batch.indices) * batch.target_width for batch in batches)
         return self.source_tokens / source, self.target_tokens / target
 
-    def _dataset(self, first: int, epochs: int | None) -> tf.data.Dataset:
+    def _dataset(self, first: int, skip: int, count: int | None) -> tf.data.Dataset:
         steps = self.steps_per_epoch
         plan = functools.lru_cache(maxsize=1)(self.plan)
 
         def element(index: int) -> Any:
-            return self.collate(plan(first + index // steps)[index % steps])
+            epoch, step = divmod(index + skip, steps)
+            return self.collate(plan(first + epoch)[step])
 
-        return dataset_of(element, None if epochs is None else epochs * steps)
+        return dataset_of(element, count)
 
 
 def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Dataset:
@@ -218,9 +228,17 @@ def make_pipeline(
         steps_per_epoch=-(-len(kept) // batch_size),
         source_tokens=int(first_source.lengths.sum()) + len(kept),
         target_tokens=int(first_target.lengths.sum()) + len(kept),
+        fingerprint=_fingerprint(source, target),
         plan=plan,
         collate=collate,
     )
+
+
+def _fingerprint(*sides: Tokens) -> str:
+    digest = hashlib.sha256()
+    for array in (each for tokens in sides for each in dataclasses.astuple(tokens)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _collate(

@@ -174,7 +174,7 @@ def test_killed_training_leaves_nothing_that_looks_finished(folder):
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 200
-    while not (run / "best.weights.h5").exists() and time.monotonic() < deadline:
+    while not list(run.glob("checkpoints/step-*")) and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
@@ -184,4 +184,8 @@ def test_killed_training_leaves_nothing_that_looks_finished(folder):
     done = command("export", run, folder / "killed_models", code=2)
     assert "when it is finished" in done.stderr
     done = command("train", "demo", *TINY, "--out", run, code=2)
-    assert "unfinished run" in done.stderr
+    assert "training.epochs=2 instead of 500, for the unfinished run" in done.stderr
+    done = command("train", "--resume", "--out", folder / "nowhere", code=2)
+    assert "which holds none" in done.stderr
+    done = command("train", "--out", folder / "nowhere", code=2)
+    assert "A run needs a recipe" in done.stderr

@@ -9,8 +9,9 @@ from tiny_run import TINY
 
 from keras_attn import Translator
 from training.corpora.builtin import generate
-from training.fit import _schedule, fit
+from training.fit import fit
 from training.recipes import load_recipe
+from training.schedule import make_schedule
 
 RECIPE = load_recipe("demo").override(TINY)
 
@@ -25,7 +26,6 @@ def run(tmp_path_factory):
 def test_the_folder_holds_what_it_should(run):
     folder, report, _ = run
     assert {path.name for path in folder.iterdir()} == {
-        "best.weights.h5",
         "environment.json",
         "history.jsonl",
         "recipe.toml",
@@ -136,7 +136,7 @@ def test_learning_rate_schedule(schedule, step, expected):
             "training.warmup_steps=10",
         ]
     )
-    rate = float(_schedule(options.training, 100)(step))
+    rate = float(make_schedule(options.training, 100)(step))
     assert rate == pytest.approx(expected, abs=1e-6)
 
 

@@ -149,6 +149,26 @@ class Recipe:
                 lines.append(f"{field.name} = {value}  # {field.metadata['help']}")
         return "\n".join(lines) + "\n"
 
+    def differences(self, other: "Recipe") -> list[tuple[str, Any, Any]]:
+        """Returns each option that another recipe has otherwise.
+
+        Returns:
+            `(name, value here, value there)` each.
+
+        Example:
+        >>> recipe = load_recipe("demo")
+        >>> recipe.override(["training.seed=7"]).differences(recipe)
+        [('training.seed', 7, 0)]
+        """
+        found = []
+        for name, kind in _SECTIONS.items():
+            ours, theirs = getattr(self, name), getattr(other, name)
+            for field in dataclasses.fields(kind):
+                pair = getattr(ours, field.name), getattr(theirs, field.name)
+                if pair[0] != pair[1]:
+                    found.append((f"{name}.{field.name}", *pair))
+        return found
+
     def override(self, assignments: Iterable[str]) -> "Recipe":
         """Returns the recipe with options changed as on a command line.
 

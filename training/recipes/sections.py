@@ -1,6 +1,7 @@
 """The sections of a recipe and what each of their options may be."""
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from training.recipes.typed import Options, RecipeError, option
@@ -273,13 +274,22 @@ class TrainingOptions(Options):
     schedule: str = option(
         "cosine",
         help="What follows the warm-up.",
-        choices=("cosine", "inverse_sqrt", "constant"),
+        choices=("cosine", "inverse_sqrt", "plateau", "constant"),
     )
     warmup_steps: int = option(
         0, help="Steps of linear rise to learning_rate.", at_least=0
     )
     final_learning_rate: float = option(
         0.0, help="Where the cosine schedule ends.", at_least=0
+    )
+    plateau_patience: int = option(
+        1, help="plateau: epochs without progress before the rate falls.", at_least=1
+    )
+    plateau_factor: float = option(
+        0.5, help="plateau: what the rate is multiplied by.", above=0, below=1
+    )
+    gradient_accumulation_steps: int = option(
+        1, help="Batches whose mean gradient makes one update.", at_least=1
     )
     label_smoothing: float = option(
         0.1, help="Probability spread over all words.", at_least=0, below=1
@@ -314,6 +324,19 @@ class TrainingOptions(Options):
     jit_compile: bool = option(
         False, help="Compile every shape of batch by XLA: seconds each, once."
     )
+    checkpoint_minutes: float | None = option(
+        10.0,
+        help="Save a checkpoint after this long, besides each epoch; none: do not.",
+        above=0,
+    )
+    checkpoint_steps: int | None = option(
+        None,
+        help="Save a checkpoint after so many batches, too; none: do not.",
+        at_least=1,
+    )
+    checkpoints_kept: int = option(
+        2, help="Newest checkpoints to keep of an unfinished run.", at_least=1
+    )
     threads_per_operation: int | None = option(
         None,
         help="Threads inside one operation; small models run faster with 1. none: all.",
@@ -334,6 +357,14 @@ class TrainingOptions(Options):
                 "The best epoch by BLEU needs a BLEU. Received: "
                 "training.best_by='bleu', training.validation_bleu=none. Set "
                 "training.validation_bleu=1."
+            )
+        patience = math.inf if self.patience is None else self.patience
+        if self.schedule == "plateau" and patience <= self.plateau_patience:
+            raise RecipeError(
+                "The plateau schedule lowers the rate before training stops, so "
+                "training.patience is above training.plateau_patience. Received: "
+                f"training.patience={patience}, "
+                f"training.plateau_patience={self.plateau_patience}."
             )
 
 

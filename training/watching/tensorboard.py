@@ -1,7 +1,6 @@
 """Curves, translations and attention maps of a training for TensorBoard."""
 
 import io
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,38 +24,28 @@ class WriteTensorBoard(keras.callbacks.Callback):
 
     Args:
         folder: Gets the folders `train` and `validation`.
-        target_tokens: Real target tokens an epoch, for tokens per second.
         samples: Gives the last epoch's samples, each with its reference.
     """
 
     def __init__(
         self,
         folder: Path,
-        target_tokens: int,
         samples: Callable[[], Sequence[tuple[str, Translation]]],
     ):
         super().__init__()
         self.folder = folder
-        self.target_tokens = target_tokens
         self.samples = samples
 
     def on_train_begin(self, logs=None):
         self.train = EventFile(self.folder / "train")
         self.validation = EventFile(self.folder / "validation")
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = self.ended = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.ended = time.monotonic()
-
     def on_epoch_end(self, epoch, logs=None):
         step = epoch + 1
-        for name, value in (logs or {}).items():
+        figures = {n: v for n, v in (logs or {}).items() if n != "seconds"}
+        for name, value in figures.items():
             side = self.validation if name.startswith("val_") else self.train
             side.scalar(name.removeprefix("val_"), float(value), step)
-        seconds = max(self.ended - self.started, 1e-9)
-        self.train.scalar("tokens_per_second", self.target_tokens / seconds, step)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.train.scalar("learning_rate", rate, step)
         for number, (reference, answer) in enumerate(self.samples(), start=1):

@@ -11,11 +11,12 @@ from tiny_run import TINY
 
 from keras_attn import Translator
 from keras_attn.translation import Token, Translation
-from training.callbacks import BestWeights
 from training.corpora import SentencePair
 from training.fit import fit
-from training.recipes import RecipeError, load_recipe
+from training.loop import _is_done, best_epoch
+from training.recipes import RecipeError, TrainingOptions, load_recipe
 from training.run_folder import RunFolder
+from training.state import Progress
 from training.watching import EventFile, WatchTranslations
 from training.watching.tensorboard import _markdown
 
@@ -152,32 +153,22 @@ def test_no_text_breaks_out_of_its_cell():
     assert "\\`x\\` !\\[\\](y)" in table
 
 
-class Weights:
-    """Counts how often weights are saved; stops when it is told."""
-
-    saved = 0
-    stop_training = False
-
-    def save_weights(self, path):
-        self.saved += 1
-        path.write_bytes(b"weights")
-
-
-@pytest.mark.parametrize(
-    ("by", "best_epoch", "saved"), [("bleu", 3, 2), ("loss", 5, 5)]
-)
-def test_best_by(tmp_path, by, best_epoch, saved):
-    best = BestWeights(RunFolder(tmp_path), patience=2, by=by)
-    model = Weights()
-    best.set_model(model)
+@pytest.mark.parametrize(("by", "best"), [("bleu", 3), ("loss", 5)])
+def test_best_by(by, best):
     bleus = [10.0, None, 12.0, None, 11.0]
-    for epoch, bleu in enumerate(bleus):
-        logs = {"val_loss": 2.0 - epoch / 10}
-        best.on_epoch_end(epoch, logs if bleu is None else {**logs, "val_bleu": bleu})
-    assert best.best_epoch == best_epoch
-    assert model.saved == saved
-    assert best.best_logs["val_loss"] == pytest.approx(2.1 - best_epoch / 10)
-    assert model.stop_training == (by == "bleu")
+    history = [
+        {"val_loss": 2.0 - epoch / 10} | ({} if bleu is None else {"val_bleu": bleu})
+        for epoch, bleu in enumerate(bleus)
+    ]
+    assert best_epoch(history, by) == best
+    assert best_epoch([], by) == 0
+    assert best_epoch([{"val_loss": 1.0}], "bleu") == 0
+    # Two epochs after the best one, but not before there is another BLEU.
+    options = TrainingOptions(patience=2, best_by=by, validation_bleu=2, epochs=9)
+    done = [
+        _is_done(Progress(history=history[:epochs]), options) for epochs in range(6)
+    ]
+    assert done == [False] * 5 + [by == "bleu"]
 
 
 def test_best_by_bleu_needs_a_bleu():

@@ -1,0 +1,117 @@
+"""Workers that train together end where one worker of the same batches ends."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from killing import assert_equal_runs, start_training, wait_for
+from tiny_run import TINY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+# No dropout: each worker has random numbers of its own. 150 pairs in batches of 31: no
+# batch can be halved, and the last one is smaller.
+ALIKE = [
+    *TINY,
+    "corpus.train_pairs=150",
+    "training.batch_size=31",
+    "training.checkpoint_steps=2",
+    "training.epochs=3",
+    "training.gradient_accumulation_steps=2",
+    "training.ema_momentum=0.9",
+    "model.dropout=0",
+]
+# Sums of the same numbers in another order, through some updates of Adam.
+ROUNDING = {"rtol": 1e-3, "atol": 2e-4}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    assert start_training(folder, *ALIKE).wait() == 0
+    return folder
+
+
+def start_two(folder, logs):
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+    processes = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        # A folder of its own: nothing is shared but the network.
+        out = folder / f"run-{index}"
+        with open(logs / f"log-{index}", "a") as log:
+            processes.append(
+                start_training(out, *ALIKE, environment={"TF_CONFIG": config}, log=log)
+            )
+    return processes
+
+
+def test_two_processes_end_where_one_does(alone, tmp_path):
+    chief, other = start_two(tmp_path, tmp_path)
+    codes = chief.wait(), other.wait()
+    assert codes == (0, 0), (tmp_path / "log-0").read_text()
+    assert_equal_runs(tmp_path / "run-0", alone, **ROUNDING)
+    assert not (tmp_path / "run-1").exists()
+    report = json.loads((tmp_path / "run-0" / "report.json").read_text())
+    assert report["workers"] == 2
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_after_a_worker_was_killed_both_go_on(alone, tmp_path, killed):
+    run = tmp_path / "run-0"
+    workers = start_two(tmp_path, tmp_path)
+    wait_for(lambda: list(run.glob("checkpoints/step-*")), workers[0])
+    workers[killed].kill()
+    workers[killed].wait()
+    left = 1 - killed
+    # It notices, ends, and says what to do.
+    assert workers[left].wait(timeout=400) != 0
+    if killed == 1:
+        assert "Start all of them again" in (tmp_path / "log-0").read_text()
+    assert not (run / "translator.keras").exists()
+    codes = [each.wait() for each in start_two(tmp_path, tmp_path)]
+    assert codes == [0, 0], (tmp_path / "log-0").read_text()
+    assert "going on after step" in (tmp_path / "log-0").read_text()
+    assert_equal_runs(run, alone, **ROUNDING)
+
+
+DEVICES = """
+import sys
+import tensorflow as tf
+
+[cpu] = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+from pathlib import Path
+
+import training.fit
+from training.recipes import load_recipe
+from training.workers import Workers
+
+# What `find_workers` does where there are two GPUs.
+training.fit.find_workers = lambda: Workers(strategy)
+recipe = load_recipe("demo").override(sys.argv[2:])
+training.fit.fit(recipe, Path(sys.argv[1]), print)
+"""
+
+
+def test_two_devices_of_one_process_end_where_one_does(alone, tmp_path):
+    words = [sys.executable, "-c", DEVICES, str(tmp_path / "run"), *ALIKE]
+    done = subprocess.run(
+        words,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert_equal_runs(tmp_path / "run", alone, **ROUNDING)

@@ -1,0 +1,181 @@
+"""The compiled steps of training and validation, for one replica or many."""
+
+import functools
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_attn import Seq2Seq
+from keras_attn.metrics import TokenAccuracy
+from keras_attn.metrics.loss import token_losses
+from training.workers import Workers
+
+__all__ = ["NO_SUMS", "Steps", "evaluate", "means"]
+
+# Of the tokens seen: loss, cross-entropy without smoothing, right ones, all.
+NO_SUMS = (0.0, 0.0, 0.0, 0.0)
+
+_SUMS = tf.TensorSpec((len(NO_SUMS),), tf.float64)
+_STOP = tf.TensorSpec((), tf.bool)
+
+
+class Steps:
+    """A training step and a validation step, on batches that replicas share.
+
+    Every replica gets the whole batch of ids and takes its rows of it. Its gradient is
+    that of the mean over the real target tokens of the whole batch,
+
+        loss = sum over all replicas of (sum of its tokens' losses) / N
+
+    so gradients of replicas add up to that of one device with the same batch. What the
+    model adds to its loss itself is weighed by the tokens of the replica's rows. Each
+    process keeps weights of its own, which every one changes by the same sum.
+
+    Both steps take and return running sums, float64 `(4,)`, and whether to stop: the
+    answer is True on all workers when it is True on one.
+
+    Args:
+        seq2seq: The model; for training compiled, its optimizer built.
+        workers: Who trains.
+        batches: What a batch is: the `element_spec` of their dataset. Besides source
+            and target there may be inputs that the model knows.
+        label_smoothing: Of the training loss.
+        jit_compile: Whether XLA compiles the model's part of a training step.
+    """
+
+    def __init__(
+        self,
+        seq2seq: Seq2Seq,
+        workers: Workers,
+        *,
+        batches: Any,
+        label_smoothing: float,
+        jit_compile: bool = False,
+    ):
+        self.seq2seq = seq2seq
+        self.workers = workers
+        self.label_smoothing = label_smoothing
+        self.pad_id = seq2seq.config.pad_id
+        self.accuracy = TokenAccuracy(pad_id=self.pad_id)
+        compiled = functools.partial(tf.function, jit_compile=jit_compile or None)
+        self._forward_compiled = compiled(self._forward)
+        self._backward_compiled = compiled(self._backward)
+        signature = (batches, _SUMS, _STOP)
+        self.train = tf.function(self._train, input_signature=signature)
+        self.validate = tf.function(self._validate, input_signature=signature)
+
+    def _train(self, batch, sums, stop):
+        gradients, found, stops = self._on_replicas(
+            self._backward_compiled, batch, stop
+        )
+        self.seq2seq.optimizer.apply(gradients, self.seq2seq.trainable_variables)
+        return sums + found, stops > 0
+
+    def _validate(self, batch, sums, stop):
+        found, stops = self._on_replicas(self._forward_compiled, batch, stop)
+        return sums + found, stops > 0
+
+    def _on_replicas(self, compute, batch, stop):
+        """Returns what all replicas found, added up, and how many want to stop."""
+
+        def run():
+            context = tf.distribute.get_replica_context()
+            inputs, labels = self._share(batch, context.replica_id_in_sync_group)
+            found = compute(inputs, labels, self._real(batch[1]))
+            return self.workers.add((*found, tf.cast(stop, tf.float32)))
+
+        strategy = self.workers.strategy
+        return keras.tree.map_structure(
+            lambda each: strategy.experimental_local_results(each)[0],
+            strategy.run(run),
+        )
+
+    def _share(self, batch, replica):
+        """Returns the rows of one replica: as many as every other has.
+
+        Where rows do not go round, it repeats the last one, with labels of padding:
+        that counts for nothing.
+        """
+        replicas = self.workers.replicas
+        if replicas == 1:
+            return batch
+        inputs, labels = batch
+        rows = tf.shape(labels)[0]
+        share = (rows + replicas - 1) // replicas
+        mine = replica * share + tf.range(share)
+        is_real = mine < rows
+        mine = tf.minimum(mine, rows - 1)
+        labels = tf.where(is_real[:, None], tf.gather(labels, mine), self.pad_id)
+        return {name: tf.gather(ids, mine) for name, ids in inputs.items()}, labels
+
+    def _real(self, labels):
+        return tf.math.count_nonzero(labels != self.pad_id, dtype=tf.float32)
+
+    def _backward(self, inputs, labels, tokens):
+        """Returns the gradient of this share of the loss, and the share's sums."""
+        variables = [each.value for each in self.seq2seq.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss, found = self._losses(inputs, labels, training=True)
+            loss = loss / tokens
+        gradients = tape.gradient(
+            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return [tf.convert_to_tensor(each) for each in gradients], found
+
+    def _forward(self, inputs, labels, tokens):
+        del tokens  # a step without a gradient only adds up
+        _, found = self._losses(inputs, labels, training=False)
+        return (found,)
+
+    def _losses(self, inputs, labels, training):
+        """Returns the sum of the tokens' losses, and the sums to report."""
+        logits = self.seq2seq(inputs, training=training)
+        real = tf.cast(labels != self.pad_id, tf.float32)
+        losses = token_losses(labels, logits, self.label_smoothing)
+        # The model's own losses are means, too.
+        loss = tf.reduce_sum(losses * real)
+        loss += sum(self.seq2seq.losses) * self._real(labels)
+        plain = tf.reduce_sum(token_losses(labels, logits) * real)
+        right = tf.reduce_sum(self.accuracy.values(labels, logits) * real)
+        found = tf.stack([loss, plain, right, self._real(labels)])
+        return loss, tf.cast(found, tf.float64)
+
+
+def evaluate(
+    seq2seq: Seq2Seq, batches: tf.data.Dataset, label_smoothing: float
+) -> dict[str, float]:
+    """Returns the figures of a model, compiled or not, on one device of this process.
+
+    Args:
+        seq2seq: The model.
+        batches: As in training.
+        label_smoothing: Of the loss.
+    """
+    alone = Workers(tf.distribute.get_strategy())
+    spec = batches.element_spec
+    steps = Steps(seq2seq, alone, batches=spec, label_smoothing=label_smoothing)
+    sums = tf.constant(NO_SUMS, tf.float64)
+    for batch in batches:
+        sums, _ = steps.validate(batch, sums, False)
+    return means(sums.numpy())
+
+
+def means(sums: Any) -> dict[str, float]:
+    """Returns the figures per real target token of some running sums.
+
+    Args:
+        sums: `(4,)` float64, from the steps of `Steps`.
+
+    Example:
+    >>> means([30.0, 0.0, 5.0, 10.0])
+    {'loss': 3.0, 'token_accuracy': 0.5, 'perplexity': 1.0}
+    """
+    loss, plain, right, tokens = (float(each) for each in sums)
+    tokens = max(tokens, 1.0)
+    return {
+        "loss": loss / tokens,
+        "token_accuracy": right / tokens,
+        "perplexity": math.exp(min(plain / tokens, 700.0)),  # no overflow of float64
+    }
