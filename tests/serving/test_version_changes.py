@@ -122,9 +122,9 @@ def test_a_server_goes_back_and_keeps_its_version(toy_folders, publish, tmp_path
     models_dir.mkdir()
     for number in (1, 2):
         publish(number, models_dir)
-    (models_dir / "9").mkdir()  # newest by its number, but it cannot be loaded
     with LocalServer(models_dir, poll_seconds=0.05, threads=1) as server:
         server.start()
+        (models_dir / "9").mkdir()  # newest by its number, but it cannot be loaded
         with Client(server.address, version=2) as client:
             assert client.translate(["a b"])[0].text == "B A"
         code, out, _ = command(
