@@ -20,7 +20,7 @@ class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         # Of these the explorer draws, with NumPy alone.
         light = ("keras_attn.lazy", "keras_attn.quiet", "keras_attn.plotting")
-        light += ("keras_attn.translation", "keras_attn.text.words")
+        light += ("keras_attn.translation", "keras_attn.text")
         if name.startswith({prefixes!r}) and not name.startswith(light):
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())
