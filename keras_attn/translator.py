@@ -154,11 +154,13 @@ class Translator(keras.Model):
                 f"`precision` must be one of {', '.join(map(repr, PRECISIONS))}. "
                 f"Received: precision={precision!r}."
             )
-        seq2seq = Seq2Seq(self.seq2seq.config, dtype=precision)
-        for new, old in zip(seq2seq.weights, self.seq2seq.weights, strict=True):
-            new.assign(old)
+        model = self.seq2seq
+        if isinstance(model, Ensemble):
+            model = Ensemble([_cast(member, precision) for member in model.members])
+        else:
+            model = _cast(model, precision)
         return Translator(
-            seq2seq,
+            model,
             self.source_codec,
             None if self.shares_codec else self.target_codec,
             beam_size=self.beam_size,
@@ -517,6 +519,14 @@ class Translator(keras.Model):
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""
+
+
+def _cast(model, precision):
+    """Returns a new `Seq2Seq` with the same weights in another precision."""
+    cast = Seq2Seq(model.config, dtype=precision)
+    for new, old in zip(cast.weights, model.weights, strict=True):
+        new.assign(old)
+    return cast
 
 
 def _without_training(config):

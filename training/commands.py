@@ -58,19 +58,21 @@ def train(
     --data multi30k --out runs/en-de
     """
     from training.recipes import load_recipe
+    from training.run_folder import RunFolder
 
     assignments = list(overrides or [])
     if data is not None:
         assignments.append(f"corpus.data={data}")
-    if resume:
-        resolved = _recipe_to_resume(recipe, assignments, out)
-    elif recipe is None:
+    # With a recipe named beside it, `fit` compares the two.
+    begun = RunFolder(out).begun_recipe() if resume else None
+    if recipe is not None:
+        begun = load_recipe(recipe)
+    if begun is None:
         raise ValueError(
             "A run needs a recipe. Received: none. Name one, such as demo, or go on "
             "with an unfinished run by --resume."
         )
-    else:
-        resolved = load_recipe(recipe).override(assignments)
+    resolved = begun.override(assignments)
 
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import SAVED_NAME
@@ -86,20 +88,6 @@ def train(
         _tell(f"wrote {_write_report(out)}")
         found = {"translator": str(saved), **found}
     print(json.dumps(found))
-
-
-def _recipe_to_resume(recipe, assignments, out):
-    from training.recipes import load_recipe
-    from training.run_folder import RunFolder
-
-    there = RunFolder(out).recipe
-    if not there.exists():
-        raise FileNotFoundError(
-            "--resume goes on with an unfinished run. Received: "
-            f"--out {out}, which holds none. Start one by `keras-attn train RECIPE`."
-        )
-    # With a recipe named, too, `fit` compares the two.
-    return load_recipe(there if recipe is None else recipe).override(assignments)
 
 
 def evaluate(

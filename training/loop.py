@@ -156,7 +156,7 @@ class Loop:
                 variable.assign(value)
 
     def _figures(self):
-        """Returns what the model itself measures, of the rows of this process."""
+        """Returns what the model itself measures."""
         figures = self.steps.seq2seq.figures
         return {name: float(each.result()) for name, each in figures.items()}
 

@@ -73,6 +73,20 @@ class RunFolder:
         self.scores = self.path / "scores.jsonl"
         self.page = self.path / "report.html"
 
+    def begun_recipe(self) -> Recipe:
+        """Returns the recipe that the run began with.
+
+        Raises:
+            FileNotFoundError: If the folder holds no run.
+        """
+        if not self.recipe.exists():
+            raise FileNotFoundError(
+                "--resume goes on with an unfinished run. Received: "
+                f"--out {self.path}, which holds none. Start one by `keras-attn train "
+                "RECIPE`."
+            )
+        return load_recipe(self.recipe)
+
     def check(self, recipe: Recipe) -> None:
         """Refuses a folder in which a run of this recipe can neither start nor go on.
 

@@ -79,36 +79,54 @@ class Steps:
 
     def _on_replicas(self, compute, batch, stop):
         """Returns what all replicas found, added up, and how many want to stop."""
+        strategy, figures = self.workers.strategy, self._figures()
 
         def run():
             context = tf.distribute.get_replica_context()
             inputs, labels = self._share(batch, context.replica_id_in_sync_group)
+            before = [tf.convert_to_tensor(each) for each in figures]
             found = compute(inputs, labels, self._real(batch[1]))
-            return self.workers.add((*found, tf.cast(stop, tf.float32)))
+            more = [now - old for now, old in zip(figures, before, strict=True)]
+            return self.workers.add((more, (*found, tf.cast(stop, tf.float32))))
 
-        strategy = self.workers.strategy
-        return keras.tree.map_structure(
+        before = [tf.convert_to_tensor(each) for each in figures]
+        more, found = keras.tree.map_structure(
             lambda each: strategy.experimental_local_results(each)[0],
             strategy.run(run),
         )
+        # What the model measures is then of all rows, in each process.
+        for figure, old, new in zip(figures, before, more, strict=True):
+            figure.assign(old + new)
+        return found
+
+    def _figures(self):
+        # A plain `Seq2Seq` measures nothing.
+        figures = getattr(self.seq2seq, "figures", {}).values()
+        return [variable for each in figures for variable in each.variables]
 
     def _share(self, batch, replica):
         """Returns the rows of one replica: as many as every other has.
 
-        Where rows do not go round, it repeats the last one, with labels of padding:
-        that counts for nothing.
+        Where rows do not go round, it repeats the last one's source, and all else of
+        the row is padding: that counts for nothing.
         """
         replicas = self.workers.replicas
         if replicas == 1:
             return batch
-        inputs, labels = batch
-        rows = tf.shape(labels)[0]
+        rows = tf.shape(batch[1])[0]
         share = (rows + replicas - 1) // replicas
         mine = replica * share + tf.range(share)
         is_real = mine < rows
         mine = tf.minimum(mine, rows - 1)
-        labels = tf.where(is_real[:, None], tf.gather(labels, mine), self.pad_id)
-        return {name: tf.gather(ids, mine) for name, ids in inputs.items()}, labels
+
+        def padded(values):
+            found = tf.gather(values, mine)
+            nothing = False if found.dtype == tf.bool else self.pad_id
+            shape = tf.concat([[share], tf.ones(found.shape.rank - 1, tf.int32)], 0)
+            return tf.where(tf.reshape(is_real, shape), found, nothing)
+
+        inputs, labels = keras.tree.map_structure(padded, batch)
+        return {**inputs, "source": tf.gather(batch[0]["source"], mine)}, labels
 
     def _real(self, labels):
         return tf.math.count_nonzero(labels != self.pad_id, dtype=tf.float32)

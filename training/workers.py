@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -48,7 +49,8 @@ class Workers:
         """Devices that a batch is split over, of all processes together."""
         return self.strategy.num_replicas_in_sync
 
-    def add(self, values: Any) -> Any:
+    @staticmethod
+    def add(values: Any) -> Any:
         """Returns, within a replica, the sums of its and all other replicas' tensors.
 
         Args:
@@ -77,14 +79,9 @@ class Workers:
             return arrays
         if not self.is_chief:
             arrays = [np.zeros_like(each) for each in arrays]
-
-        def add():
-            # Of the devices of one process, too, only the first one has something.
-            context = tf.distribute.get_replica_context()
-            first = tf.equal(context.replica_id_in_sync_group, 0)
-            return self.add([tf.where(first, e, tf.zeros_like(e)) for e in arrays])
-
-        found = tf.function(lambda: self.strategy.run(add))()
+        # All but one of the summands are zeros.
+        run = _adding_first_replicas(self.strategy, self.replicas // self.count)
+        found = run([tf.constant(each) for each in arrays])
         return [self.strategy.experimental_local_results(e)[0].numpy() for e in found]
 
     def text_from_chief(self, text: str) -> str:
@@ -137,6 +134,20 @@ class Workers:
                 f"{self.count}. Start all of them again by the same command: they go "
                 "on from the last checkpoint."
             ) from error
+
+
+@functools.cache
+def _adding_first_replicas(strategy, devices):
+    """Returns a function that adds up tensors over processes of some devices each."""
+
+    def mine(values):
+        context = tf.distribute.get_replica_context()
+        speaks = tf.equal(context.replica_id_in_sync_group % devices, 0)
+        return Workers.add([tf.where(speaks, e, tf.zeros_like(e)) for e in values])
+
+    return tf.function(
+        lambda values: strategy.run(mine, args=(values,)), reduce_retracing=True
+    )
 
 
 def find_workers() -> Workers:

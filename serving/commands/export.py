@@ -40,6 +40,13 @@ def export(
             help="Choose from all words, where the translator has a shortlist.",
         ),
     ] = False,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of weights and activations: float32 or bfloat16.",
+            show_default="the translator's own",
+        ),
+    ] = None,
     serving_version: Annotated[
         str, typer.Option(help="The oldest TensorFlow Serving that is to load it.")
     ] = "2.20",
@@ -69,8 +76,9 @@ def export(
     from keras_attn import Translator
     from serving.export import export_translator
 
+    loaded = Translator.load(path)
     folder = export_translator(
-        Translator.load(path),
+        loaded if precision is None else loaded.in_precision(precision),
         models_dir,
         version,
         beam_size=beam_size,

@@ -11,6 +11,7 @@ import tiny
 
 from keras_attn import Seq2Seq, Translation, Translator
 from keras_attn.decoding import greedy_search
+from keras_attn.models import Ensemble
 from keras_attn.saved import SAVED_NAME, find_translator
 from keras_attn.text import SubwordCodec
 from serving.signature import TRANSLATE
@@ -279,6 +280,18 @@ def test_in_half_the_precision(translator, tmp_path):
         same(one, other)
     with pytest.raises(ValueError, match=r"one of 'float32'.*precision='int8'"):
         translator.in_precision("int8")
+
+
+def test_an_ensemble_in_half_the_precision():
+    one, codec = tiny.translator(codecs=1), tiny.translator(codecs=1).source_codec
+    other = tiny.translator(codecs=1)
+    both = Translator(Ensemble([one.seq2seq, other.seq2seq]), codec)
+    half = both.in_precision("bfloat16")
+    assert {weight.dtype for weight in half.seq2seq.weights} == {"bfloat16"}
+    [found], [expected] = (
+        each.align(["der Hund"], ["the dog"]) for each in (half, both)
+    )
+    np.testing.assert_allclose(found.token_scores, expected.token_scores, atol=0.05)
 
 
 def test_loads_in_a_fresh_process(tmp_path):

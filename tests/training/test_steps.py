@@ -36,6 +36,7 @@ def compiled(**options):
     return model, options
 
 
+@pytest.mark.slow  # compiles two training steps
 def test_takes_the_steps_of_keras():
     options = {"gradient_accumulation_steps": 2, "weight_decay": 0.1}
     options["ema_momentum"] = 0.9
@@ -89,16 +90,21 @@ def test_shares_are_of_one_size_and_lose_no_label(rows, replicas):
     steps = object.__new__(Steps)
     steps.workers, steps.pad_id = Many(tf.distribute.get_strategy()), 0
     labels = np.arange(1, 1 + 3 * rows, dtype="int32").reshape(rows, 3)
-    batch = {"source": labels + 100, "target": labels + 200}, tf.constant(labels)
+    links = np.ones((rows, 3, 3), bool)
+    inputs = {"source": labels + 100, "target": labels + 200, "links": links}
+    batch = inputs, tf.constant(labels)
     shares = [steps._share(batch, tf.constant(n)) for n in range(replicas)]
     assert len({each[1].shape for each in shares}) == 1
     found = np.concatenate([each[1].numpy() for each in shares])
     real = found.any(axis=1)
     np.testing.assert_array_equal(found[real], labels)
-    for name, more in (("source", 100), ("target", 200)):
-        ids = np.concatenate([each[0][name].numpy() for each in shares])
-        np.testing.assert_array_equal(ids[real], labels + more)
-        assert (ids > 0).all()  # no row without a source
+    for name, given in inputs.items():
+        shared = np.concatenate([each[0][name].numpy() for each in shares])
+        np.testing.assert_array_equal(shared[real], given)
+        # No row is without a source; nothing else is there twice.
+        assert (
+            (shared[~real] > 0).all() if name == "source" else not shared[~real].any()
+        )
 
 
 @pytest.mark.parametrize(
