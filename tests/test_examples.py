@@ -59,7 +59,14 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The tutorial, which is run as well, trains the whole model, too.
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "whole_seq2seq.py"))
+        for name in CHECKS
+    ],
+)
 def test_runs_and_shows_what_it_says(name, tmp_path):
     CHECKS[name](run(name, tmp_path))
 

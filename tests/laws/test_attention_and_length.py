@@ -63,17 +63,20 @@ def trained():
     return found
 
 
+@pytest.mark.slow
 def test_both_have_the_same_budget(trained):
     counts = [count for count, _, _ in trained.values()]
     assert max(counts) / min(counts) < 1.01
 
 
+@pytest.mark.slow
 def test_attention_keeps_its_accuracy_on_long_lines(trained):
     _, short, long = trained["attention"]
     assert short > 0.95
     assert long > 0.95 * short
 
 
+@pytest.mark.slow
 def test_one_vector_does_not(trained):
     _, short, long = trained["plain"]
     assert short > 0.9  # it has learnt the task, but not for long lines

@@ -122,6 +122,7 @@ def test_a_shortlist_is_kept_to(tmp_path):
     assert whole.score < answer.score  # one word among more
 
 
+@pytest.mark.slow
 def test_a_shortlist_is_exported(tmp_path):
     from serving.export import export_translator
 

@@ -66,6 +66,7 @@ def test_the_gradient_through_attention_is_tensorflows_own(order):
     assert moved >= 8
 
 
+@pytest.mark.slow
 def test_guided_attention_learns_where_to_look():
     history = fitted(watched(1.0), 40)
     assert history["alignment_loss"][-1] < 0.3 * history["alignment_loss"][0]

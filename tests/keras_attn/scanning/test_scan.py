@@ -208,6 +208,7 @@ model.fit(batch, np.ones((8, 5, 3)), batch_size=2, verbose=0)
 """
 
 
+@pytest.mark.slow
 def test_xla_compiles_training_once_for_a_shape(tmp_path):
     # XLA compiles for the values of shapes. As functions of the weights they would
     # make it compile at every step: these are four.

@@ -103,6 +103,7 @@ def test_moved_and_alone_it_answers_as_the_translator(
         assert bool(got["target_truncated"][row]) == want.target_truncated
 
 
+@pytest.mark.slow
 def test_two_vocabularies_stay_apart(translator, tmp_path):
     codecs = [
         SubwordCodec(learn_subwords(sentences * 3, 30))
