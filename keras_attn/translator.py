@@ -159,8 +159,22 @@ class Translator(keras.Model):
             model = Ensemble([_cast(member, precision) for member in model.members])
         else:
             model = _cast(model, precision)
+        return self.with_model(model)
+
+    def with_model(self, seq2seq: Seq2Seq | Ensemble) -> "Translator":
+        """Returns a translator with the same options around another model.
+
+        Args:
+            seq2seq: Of the same vocabularies.
+
+        Returns:
+            A new translator; codecs and shortlist are shared with this one.
+
+        Raises:
+            ValueError: If `seq2seq` is no such model.
+        """
         return Translator(
-            model,
+            seq2seq,
             self.source_codec,
             None if self.shares_codec else self.target_codec,
             beam_size=self.beam_size,

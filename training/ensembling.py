@@ -36,16 +36,7 @@ def load_ensemble(paths: Sequence[Path]) -> Translator:
                     "Train on the same pairs with the same options of `text`."
                 )
     members = [member for each in translators for member in _members(each.seq2seq)]
-    return Translator(
-        Ensemble(members),
-        first.source_codec,
-        None if first.shares_codec else first.target_codec,
-        beam_size=first.beam_size,
-        length_penalty=first.length_penalty,
-        max_source_length=first.max_source_length,
-        max_target_length=first.max_target_length,
-        shortlist=first.shortlist,
-    )
+    return first.with_model(Ensemble(members))
 
 
 def _members(model: Seq2Seq | Ensemble) -> list[Seq2Seq]:

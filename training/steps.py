@@ -155,7 +155,9 @@ class Steps:
         # The model's own losses are means, too.
         loss = tf.reduce_sum(losses * real)
         loss += sum(self.seq2seq.losses) * self._real(labels)
-        plain = tf.reduce_sum(token_losses(labels, logits) * real)
+        # Once, where it is the same: logits are the largest tensor of a step.
+        plain = token_losses(labels, logits) if self.label_smoothing else losses
+        plain = tf.reduce_sum(plain * real)
         right = tf.reduce_sum(self.accuracy.values(labels, logits) * real)
         found = tf.stack([loss, plain, right, self._real(labels)])
         return loss, tf.cast(found, tf.float64)

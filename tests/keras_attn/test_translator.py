@@ -282,6 +282,18 @@ def test_in_half_the_precision(translator, tmp_path):
         translator.in_precision("int8")
 
 
+def test_with_another_model_every_option_stays():
+    options = {"beam_size": 2, "length_penalty": 0.5, "coverage_penalty": 0.25}
+    limits = {"max_source_length": 7, "max_target_length": 9}
+    translator = tiny.translator(codecs=2, **options, **limits)
+    other = translator.with_model(tiny.translator(codecs=2).seq2seq)
+    before, after = translator.get_config(), other.get_config()
+    assert options.items() <= after.items()
+    for config in (before, after):
+        del config["seq2seq"], config["name"]
+    assert after == before
+
+
 def test_an_ensemble_in_half_the_precision():
     one, codec = tiny.translator(codecs=1), tiny.translator(codecs=1).source_codec
     other = tiny.translator(codecs=1)

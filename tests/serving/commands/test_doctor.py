@@ -2,13 +2,14 @@
 
 import importlib.metadata
 import json
+import re
 import socket
 import subprocess
 import sys
 
 import pytest
 
-from serving.commands.doctor import examine
+from serving.commands.doctor import _NEEDS, examine
 
 RUN = "import sys; from keras_attn.cli import main; main()"
 # What a package looks like that is installed and cannot be imported.
@@ -41,6 +42,14 @@ def test_versions_devices_and_commands_are_those_of_this_environment():
     assert found["broken"] == {}
     assert found["commands"]["export"] == []
     assert found["cpus"] >= 1
+
+
+def test_serve_needs_what_its_extra_installs():
+    lines = importlib.metadata.requires("keras-attn")
+    extra = {re.split("[ <>=;]", x)[0] for x in lines if x.endswith('"serve"')}
+    wanted = {name for name in extra if not name.startswith("keras-attn")}
+    assert wanted
+    assert wanted <= {*_NEEDS["serve"]}
 
 
 def test_a_port_in_use_is_told_from_a_free_one():
