@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,9 +13,11 @@ from benchmarks.sizes import make_config
 from keras_attn import Seq2Seq
 from training.fit import compile_seq2seq
 from training.pipeline import dataset_of
-from training.recipes import Recipe
+from training.recipes import Recipe, TrainingOptions
+from training.steps import NO_SUMS, Steps
+from training.workers import Workers
 
-__all__ = ["Shape", "StepTimes", "make_model", "random_batches"]
+__all__ = ["Shape", "StepTimes", "make_model", "make_pass", "random_batches"]
 
 _LAST_SPECIAL = 3  # ids up to this one are padding, start and the like
 _SCHEDULE = 1_000_000  # steps: the learning rate stays what it is
@@ -45,6 +48,35 @@ def make_model(recipe: Recipe, steps: int = _SCHEDULE) -> Seq2Seq:
     model = Seq2Seq(make_config(recipe), dtype=recipe.training.precision)
     compile_seq2seq(model, recipe.training, steps)
     return model
+
+
+def make_pass(
+    model: Seq2Seq, options: TrainingOptions, dataset: tf.data.Dataset
+) -> Callable[[], None]:
+    """Returns what takes the steps of `keras-attn train` on each batch of a dataset.
+
+    Args:
+        model: Compiled.
+        options: How to train.
+        dataset: Of batches as training gets them.
+    """
+    model.optimizer.build(model.trainable_variables)
+    steps = Steps(
+        model,
+        Workers(tf.distribute.get_strategy()),
+        batches=dataset.element_spec,
+        label_smoothing=options.label_smoothing,
+        parts=options.batch_parts,
+        jit_compile=options.jit_compile,
+    )
+
+    def train() -> None:
+        sums = tf.constant(NO_SUMS, tf.float64)
+        for batch in dataset:
+            sums, _ = steps.train(batch, sums, False)
+            sums.numpy()  # as training does, to see whether it diverges
+
+    return train
 
 
 def random_batches(vocabulary_size: int, shape: Shape, count: int) -> tf.data.Dataset:

@@ -30,6 +30,7 @@ from training.schedule import make_schedule
 from training.shortlist import learn_shortlist
 from training.steps import evaluate
 from training.subwords import sampling_of
+from training.threads import limit_threads
 from training.watched import WatchedSeq2Seq
 from training.watching import WatchTranslations, WriteTensorBoard
 from training.workers import Workers, find_workers
@@ -63,7 +64,7 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
     started = time.monotonic()
     run = RunFolder(out)
     run.check(recipe)
-    _limit_threads(recipe.training.threads_per_operation)
+    limit_threads(recipe.training)
     workers = find_workers()
     lock = run.locked() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.together():
@@ -180,17 +181,6 @@ def _save_translator(run, recipe, config, weights, codecs, train, tell):
     translator = Translator(best, *_distinct(recipe, codecs), **decoding)
     with written_aside(run.translator) as aside:
         translator.in_precision(precision).save(aside)
-
-
-def _limit_threads(count):
-    """Limits the threads of one operation, where that is still possible.
-
-    TensorFlow takes the number before its first operation only. In a process that has
-    used it already, training is just as right and somewhat slower.
-    """
-    if count is not None:
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def _learn_codecs(recipe, corpus: Corpus, tell):

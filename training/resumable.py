@@ -89,6 +89,7 @@ def train_resumably(
             workers,
             batches=train.epoch().element_spec,
             label_smoothing=options.label_smoothing,
+            parts=options.batch_parts,
             jit_compile=options.jit_compile,
         ),
         state=state,

@@ -42,6 +42,8 @@ class Steps:
         batches: What a batch is: the `element_spec` of their dataset. Besides source
             and target there may be inputs that the model knows.
         label_smoothing: Of the training loss.
+        parts: How many shares of a replica's rows are computed at the same time.
+            Operations too small to keep all cores busy then leave none idle.
         jit_compile: Whether XLA compiles the model's part of a training step.
     """
 
@@ -52,10 +54,12 @@ class Steps:
         *,
         batches: Any,
         label_smoothing: float,
+        parts: int = 1,
         jit_compile: bool = False,
     ):
         self.seq2seq = seq2seq
         self.workers = workers
+        self.parts = parts
         self.label_smoothing = label_smoothing
         self.pad_id = seq2seq.config.pad_id
         self.accuracy = TokenAccuracy(pad_id=self.pad_id)
@@ -83,9 +87,10 @@ class Steps:
 
         def run():
             context = tf.distribute.get_replica_context()
-            inputs, labels = self._share(batch, context.replica_id_in_sync_group)
+            first = context.replica_id_in_sync_group * self.parts
+            shares = [self._share(batch, first + part) for part in range(self.parts)]
             before = [tf.convert_to_tensor(each) for each in figures]
-            found = compute(inputs, labels, self._real(batch[1]))
+            found = compute(shares, self._real(batch[1]))
             more = [now - old for now, old in zip(figures, before, strict=True)]
             return self.workers.add((more, (*found, tf.cast(stop, tf.float32))))
 
@@ -104,18 +109,18 @@ class Steps:
         figures = getattr(self.seq2seq, "figures", {}).values()
         return [variable for each in figures for variable in each.variables]
 
-    def _share(self, batch, replica):
-        """Returns the rows of one replica: as many as every other has.
+    def _share(self, batch, number):
+        """Returns one share of the rows: as many as every other has.
 
         Where rows do not go round, it repeats the last one's source, and all else of
         the row is padding: that counts for nothing.
         """
-        replicas = self.workers.replicas
-        if replicas == 1:
+        shares = self.workers.replicas * self.parts
+        if shares == 1:
             return batch
         rows = tf.shape(batch[1])[0]
-        share = (rows + replicas - 1) // replicas
-        mine = replica * share + tf.range(share)
+        share = (rows + shares - 1) // shares
+        mine = number * share + tf.range(share)
         is_real = mine < rows
         mine = tf.minimum(mine, rows - 1)
 
@@ -131,21 +136,28 @@ class Steps:
     def _real(self, labels):
         return tf.math.count_nonzero(labels != self.pad_id, dtype=tf.float32)
 
-    def _backward(self, inputs, labels, tokens):
-        """Returns the gradient of this share of the loss, and the share's sums."""
+    def _backward(self, shares, tokens):
+        """Returns the gradient of the shares' loss, and the shares' sums."""
         variables = [each.value for each in self.seq2seq.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, found = self._losses(inputs, labels, training=True)
+            loss, found = self._losses_of(shares, training=True)
             loss = loss / tokens
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
         return [tf.convert_to_tensor(each) for each in gradients], found
 
-    def _forward(self, inputs, labels, tokens):
+    def _forward(self, shares, tokens):
         del tokens  # a step without a gradient only adds up
-        _, found = self._losses(inputs, labels, training=False)
+        _, found = self._losses_of(shares, training=False)
         return (found,)
+
+    def _losses_of(self, shares, training):
+        # In one graph: of two functions that draw dropout, one waits for the other.
+        losses, found = zip(
+            *(self._losses(*share, training=training) for share in shares), strict=True
+        )
+        return tf.add_n(losses), tf.add_n(found)
 
     def _losses(self, inputs, labels, training):
         """Returns the sum of the tokens' losses, and the sums to report."""

@@ -1,6 +1,6 @@
 """The command line of the benchmark."""
 
-from collections.abc import Callable
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -14,10 +14,12 @@ from benchmarks.command_line import (
     tell,
 )
 from benchmarks.machine import training_flops
-from benchmarks.measuring import figure, measure_rounds, timed
+from benchmarks.measuring import figure, measure_rounds
 from benchmarks.report import publish
 from benchmarks.sizes import load_sizes, make_config
-from benchmarks.train_step.contenders import CONTENDERS, Batches, draw_batches
+from benchmarks.train_step.batches import Batches, draw_batches
+from benchmarks.train_step.contenders import CONTENDERS
+from benchmarks.train_step.process import running
 from training.corpora import load_corpus
 from training.recipes import Recipe
 
@@ -39,9 +41,9 @@ def train_step(
 ) -> None:
     """Measure training in target tokens a second, padding not counted.
 
-    Each round trains every contender on the same batches by `model.fit`, and measures
-    the machine's float32 matrix products. A first pass, not counted, traces and
-    compiles for all shapes.
+    Each round trains every contender on the same batches, in a process of its own
+    that sleeps between rounds, and measures the machine's float32 matrix products. A
+    first pass, not counted, traces and compiles for all shapes.
 
     Example: python -m benchmarks.train_step --data multi30k --compare plain_keras
     """
@@ -54,29 +56,23 @@ def train_step(
     recipe = load_sizes(overrides, data)
     drawn = draw_batches(recipe, load_corpus(recipe.corpus), batches)
     tell(
-        f"{drawn.count} batches of {drawn.shapes} shapes, "
+        f"{len(drawn.elements)} batches of {drawn.shapes} shapes, "
         f"{drawn.target_tokens:,} target tokens"
     )
-    fits = {name: _first_pass(name, recipe, drawn, rounds) for name in names}
-    figures = _compared(names, measure_rounds(fits, rounds), recipe, drawn)
+    with contextlib.ExitStack() as stack:
+        passes = {}
+        for name in names:
+            take = stack.enter_context(running(name, recipe, drawn, rounds + 1))
+            tell(f"{name}: first pass {take():.0f} s")
+            passes[name] = take
+        found = measure_rounds(passes, rounds)
     publish(
         "train_step",
         corpus_name(recipe),
-        figures,
+        _compared(names, found, recipe, drawn),
         as_json=as_json,
-        intra_op="all",
-        inter_op="all",
+        batch_parts=recipe.training.batch_parts,
     )
-
-
-def _first_pass(
-    name: str, recipe: Recipe, drawn: Batches, rounds: int
-) -> Callable[[], float]:
-    """Returns what takes the time of a contender that knows all shapes."""
-    model = CONTENDERS[name](recipe, rounds * drawn.count)
-    fit = timed(lambda: model.fit(drawn.dataset, epochs=1, shuffle=False, verbose=0))
-    tell(f"{name}: first pass {fit():.0f} s")
-    return fit
 
 
 def _compared(
@@ -92,7 +88,7 @@ def _compared(
     results: dict[str, Any] = {
         **figure("sgemm_gflops", [each["sgemm"] / 1e9 for each in found]),
         "mflop_per_target_token": round(flops / drawn.target_tokens / 1e6, 2),
-        "batches": drawn.count,
+        "batches": len(drawn.elements),
         "shapes": drawn.shapes,
         "target_tokens": drawn.target_tokens,
         "rounds": len(found),

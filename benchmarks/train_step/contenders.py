@@ -1,80 +1,63 @@
-"""What is compared, and the batches that all of them train on."""
+"""What is compared: from a recipe and some batches to a pass over these."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from benchmarks.batches import full_batches, learn_codec, training_pipeline
 from benchmarks.peers.plain_keras import plain_keras
 from benchmarks.sizes import make_config
-from benchmarks.steps import make_model
-from training.corpora import Corpus
+from benchmarks.steps import make_model, make_pass
 from training.pipeline import dataset_of
 from training.recipes import Recipe
+from training.threads import limit_threads
 
-__all__ = ["CONTENDERS", "Batches", "draw_batches"]
+__all__ = ["CONTENDERS", "Element"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Batches:
-    """Batches in memory, the same at every pass.
-
-    Attributes:
-        dataset: Of `({"source": (B, S), "target": (B, T)}, labels (B, T))`.
-        count: Batches.
-        source_tokens: In all batches, without padding.
-        target_tokens: The same.
-        shapes: Different `(B, S, T)`.
-    """
-
-    dataset: tf.data.Dataset
-    count: int
-    source_tokens: int
-    target_tokens: int
-    shapes: int
+# `{"source": (B, S), "target": (B, T)}` and labels `(B, T)`, all int32.
+Element = tuple[dict[str, Any], Any]
+Pass = Callable[[], None]
 
 
-def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
-    """Returns the first full batches of the recipe's first epoch."""
-    codec = learn_codec(recipe, corpus)
-    pipeline = training_pipeline(recipe, corpus, codec, codec)
-    full = full_batches(recipe, pipeline)[:count]
-    elements = [pipeline.collate(batch) for batch in full]
-    return Batches(
-        dataset=dataset_of(elements.__getitem__, len(elements)),
-        count=len(elements),
-        source_tokens=sum(
-            int(np.sum(inputs["source"] != codec.pad_id)) for inputs, _ in elements
-        ),
-        target_tokens=sum(
-            int(np.sum(labels != codec.pad_id)) for _, labels in elements
-        ),
-        shapes=len({(*i["source"].shape, i["target"].shape[1]) for i, _ in elements}),
-    )
+def _by_our_loop(**options: Any) -> Callable[[Recipe, Sequence[Element], int], Pass]:
+    """What `keras-attn train` does in a step, with other training options."""
 
-
-def _changed(**options: Any) -> Callable[[Recipe, int], Any]:
-    """Ours with other training options."""
-
-    def make(recipe: Recipe, steps: int) -> Any:
+    def make(recipe: Recipe, batches: Sequence[Element], passes: int) -> Pass:
         training = dataclasses.replace(recipe.training, **options)
-        return make_model(dataclasses.replace(recipe, training=training), steps)
+        limit_threads(training)
+        model = make_model(
+            dataclasses.replace(recipe, training=training), passes * len(batches)
+        )
+        return make_pass(model, training, dataset_of(batches.__getitem__, len(batches)))
+
+    return make
+
+
+def _by_fit(make_compiled: Callable[[Recipe, int], Any]):
+    """`model.fit`, with as many threads as TensorFlow takes."""
+
+    def make(recipe: Recipe, batches: Sequence[Element], passes: int) -> Pass:
+        model = make_compiled(recipe, passes * len(batches))
+        dataset = dataset_of(batches.__getitem__, len(batches))
+
+        def train() -> None:
+            model.fit(dataset, epochs=1, shuffle=False, verbose=0)
+
+        return train
 
     return make
 
 
 def _plain_keras(recipe: Recipe, steps: int) -> Any:
+    del steps  # its learning rate has no schedule
     options = recipe.training
     return plain_keras(make_config(recipe), options.learning_rate, options.clip_norm)
 
 
-# From a recipe and the steps of its schedule to a compiled model.
-CONTENDERS: dict[str, Callable[[Recipe, int], Any]] = {
-    "keras_attn": make_model,
-    "keras_attn_bfloat16": _changed(precision="mixed_bfloat16"),
-    "keras_attn_xla": _changed(jit_compile=True),
-    "plain_keras": _plain_keras,
+CONTENDERS: dict[str, Callable[[Recipe, Sequence[Element], int], Pass]] = {
+    "keras_attn": _by_our_loop(),
+    "keras_attn_bfloat16": _by_our_loop(precision="mixed_bfloat16"),
+    "keras_attn_whole_batch": _by_our_loop(batch_parts=1),
+    "keras_attn_xla": _by_our_loop(batch_parts=1, jit_compile=True),
+    "keras_attn_fit": _by_fit(make_model),
+    "plain_keras": _by_fit(_plain_keras),
 }

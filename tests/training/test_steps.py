@@ -57,6 +57,27 @@ def test_takes_the_steps_of_keras():
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("parts", [4])  # of 6 rows: the last share is padding
+def test_parts_of_a_batch_change_nothing(parts):
+    found = []
+    for count in (1, parts):
+        model, made = compiled(label_smoothing=0.1)
+        workers = Workers(tf.distribute.get_strategy())
+        smoothing = made.label_smoothing
+        steps = Steps(
+            model, workers, batches=BATCH, label_smoothing=smoothing, parts=count
+        )
+        sums = tf.constant(NO_SUMS, tf.float64)
+        for batch in batches():
+            sums, _ = steps.train(batch, sums, False)
+        validated, _ = steps.validate(
+            batches()[0], tf.constant(NO_SUMS, "float64"), False
+        )
+        found.append([sums, validated, *(each.numpy() for each in model.weights)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_sums_are_those_of_all_tokens():
     model, _ = compiled(label_smoothing=0.2)
     steps = Steps(
@@ -89,6 +110,7 @@ def test_shares_are_of_one_size_and_lose_no_label(rows, replicas):
     Many.replicas = replicas
     steps = object.__new__(Steps)
     steps.workers, steps.pad_id = Many(tf.distribute.get_strategy()), 0
+    steps.parts = 1
     labels = np.arange(1, 1 + 3 * rows, dtype="int32").reshape(rows, 3)
     links = np.ones((rows, 3, 3), bool)
     inputs = {"source": labels + 100, "target": labels + 200, "links": links}

@@ -337,9 +337,14 @@ class TrainingOptions(Options):
     checkpoints_kept: int = option(
         2, help="Newest checkpoints to keep of an unfinished run.", at_least=1
     )
+    batch_parts: int = option(
+        1,
+        help="Parts of a batch to compute at the same time, each on cores of its own.",
+        at_least=1,
+    )
     threads_per_operation: int | None = option(
         None,
-        help="Threads inside one operation; small models run faster with 1. none: all.",
+        help="Threads inside one operation; none: cores divided by batch_parts.",
         at_least=1,
     )
 

@@ -13,6 +13,8 @@ from benchmarks.peers.scripts.tensorflow_setup import (
 
 __all__ = ["KerasAttn"]
 
+_PARTS = 2  # of a batch, computed at the same time
+
 
 class KerasAttn:
     """`Seq2Seq` with the losses, searches and defaults of this package.
@@ -27,7 +29,8 @@ class KerasAttn:
     has_beam: ClassVar[bool] = True
 
     def __init__(self, task, arguments):
-        limit_threads(arguments.threads)
+        parts = _PARTS if arguments.task == "train" else 1
+        limit_threads(arguments.threads, max(1, arguments.threads // parts))
         from keras_attn import Seq2Seq
 
         self.sizes = task.sizes
@@ -47,20 +50,25 @@ class KerasAttn:
         from training.fit import compile_seq2seq
         from training.recipes import TrainingOptions
 
-        options = TrainingOptions(
+        self.options = TrainingOptions(
             learning_rate=self.sizes["learning_rate"],
             label_smoothing=self.sizes["label_smoothing"],
             clip_norm=self.sizes["clip_norm"],
+            batch_parts=_PARTS,
         )
-        compile_seq2seq(self.model, options, (1 + arguments.rounds) * arguments.batches)
+        steps = (1 + arguments.rounds) * arguments.batches
+        compile_seq2seq(self.model, self.options, steps)
 
     def prepare(self, batches):
-        """Returns the dataset that `fit` takes."""
-        return dataset_of_batches(batches, self.sizes)
+        """Returns what takes the steps of `keras-attn train` on the batches."""
+        from benchmarks.steps import make_pass
+
+        dataset = dataset_of_batches(batches, self.sizes)
+        return make_pass(self.model, self.options, dataset)
 
     def train(self, prepared):
         """Takes a step on each batch."""
-        self.model.fit(prepared, epochs=1, shuffle=False, verbose=0)
+        prepared()
 
     def translate(self, batch, beam_size):
         """Translates by greedy or beam search."""

@@ -16,12 +16,17 @@ __all__ = [
 ]
 
 
-def limit_threads(count):
-    """Limits TensorFlow's threads, before its first operation."""
+def limit_threads(count, per_operation=None):
+    """Limits TensorFlow's threads, before its first operation.
+
+    Args:
+        count: For computing.
+        per_operation: Of these for one operation; `None`: all.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_intra_op_parallelism_threads(per_operation or count)
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
