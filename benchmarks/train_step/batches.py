@@ -53,7 +53,7 @@ def draw_batches(recipe: Recipe, corpus: Corpus, count: int) -> Batches:
 
 def save_elements(path: Path, elements: Sequence[Any]) -> None:
     """Writes elements of `Batches` to an `.npz` file."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for number, (inputs, labels) in enumerate(elements):
         for name, array in zip(
             _PARTS, (inputs["source"], inputs["target"], labels), strict=True
