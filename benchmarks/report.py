@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_attn.side_by_side import cores
+
 __all__ = ["describe_environment", "one_line", "publish"]
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-text", "numpy", "sacrebleu")
@@ -44,7 +46,7 @@ def describe_environment(**threads: Any) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {
             "processor": _processor(),
-            "cores": _cores(),
+            "cores": cores(),
             "system": f"{platform.system()} {platform.machine()}",
         },
         "threads": threads,
@@ -144,10 +146,3 @@ def _processor() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or "unknown"
-
-
-def _cores() -> int:
-    # A container may use fewer cores than the machine has.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,6 +12,7 @@ from keras_attn.decoding import beam_search, greedy_search, score_targets
 from keras_attn.decoding.options import row_penalties
 from keras_attn.layers.arguments import restored_parts
 from keras_attn.models import Ensemble, Seq2Seq
+from keras_attn.side_by_side import each_side_by_side
 from keras_attn.translation import (
     Translation,
     check_texts,
@@ -199,6 +200,7 @@ class Translator(keras.Model):
         coverage_penalty: float | None = None,
         full_vocabulary: bool = False,
         batch_size: int = 64,
+        parallel_batches: int | None = None,
     ) -> list[Translation]:
         """Translates texts, in batches of similar length.
 
@@ -209,6 +211,8 @@ class Translator(keras.Model):
             coverage_penalty: Overrides the translator's own.
             full_vocabulary: Whether to choose from all words, in spite of a shortlist.
             batch_size: Texts computed together.
+            parallel_batches: Batches computed at the same time, which changes no
+                answer. `None`: 2 on a CPU with several cores, else 1.
 
         Returns:
             A `Translation` for each text, in the order of `texts`.
@@ -228,10 +232,16 @@ class Translator(keras.Model):
             ),
             full_vocabulary=full_vocabulary,
         )
-        return self._in_batches(respond, [check_texts("texts", texts)], batch_size)
+        texts = check_texts("texts", texts)
+        return self._in_batches(respond, [texts], batch_size, parallel_batches)
 
     def align(
-        self, sources: Iterable[str], targets: Iterable[str], *, batch_size: int = 64
+        self,
+        sources: Iterable[str],
+        targets: Iterable[str],
+        *,
+        batch_size: int = 64,
+        parallel_batches: int | None = None,
     ) -> list[Translation]:
         """Scores given translations and says where the model looked for each word.
 
@@ -239,6 +249,7 @@ class Translator(keras.Model):
             sources: Source texts.
             targets: A translation of each; written as it is, not searched for.
             batch_size: Pairs computed together.
+            parallel_batches: As in `translate`.
 
         Returns:
             A `Translation` for each pair, whose text is the target as it was given.
@@ -253,7 +264,9 @@ class Translator(keras.Model):
                 "Each source needs one target. "
                 f"Received: sources={len(columns[0])}, targets={len(columns[1])}."
             )
-        return self._in_batches(self.respond_aligned, columns, batch_size)
+        return self._in_batches(
+            self.respond_aligned, columns, batch_size, parallel_batches
+        )
 
     def respond(
         self,
@@ -477,25 +490,31 @@ class Translator(keras.Model):
             "forbidden_ids": (codec.pad_id, codec.unknown_id, codec.start_id),
         }
 
-    def _in_batches(self, respond, columns, batch_size):
+    def _in_batches(self, respond, columns, batch_size, parallel_batches):
         """Answers rows of `columns` in batches of similar length, order kept."""
         from keras_attn.text import graph
 
-        _check_limits(batch_size=batch_size)
+        if parallel_batches is None:
+            parallel_batches = graph.parallel_batches()
+        _check_limits(batch_size=batch_size, parallel_batches=parallel_batches)
         compiled = self._compile(respond, len(columns))
         order = np.argsort([len(text) for text in columns[0]], kind="stable")
-        answers: list[Translation | None] = [None] * len(order)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        starts = range(0, len(order), batch_size)
+        # The longest first: no thread is left with a long one at the end.
+        batches = [order[start : start + batch_size] for start in reversed(starts)]
+
+        def answer(rows):
             outputs = compiled(
                 *(graph.strings(column[row] for row in rows) for column in columns)
             )
             arrays = {name: np.asarray(value) for name, value in outputs.items()}
-            sources = [columns[0][row] for row in rows]
-            for row, answer in zip(
-                rows, translations_from_outputs(sources, arrays), strict=True
-            ):
-                answers[row] = answer
+            return translations_from_outputs([columns[0][row] for row in rows], arrays)
+
+        answers: list[Translation | None] = [None] * len(order)
+        found = each_side_by_side(answer, batches, parallel_batches)
+        for rows, translations in zip(batches, found, strict=True):
+            for row, translation in zip(rows, translations, strict=True):
+                answers[row] = translation
         return answers
 
     def _compile(self, respond, arguments):

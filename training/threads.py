@@ -1,27 +1,27 @@
 """How many threads an operation of TensorFlow may use."""
 
 import contextlib
-import os
 
 import tensorflow as tf
 
+from keras_attn.side_by_side import cores
 from training.recipes import TrainingOptions
 
 __all__ = ["limit_threads", "threads_of_operation"]
 
 
-def threads_of_operation(options: TrainingOptions, cores: int) -> int | None:
+def threads_of_operation(options: TrainingOptions, available: int) -> int | None:
     """Returns the threads of one operation, or `None`: TensorFlow decides.
 
     Parts of a batch that are computed at the same time share the cores.
 
     Example:
-    >>> threads_of_operation(TrainingOptions(batch_parts=2), cores=8)
+    >>> threads_of_operation(TrainingOptions(batch_parts=2), available=8)
     4
     """
     if options.threads_per_operation is not None or options.batch_parts == 1:
         return options.threads_per_operation
-    return max(1, cores // options.batch_parts)
+    return max(1, available // options.batch_parts)
 
 
 def limit_threads(options: TrainingOptions) -> None:
@@ -30,8 +30,7 @@ def limit_threads(options: TrainingOptions) -> None:
     TensorFlow takes the number before its first operation only. In a process that has
     used it already, training is just as right and somewhat slower.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    count = threads_of_operation(options, cores or os.cpu_count() or 1)
+    count = threads_of_operation(options, cores())
     if count is not None:
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(count)

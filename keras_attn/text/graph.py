@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_attn.side_by_side import cores
 from keras_attn.translation import utf8
 
 __all__ = [
     "at_least_one_row",
     "compile_texts",
     "from_backend",
+    "parallel_batches",
     "strings",
     "to_backend",
 ]
@@ -28,7 +30,24 @@ def compile_texts(function, arguments=1):
     if keras.backend.backend() != "tensorflow":
         return function
     texts = [tf.TensorSpec([None], tf.string)] * arguments
-    return tf.function(function, input_signature=texts, autograph=False)
+    compiled = tf.function(function, input_signature=texts, autograph=False)
+    # Traced here, in the thread that asks, whose Keras settings are the right ones.
+    compiled.get_concrete_function()
+    return compiled
+
+
+def parallel_batches():
+    """Returns how many batches to compute at the same time.
+
+    On a CPU, operations of a step of a search are too small for two threads each: two
+    batches side by side take less time than one after the other. A GPU computes one
+    after the other anyway, and other backends run Python at every step.
+    """
+    if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices(
+        "GPU"
+    ):
+        return 1
+    return min(2, cores())
 
 
 def strings(texts):

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "keras_attn.masking": (),
     "keras_attn.quiet": (),
     "keras_attn.saved": (),
+    "keras_attn.side_by_side": (),
     # Late, inside of the method that notebooks call.
     "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.cli": ("keras_attn",),
@@ -30,7 +31,11 @@ MAY_IMPORT = {
     ),
     "keras_attn.decoding": (),
     "keras_attn.metrics": ("keras_attn.lazy",),
-    "keras_attn.text": ("keras_attn.lazy", "keras_attn.translation"),
+    "keras_attn.text": (
+        "keras_attn.lazy",
+        "keras_attn.side_by_side",
+        "keras_attn.translation",
+    ),
     "keras_attn.plotting": (
         "keras_attn.lazy",
         "keras_attn.translation",
@@ -41,6 +46,7 @@ MAY_IMPORT = {
         "keras_attn.layers",
         "keras_attn.masking",
         "keras_attn.models",
+        "keras_attn.side_by_side",
         "keras_attn.text",
         "keras_attn.translation",
     ),

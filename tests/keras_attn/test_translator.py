@@ -52,7 +52,9 @@ def test_answers_keep_their_order_and_do_not_depend_on_batch_mates(
     together = translator.translate(TEXTS, beam_size=beam_size)
     assert [answer.source for answer in together] == TEXTS
     alone = translator.translate(TEXTS, beam_size=beam_size, batch_size=1)
-    pairs = translator.translate(TEXTS[::-1], beam_size=beam_size, batch_size=2)[::-1]
+    pairs = translator.translate(
+        TEXTS[::-1], beam_size=beam_size, batch_size=2, parallel_batches=3
+    )[::-1]
     for answer, single, paired in zip(together, alone, pairs, strict=True):
         same(answer, single)
         same(answer, paired)
