@@ -7,6 +7,8 @@ from pathlib import Path
 
 from benchmarks.translators import load_exported
 from keras_attn import Translation, Translator
+from keras_attn.side_by_side import each_side_by_side
+from keras_attn.text.graph import parallel_batches
 from serving.export import export_translator
 
 __all__ = ["Search", "exported_search", "make_search"]
@@ -51,11 +53,16 @@ def exported_search(translator: Translator, *, batch_size: int) -> Search:
 
     def search(texts: Sequence[str]) -> list[Translation]:
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        starts = range(0, len(order), batch_size)
+        batches = [order[start : start + batch_size] for start in reversed(starts)]
+        found = each_side_by_side(
+            lambda rows: answer([texts[row] for row in rows]),
+            batches,
+            parallel_batches(),
+        )
         answers: dict[int, Translation] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            found = answer([texts[row] for row in rows])
-            answers.update(zip(rows, found, strict=True))
+        for rows, translations in zip(batches, found, strict=True):
+            answers.update(zip(rows, translations, strict=True))
         return [answers[row] for row in range(len(texts))]
 
     return search

@@ -200,6 +200,7 @@ class Echo:
     packages = ("numpy",)
     uses_our_weights = True
     has_beam = False
+    batches_at_once = 2
 
     def __init__(self, task, arguments):
         self.trained = []

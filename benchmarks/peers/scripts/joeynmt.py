@@ -43,6 +43,7 @@ class JoeyNMT:
     packages: ClassVar[tuple[str, ...]] = ("joeynmt", "torch", "numpy")
     uses_our_weights: ClassVar[bool] = False
     has_beam: ClassVar[bool] = True
+    batches_at_once: ClassVar[int] = 1
 
     def __init__(self, task, arguments):
         torch.set_num_threads(arguments.threads)

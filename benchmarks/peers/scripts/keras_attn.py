@@ -27,6 +27,7 @@ class KerasAttn:
     packages: ClassVar[tuple[str, ...]] = ("keras", "tensorflow", "numpy")
     uses_our_weights: ClassVar[bool] = True
     has_beam: ClassVar[bool] = True
+    batches_at_once: ClassVar[int] = 2
 
     def __init__(self, task, arguments):
         parts = _PARTS if arguments.task == "train" else 1

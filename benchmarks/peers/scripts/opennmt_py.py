@@ -32,6 +32,7 @@ class OpenNMTPy:
     packages: ClassVar[tuple[str, ...]] = ("OpenNMT-py", "torch", "numpy")
     uses_our_weights: ClassVar[bool] = False
     has_beam: ClassVar[bool] = True
+    batches_at_once: ClassVar[int] = 1
 
     def __init__(self, task, arguments):
         logging.disable(logging.INFO)

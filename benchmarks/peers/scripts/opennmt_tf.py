@@ -27,6 +27,7 @@ class OpenNMTTf:
     packages: ClassVar[tuple[str, ...]] = ("OpenNMT-tf", "tensorflow", "numpy")
     uses_our_weights: ClassVar[bool] = False
     has_beam: ClassVar[bool] = True
+    batches_at_once: ClassVar[int] = 1
 
     def __init__(self, task, arguments):
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)

@@ -27,6 +27,7 @@ class PlainKeras:
     has_beam: ClassVar[bool] = (
         False  # Keras has none; its user would write another toolkit
     )
+    batches_at_once: ClassVar[int] = 1
 
     def __init__(self, task, arguments):
         limit_threads(arguments.threads)

@@ -5,6 +5,7 @@ It is imported in every environment, so it needs the standard library and NumPy 
 
 import argparse
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import platform
@@ -13,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -99,6 +101,7 @@ class Contender(Protocol):
     packages: ClassVar[tuple[str, ...]]  # whose versions are told
     uses_our_weights: ClassVar[bool]  # in decoding; the others learn for a while before
     has_beam: ClassVar[bool]
+    batches_at_once: ClassVar[int]  # that its users' command translates in threads
 
     def prepare(self, batches: list[Batch]) -> Any:
         """Returns what `train` takes; before the clock starts."""
@@ -288,15 +291,22 @@ def _measure_search(
         task.test.select(begin, size)
         for begin in range(0, len(task.test.sources), size)
     ]
+    last_first = batches[::-1]
+    translate = functools.partial(contender.translate, beam_size=beam_size)
     # Shapes that a compiler has not seen are not counted.
     for batch in (batches[0], batches[len(batches) // 2], batches[-1]):
         contender.translate(batch, beam_size)
     seconds = []
     for _ in range(rounds):
-        rows = []
         started = time.perf_counter()
-        for batch in batches:
-            rows += contender.translate(batch, beam_size)
+        with ThreadPoolExecutor(contender.batches_at_once) as pool:
+            # As `Translator.translate` does, the longest first.
+            found = list(
+                pool.map(
+                    lambda batch: contender.translate(batch, beam_size), last_first
+                )
+            )
+        rows = [row for batch in reversed(found) for row in batch]
         seconds.append(time.perf_counter() - started)
         _tell(f"beam {beam_size}: {len(rows) / seconds[-1]:.1f} sentences/s")
     taken = statistics.median(seconds)

@@ -23,6 +23,7 @@ class PyTorch:
     packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
     uses_our_weights: ClassVar[bool] = True
     has_beam: ClassVar[bool] = True
+    batches_at_once: ClassVar[int] = 1
 
     def __init__(self, task, arguments):
         torch.set_num_threads(arguments.threads)
