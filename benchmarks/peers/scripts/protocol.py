@@ -301,11 +301,7 @@ def _measure_search(
         started = time.perf_counter()
         with ThreadPoolExecutor(contender.batches_at_once) as pool:
             # As `Translator.translate` does, the longest first.
-            found = list(
-                pool.map(
-                    lambda batch: contender.translate(batch, beam_size), last_first
-                )
-            )
+            found = list(pool.map(translate, last_first))
         rows = [row for batch in reversed(found) for row in batch]
         seconds.append(time.perf_counter() - started)
         _tell(f"beam {beam_size}: {len(rows) / seconds[-1]:.1f} sentences/s")
