@@ -14,8 +14,11 @@ from keras_attn.layers.bidirectional import (
 )
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.layers.summary import make_summary
+from keras_attn.layers.word_dropout import make_word_dropout
 
 __all__ = ["Encoder"]
+
+_SEED_OF_WORDS = 3000  # far from the seeds of the cells, which count on from the seed
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -49,6 +52,8 @@ class Encoder(keras.layers.Layer):
             dropped in training. What `residual` adds is not dropped.
         recurrent_dropout: Rate at which the cells' states are dropped from one
             step to the next in training, by one mask a sequence.
+        word_dropout: Rate at which whole words are left out in training: their
+            vectors are zeros.
         summary: `"last"`, each direction's state in the top layer after its last
             word, or `"mean"`, the mean of the memory over real words.
         trainable_embedding: Whether the word vectors are trained. See
@@ -96,13 +101,19 @@ class Encoder(keras.layers.Layer):
         dropout=0.0,
         recurrent_dropout=0.0,
         summary="last",
+        word_dropout=0.0,
         trainable_embedding=True,
         seed=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units, layers=layers)
-        check_rate(self.name, dropout=dropout, recurrent_dropout=recurrent_dropout)
+        check_rate(
+            self.name,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            word_dropout=word_dropout,
+        )
         self.units = units
         self.cell_name = cell
         self.residual = residual
@@ -135,6 +146,12 @@ class Encoder(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(
             dropout, seed=seed, name="dropout", dtype=policy
         )
+        self.word_dropout = make_word_dropout(
+            word_dropout,
+            seed=None if seed is None else seed + _SEED_OF_WORDS,
+            name="word_dropout",
+            dtype=policy,
+        )
 
     def build(self, ids_shape):
         check_rank(self.name, 2, "(B, S)", ids=ids_shape)
@@ -147,7 +164,8 @@ class Encoder(keras.layers.Layer):
 
     def call(self, ids, ids_mask=None, training=None):
         check_mask_fits(self.name, "(B, S)", "ids_mask", ids_mask, ids=ids)
-        embeddings = self.dropout(self.embedding(ids), training=training)
+        embeddings = self.word_dropout(self.embedding(ids), training=training)
+        embeddings = self.dropout(embeddings, training=training)
         states, last = read_both_ways(self.rnn, embeddings, ids_mask, training)
         for rnn in self.upper_rnns:
             below = self.dropout(states, training=training)
@@ -168,6 +186,7 @@ class Encoder(keras.layers.Layer):
             "layer_norm": self.layer_norm,
             "dropout": self.dropout.rate,
             "recurrent_dropout": self.recurrent_dropout,
+            "word_dropout": self.word_dropout.rate,
             "summary": self.summary_kind,
             "trainable_embedding": self.embedding.trainable,
             "seed": self.seed,

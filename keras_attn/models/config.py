@@ -29,7 +29,13 @@ _CHOICES = {
     "summary": ("last", "mean"),
     "bridge": ("map", "learned"),
 }
-_RATES = ("dropout", "recurrent_dropout", "attention_dropout")
+_RATES = (
+    "dropout",
+    "recurrent_dropout",
+    "attention_dropout",
+    "source_word_dropout",
+    "target_word_dropout",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,9 @@ class Seq2SeqConfig:
         recurrent_dropout: Rate for the states inside the cells, one mask a sequence.
         attention_dropout: Rate at which memory rows are left out of the contexts, one
             mask a sequence.
+        source_word_dropout: Rate at which whole source words are left out.
+        target_word_dropout: The same of the previous target words that the decoder
+            reads in training.
         tie_embeddings: One table for target embeddings and output projection; needs
             `readout_units == embedding_dim`.
         share_embeddings: One table for source and target embeddings; needs equal
@@ -103,6 +112,8 @@ class Seq2SeqConfig:
     dropout: float = 0.2
     recurrent_dropout: float = 0.0
     attention_dropout: float = 0.0
+    source_word_dropout: float = 0.0
+    target_word_dropout: float = 0.0
     tie_embeddings: bool = True
     share_embeddings: bool = False
     pad_id: int = 0

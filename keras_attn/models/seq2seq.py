@@ -11,6 +11,7 @@ from keras_attn.layers.align_functions import make_attention
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells import make_cell
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
+from keras_attn.layers.word_dropout import make_word_dropout
 from keras_attn.models.config import Seq2SeqConfig
 
 __all__ = ["Seq2Seq"]
@@ -68,7 +69,7 @@ class Seq2Seq(keras.Model):
         common = {"dropout": config.dropout, "dtype": policy}
         # With one seed for all, they would drop the same places of source and target.
         # The encoder and the cells count on from theirs, one for each part.
-        offsets = (0, 1, 2, 1000, 2000)
+        offsets = (0, 1, 2, 1000, 2000, 4000)
         seeds = [None if config.seed is None else config.seed + i for i in offsets]
         self.encoder = Encoder(
             config.source_vocabulary_size,
@@ -79,6 +80,7 @@ class Seq2Seq(keras.Model):
             residual=config.residual,
             layer_norm=config.layer_norm,
             recurrent_dropout=config.recurrent_dropout,
+            word_dropout=config.source_word_dropout,
             summary=config.summary,
             name="encoder",
             seed=seeds[0],
@@ -96,6 +98,12 @@ class Seq2Seq(keras.Model):
         )
         self.target_dropout = keras.layers.Dropout(
             config.dropout, seed=seeds[1], name="target_dropout", dtype=policy
+        )
+        self.target_word_dropout = make_word_dropout(
+            config.target_word_dropout,
+            seed=seeds[5],
+            name="target_word_dropout",
+            dtype=policy,
         )
         self.decoder = AttentionDecoder(
             make_cell(
@@ -184,7 +192,11 @@ class Seq2Seq(keras.Model):
         check_rank(self.name, 2, "(B, T)", target=target)
         mask = masking.mask_from_ids(source, self.config.pad_id)
         memory, summary = self.encoder(source, ids_mask=mask, training=training)
-        previous = self._embed_target(target, training)
+        # Here and not for single steps, which are never taken in training.
+        embeddings = self.target_word_dropout(
+            self.target_embedding(target), training=training
+        )
+        previous = self.target_dropout(embeddings, training=training)
         outputs, contexts, weights = self.decoder(
             previous, memory, memory_mask=mask, summary=summary, training=training
         )
@@ -255,13 +267,10 @@ class Seq2Seq(keras.Model):
         return step
 
     def _read_step(self, token_ids, state, memory):
-        previous = self._embed_target(token_ids, training=False)
+        previous = self.target_embedding(token_ids)
         output, context, weights, state = self.decoder.step(previous, state, memory)
         features = self.readout(output, context, previous, training=False)
         return features, state, weights
-
-    def _embed_target(self, ids, training):
-        return self.target_dropout(self.target_embedding(ids), training=training)
 
     def _logits(self, features):
         if self.projection is None:

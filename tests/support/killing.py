@@ -26,6 +26,8 @@ RESTLESS = [
     "training.threads_per_operation=1",
     "model.recurrent_dropout=0.1",
     "model.attention_dropout=0.1",
+    "model.source_word_dropout=0.1",
+    "model.target_word_dropout=0.1",
 ]
 
 

@@ -218,6 +218,15 @@ class ModelOptions(Options):
         at_least=0,
         below=1,
     )
+    source_word_dropout: float = option(
+        0.0, help="Rate at which whole source words are left out.", at_least=0, below=1
+    )
+    target_word_dropout: float = option(
+        0.0,
+        help="Rate at which whole words are left out of what the decoder reads.",
+        at_least=0,
+        below=1,
+    )
     tie_embeddings: bool = option(
         True, help="One table for target embeddings and output projection."
     )

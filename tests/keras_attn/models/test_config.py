@@ -60,6 +60,8 @@ def test_is_frozen():
         ({"attention_temperature": 0.0}, "attention_temperature=0.0"),
         ({"attention_dropout": 1}, "rate in .*attention_dropout=1"),
         ({"recurrent_dropout": -0.1}, "rate in .*recurrent_dropout=-0.1"),
+        ({"source_word_dropout": 1.0}, "rate in .*source_word_dropout=1.0"),
+        ({"target_word_dropout": -1}, "rate in .*target_word_dropout=-1"),
         ({"order": "paper"}, "`order` must be one of .*order='paper'"),
         ({"summary": "first"}, "`summary` must be one of .*summary='first'"),
         ({"bridge": "none"}, "`bridge` must be one of .*bridge='none'"),

@@ -10,6 +10,7 @@ import reference
 import tiny
 
 from keras_attn import Seq2Seq
+from keras_attn.layers.word_dropout import make_word_dropout
 from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 
 KINDS = {
@@ -38,19 +39,22 @@ def compiled(model, learning_rate=0.01):
     return model
 
 
-def score_by_hand(model, source, target):
-    """Section 3 and A.2 from ids to logits, one sentence, with a model's weights."""
+def score_by_hand(model, source, target, source_kept=1.0, target_kept=1.0):
+    """Section 3 and A.2 from ids to logits, one sentence, with a model's weights.
+
+    `source_kept` and `target_kept` are factors of the words' vectors, `(L, 1)`.
+    """
     table = np.float64(model.target_embedding.table)
     width = np.sqrt(model.config.embedding_dim)
     encoder, decoder = model.encoder, model.decoder
     directions = [encoder.rnn.forward_layer, encoder.rnn.backward_layer]
-    words = width * np.float64(encoder.embedding.table)[source]
+    words = source_kept * width * np.float64(encoder.embedding.table)[source]
     rows, summary = reference.bidirectional(
         *(reference.cell_step(each.cell) for each in directions),
         words,
         [np.zeros(model.config.encoder_units)],
     )
-    previous = width * table[target]
+    previous = target_kept * width * table[target]
     outputs, contexts, weights, _ = reference.decode(
         reference.cell_step(decoder.cell.cell),
         reference.additive(decoder.cell.attention),
@@ -64,6 +68,40 @@ def score_by_hand(model, source, target):
         for parts in zip(outputs, contexts, previous, strict=True)
     ]
     return np.array(features) @ table.T, weights
+
+
+def test_words_are_left_out_whole_in_training_alone():
+    rates = {"source_word_dropout": 0.3, "target_word_dropout": 0.6}
+    model = layer_tools.randomise(Seq2Seq(tiny.config(**rates, seed=5)))
+    logits, _ = model.score(INPUTS["source"], INPUTS["target"], training=True)
+    # The same draws again, of ones.
+    kept = []
+    for name, layer in (
+        ("source", model.encoder.word_dropout),
+        ("target", model.target_word_dropout),
+    ):
+        again = make_word_dropout(layer.rate, seed=layer.seed)
+        ones = np.ones((*INPUTS[name].shape, 1), "float32")
+        kept.append(np.asarray(again(ones, training=True), "float64"))
+        np.testing.assert_allclose(kept[-1][kept[-1] > 0], 1 / (1 - layer.rate))
+        assert 0 < np.mean(kept[-1] == 0) < 1
+    assert model.encoder.word_dropout.seed != model.target_word_dropout.seed
+    for row, source in enumerate(INPUTS["source"]):
+        real = source != tiny.PAD
+        want, _ = score_by_hand(
+            model,
+            source[real],
+            INPUTS["target"][row],
+            kept[0][row][real],
+            kept[1][row],
+        )
+        # float32 against float64 through two recurrences.
+        np.testing.assert_allclose(logits[row], want, rtol=1e-4, atol=1e-4)
+    calm, _ = model.score(INPUTS["source"], INPUTS["target"])
+    plain = tiny.model()
+    plain.set_weights(model.get_weights())
+    want, _ = plain.score(INPUTS["source"], INPUTS["target"])
+    np.testing.assert_array_equal(calm, want)
 
 
 def test_equals_the_paper_from_ids_to_logits():
