@@ -29,6 +29,7 @@ _ORDER = (
     "translate",
     "export",
     "serve",
+    "explorer",
     "deploy",
     "rollback",
     "prune",

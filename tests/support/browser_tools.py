@@ -1,4 +1,9 @@
-"""What a reader of the attention explorer does and sees."""
+"""What a reader of the attention explorer does and sees, and what a server answers."""
+
+import httpx
+import numpy as np
+
+from keras_attn.translation import Token, Translation
 
 SENTENCE = "der kleine Hund schläft"
 
@@ -17,3 +22,41 @@ def shades(page, side):
     return words(page, side).evaluate_all(
         "all => all.map(word => Number(word.style.getPropertyValue('--w')))"
     )
+
+
+def predict(base, signature, **inputs):
+    body = {
+        "signature_name": signature,
+        "inputs": {name: [text] for name, text in inputs.items()},
+    }
+    answer = httpx.post(f"{base}/v1/models/translator:predict", json=body, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["outputs"]
+
+
+def translation(outputs, source, text=None, k=None):
+    """The `Translation` of one answer, cut by hand."""
+    one = {name: values[0] for name, values in outputs.items()}
+    if k is not None:
+        one |= {n: v[k] for n, v in one.items() if not n.startswith("source_")}
+    s, t = one["source_length"], one["target_length"]
+
+    def tokens(side, length):
+        columns = (one[f"{side}_{name}"] for name in ("tokens", "begin", "end"))
+        return tuple(map(Token, *(column[:length] for column in columns)))
+
+    return Translation(
+        source=source,
+        text=one["translation"] if text is None else text,
+        score=one["score"],
+        source_tokens=tokens("source", s),
+        target_tokens=tokens("target", t),
+        token_scores=np.float32(one["token_scores"][:t]),
+        attention=np.array(one["attention"])[:t, :s],
+        source_truncated=one["source_truncated"],
+        target_truncated=bool(one["target_truncated"]),
+    )
+
+
+def best(base, source):
+    return translation(predict(base, "nbest", text=source), source, k=0)
