@@ -1,13 +1,17 @@
 """The shortlist of a translator, learnt from the sentences that it is trained on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from training.corpora import SentencePair
 from training.lexicon import frequent_words, translation_table
-from training.pipeline import Pipeline
+from training.pipeline import Pipeline, make_pipeline
 
-__all__ = ["learn_shortlist"]
+__all__ = ["learn_shortlist", "learn_shortlist_of_pairs"]
 
+_ROWS = 64  # read together
 _FREQUENT = 200  # words that every sentence may use: articles, prepositions, marks
 
 
@@ -45,3 +49,33 @@ def learn_shortlist(
         frequent_words(targets, shortlist.frequent),
     )
     return shortlist
+
+
+def learn_shortlist_of_pairs(
+    pairs: Sequence[SentencePair],
+    source_codec,
+    target_codec,
+    words: int,
+    max_length: int,
+) -> LexicalShortlist:
+    """Returns a shortlist for a translator that was trained before.
+
+    Args:
+        pairs: To learn from.
+        source_codec: Of the translator.
+        target_codec: Of the translator.
+        words: Likely translations of each source subword.
+        max_length: Pairs with more tokens on a side are left out.
+
+    Raises:
+        ValueError: If no pair is short enough.
+    """
+    train = make_pipeline(
+        pairs,
+        source_codec,
+        target_codec,
+        batch_size=_ROWS,
+        max_length=max_length,
+        shuffle_seed=None,
+    )
+    return learn_shortlist(train, source_codec, target_codec, words)
