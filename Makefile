@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs serve-demo soak test test-slow test-browser conformance bench bench-long-sentences bench-peers results check format clean
+.PHONY: help setup quickstart docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -100,8 +100,17 @@ results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=mul
 	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \
 		$(if $(LONG),--long $(LONG))
 
-soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000]
-	@$(BIN)/python -m benchmarks.soak --requests $(or $(REQUESTS),100000)
+soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000 FUZZ=2000]
+	@FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest --quiet --timeout 3600 \
+		tests/serving/local_server/test_fuzz.py
+	@mkdir -p runs && $(BIN)/python -m benchmarks.soak \
+		--requests $(or $(REQUESTS),100000) > runs/soak.json \
+		&& mv runs/soak.json benchmarks/results/soak.json
+	@$(BIN)/python -m benchmarks.table
+
+bench-batching: $(READY) ## Measure how requests are best joined into batches [DATA=folder TRANSLATOR=run]
+	@$(call bench_to,batching $(CORPUS) $(SAVED))
+	@$(BIN)/python -m benchmarks.table
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The tables of README and docs/speed.md, made of stored results: nobody types numbers.
+"""The tables of README and docs, made of stored results: nobody types numbers.
 
 `python -m benchmarks.table` writes them from `benchmarks/results/*.json`, one line that
 a benchmark printed with `--json` in each file.
@@ -11,6 +11,11 @@ from typing import Any
 
 from benchmarks.pages import replace_between
 from benchmarks.rows import COMMANDS, ROWS
+from benchmarks.serving_pages import (
+    BENCHMARKS,
+    fill_serving_page,
+    read_serving_result,
+)
 
 __all__ = ["PAGES", "fill_page", "read_results"]
 
@@ -33,6 +38,8 @@ def read_results(folder: Path = _ROOT / "benchmarks" / "results") -> list[Result
     """
     found = []
     for path in sorted(folder.glob("*.json")):
+        if path.stem in BENCHMARKS:  # these have tables of their own
+            continue
         results = json.loads(path.read_text(encoding="utf-8"))
         if results.get("benchmark") not in COMMANDS:
             raise ValueError(
@@ -105,6 +112,10 @@ def main() -> None:
     for path, headlines in PAGES.items():
         page = path.read_text(encoding="utf-8")
         path.write_text(fill_page(page, results, headlines), encoding="utf-8")
+    for name, (path, _) in BENCHMARKS.items():
+        page = path.read_text(encoding="utf-8")
+        page = fill_serving_page(page, name, read_serving_result(name))
+        path.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ class Translation:
         attention: `(T, S)` float32. Row `t` says where the model looked while it
             wrote target token `t`, and sums to 1 (or is all zeros for a model
             without attention). `(T, 0)` where a server was asked to leave it out.
-        source_truncated: Source tokens beyond the model's limit that were not read.
+        source_truncated: Source tokens beyond the model's limit that were not read. Of
+            a text of over 64 bytes for each token of the limit there are more.
         target_truncated: True where the length limit, not the model, ended the
             translation.
 

@@ -17,7 +17,7 @@ from benchmarks.command_line import (
 from benchmarks.report import publish
 from benchmarks.serve_roundtrip.parts import profile_request, serving_messages
 from benchmarks.serve_roundtrip.round_trips import draw_batches, measure_requests
-from benchmarks.serve_roundtrip.server import serve
+from benchmarks.serving_process import serve
 from benchmarks.sizes import load_sizes
 from benchmarks.translators import (
     SavedTranslator,

@@ -1,22 +1,28 @@
 """The command line of the soak run."""
 
-import json
 import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 
 from benchmarks.command_line import run_command, tell
-from benchmarks.soak.faults import FAULTS, Site
+from benchmarks.report import describe_environment, one_line
+from benchmarks.soak.faults import FAULTS, ONCE, Site
 from benchmarks.soak.known import export_versions
 from benchmarks.soak.load import Load
+from benchmarks.soak.memory import describe_memory
 from benchmarks.soak.server import SoakServer
 from benchmarks.soak.tally import Tally
 
 __all__ = ["main", "soak"]
+
+_REQUESTS_A_ROUND = 10_000
+# What an odd request may end with: any status but one that says nothing.
+_PROPER = {code.name for code in grpc.StatusCode} - {"UNKNOWN"} | {"answered"}
 
 
 def soak(
@@ -24,16 +30,26 @@ def soak(
         int, typer.Option(min=1, help="Requests to be answered right.")
     ] = 100_000,
     clients: Annotated[int, typer.Option(min=1, help="Clients at once.")] = 8,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often each fault is caused.",
+            show_default="one for each 10,000 requests",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option()] = 0,
 ) -> None:
     """Load a server on loopback while things go wrong, and count every request.
 
     Two versions of a translator with random weights are exported, whose answers are
     known. `keras-attn serve` runs in a process of its own. Ends with one JSON line;
-    exit code 1: an answer was wrong, was lost, or failed without a reason.
+    exit code 1: an answer was wrong, was lost, or failed without a reason, an odd
+    request got no proper status, or the server's memory grew.
 
     Example: python -m benchmarks.soak --requests 1000
     """
+    rounds = max(1, requests // _REQUESTS_A_ROUND) if rounds is None else rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tell("exporting two versions")
@@ -45,26 +61,59 @@ def soak(
         begin = time.monotonic()
         with server, Load(server, known, tally, clients=clients, seed=seed) as load:
             site = Site(server, load, models_dir, exports, known)
-            _cause_faults(site, tally, requests)
-        result = {
-            **tally.report(),
-            "seconds": round(time.monotonic() - begin, 1),
-            "texts": len(known),
-            "clients": clients,
-            "odd_requests": site.statuses,
-            "server_mib": [_memory(each) for each in server.resident_mib],
-            "server_exit_code": server.exit_code,
-        }
-    print(json.dumps(result))
-    if result["wrong"] or result["lost"] or result["failed_unexpectedly"]:
-        raise RuntimeError("some requests did not get their due; see the line above")
+            _cause_faults(site, tally, requests, rounds)
+        seconds = time.monotonic() - begin
+    result = {
+        "benchmark": "soak",
+        "command": f"make soak REQUESTS={requests}",
+        **tally.report(),
+        "seconds": round(seconds, 1),
+        "requests_per_second": round(tally.right / seconds, 1),
+        "texts": len(known),
+        "clients": clients,
+        "rounds": rounds,
+        "versions_swapped": site.swaps,
+        "corrupt_versions": site.corrupt,
+        "restarts": site.restarts,
+        "odd_requests": site.statuses,
+        "server_mib": [describe_memory(each) for each in server.resident_mib],
+        "server_exit_code": server.exit_code,
+    }
+    print(one_line({**result, **describe_environment(clients=clients)}))
+    if complaints := _complaints(result):
+        raise RuntimeError(f"{'; '.join(complaints)}: see the line above")
 
 
-def _cause_faults(site, tally, requests):
+def _complaints(result):
+    """Says what did not go as it must."""
+    statuses = {
+        status for counts in result["odd_requests"].values() for status in counts
+    }
+    found = {
+        "answers were wrong": result["wrong"],
+        "requests were lost": result["lost"],
+        "requests failed without a reason": result["failed_unexpectedly"],
+        "odd requests got no proper status": statuses - _PROPER,
+        "the server's memory grew": any(
+            memory.get("flat") is False for memory in result["server_mib"]
+        ),
+        "the server did not end as told": result["server_exit_code"],
+    }
+    return [complaint for complaint, holds in found.items() if holds]
+
+
+def _cause_faults(site, tally, requests, rounds):
     """Spreads the faults evenly over the requests, and waits for the rest of these."""
-    for number, fault in enumerate(FAULTS, 1):
-        _wait_for(tally, requests * number // (len(FAULTS) + 1))
-        tell(f"{tally.right} right; {fault.__name__}")
+    faults = [
+        fault for turn in range(rounds) for fault in FAULTS if not turn or fault != ONCE
+    ]
+    begin = time.monotonic()
+    for number, fault in enumerate(faults, 1):
+        _wait_for(tally, requests * number // (len(faults) + 1))
+        tell(
+            f"{tally.right:,} of {requests:,} right after "
+            f"{time.monotonic() - begin:.0f} s; {fault.__name__}"
+        )
         fault(site)
     _wait_for(tally, requests)
 
@@ -80,12 +129,6 @@ def _wait_for(tally, right):
                 "The server must go on answering. Received: no right answer for two "
                 f"minutes, after {seen}; {tally.report()}."
             )
-
-
-def _memory(samples):
-    if not samples:
-        return {}
-    return {"first": samples[0], "last": samples[-1], "most": max(samples)}
 
 
 def main() -> None:

@@ -19,13 +19,14 @@ from benchmarks.soak.server import SoakServer
 from serving.client import Client, ServingError
 from serving.client.calls import ModelCalls
 
-__all__ = ["FAULTS", "Site"]
+__all__ = ["FAULTS", "ONCE", "Site"]
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _MIB = 2**20
 _TIMES = 20
 _CONNECTIONS = 200
 _SECONDS = 60
+_CORRUPT = 1_000_000  # above the numbers of good versions
 
 
 @dataclasses.dataclass
@@ -39,6 +40,10 @@ class Site:
         exports: Folders of the two versions, to be copied.
         known: For each text the answers that are right.
         statuses: What became of odd requests: a count by fault and status.
+        number: Of the version that is served.
+        swaps: How often another version took over.
+        restarts: How often the process was killed.
+        corrupt: How many versions appeared that cannot be loaded.
     """
 
     server: SoakServer
@@ -49,6 +54,10 @@ class Site:
     statuses: dict[str, collections.Counter] = dataclasses.field(
         default_factory=lambda: collections.defaultdict(collections.Counter)
     )
+    number: int = 1
+    swaps: int = 0
+    restarts: int = 0
+    corrupt: int = 0
 
     @property
     def longest(self) -> str:
@@ -97,15 +106,21 @@ class Site:
 
 
 def swap_version(site: Site) -> None:
-    """A second version appears and takes over."""
-    site.publish(site.exports[1], 2)
-    site.wait_for(2)
+    """Another version appears and takes over."""
+    site.swaps += 1
+    site.number = 1 + site.swaps
+    site.publish(site.exports[1], site.number)
+    site.wait_for(site.number)
 
 
 def roll_back(site: Site) -> None:
-    """The second version is renamed away, and the first one comes back."""
-    (site.models_dir / "2").rename(site.models_dir / ".withdrawn-2")
-    site.wait_for(1)
+    """The newest version is renamed away, and the one before comes back."""
+    withdrawn = site.models_dir / f".withdrawn-{site.number}"
+    (site.models_dir / str(site.number)).rename(withdrawn)
+    site.number = 1
+    site.wait_for(site.number)
+    shutil.rmtree(withdrawn)
+    site.swaps += 1
 
 
 def cancel_requests(site: Site) -> None:
@@ -135,9 +150,13 @@ def send_malformed(site: Site) -> None:
 
 
 def send_oversized(site: Site) -> None:
-    """A text of 8 MiB, and a batch of 20,000."""
+    """A text of 40 MiB, a batch of 5,000, and more than the server takes."""
     with site.client(timeout=_SECONDS) as client:
-        for texts in (np.array(["x " * (4 * _MIB)]), np.array(["x"] * 20_000)):
+        for texts in (
+            np.array(["x " * (20 * _MIB)]),
+            np.array(["x"] * 5000),
+            np.array(["x " * (40 * _MIB)]),
+        ):
             _count(site, "oversized", lambda t=texts: client.predict({"text": t}))
 
 
@@ -179,6 +198,7 @@ def kill_and_restart(site: Site) -> None:
         time.sleep(0.5)
         site.server.start()
         site.check()
+    site.restarts += 1
 
 
 def drop_corrupt_version(site: Site) -> None:
@@ -186,13 +206,19 @@ def drop_corrupt_version(site: Site) -> None:
     broken = shutil.copytree(site.exports[1], site.models_dir / ".broken")
     graph = broken / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:1000])
-    broken.rename(site.models_dir / "3")
+    # A number that failed is never tried again, so each time it is another one.
+    site.corrupt += 1
+    dropped = broken.rename(site.models_dir / str(_CORRUPT + site.corrupt))
     time.sleep(3)
     site.check()
-    shutil.rmtree(site.models_dir / "3")
+    shutil.rmtree(dropped)
 
 
+# The process is killed in the first of the rounds alone: the one that comes after it
+# lives through all the others, and its memory is what is looked at.
+ONCE = kill_and_restart
 FAULTS: tuple[Callable[[Site], None], ...] = (
+    ONCE,
     swap_version,
     roll_back,
     cancel_requests,
@@ -200,7 +226,6 @@ FAULTS: tuple[Callable[[Site], None], ...] = (
     send_oversized,
     stall,
     connect_many,
-    kill_and_restart,
     drop_corrupt_version,
 )
 

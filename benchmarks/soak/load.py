@@ -14,7 +14,7 @@ from serving.client import Client, ServingError
 
 __all__ = ["Load"]
 
-_MOST_TEXTS = 8
+_MOST_TEXTS = 4
 _PAUSE_SECONDS = 0.05  # after a failure
 _DEADLINE_SECONDS = 20.0
 

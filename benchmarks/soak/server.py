@@ -1,21 +1,18 @@
 """The server in a process of its own, which can be killed."""
 
-import collections
 import resource
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
 
+from benchmarks.serving_process import start_server
+
 __all__ = ["SoakServer"]
 
-_COMMAND = (sys.executable, "-m", "keras_attn.cli", "serve", "--engine", "local")
 _OPTIONS = ("--rest-port", "0", "--poll-seconds", "0.2")
-_LISTENING = "listening on "
 _SAMPLE_SECONDS = 0.5
-_LAST_MESSAGES = 10
 
 
 class SoakServer:
@@ -56,25 +53,9 @@ class SoakServer:
             RuntimeError: If it stops before that.
         """
         port = self.address.rpartition(":")[2]
-        process = subprocess.Popen(
-            [*_COMMAND, str(self._models_dir), *_OPTIONS, "--port", port],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        # Its messages are read to their end, or it would wait for a reader.
-        messages: collections.deque[str] = collections.deque(maxlen=_LAST_MESSAGES)
-        threading.Thread(target=messages.extend, args=(process.stderr,)).start()
+        process, self.address = start_server(self._models_dir, *_OPTIONS, port=port)
+        self.resident_mib.append([])
         self._process = process
-        for line in process.stdout or ():
-            if line.startswith(_LISTENING):
-                self.address = line.removeprefix(_LISTENING).split()[0]
-                self.resident_mib.append([])
-                return
-        raise RuntimeError(
-            "The server must say where it listens. Received: exit code "
-            f"{process.wait()} and {''.join(messages)}"
-        )
 
     def kill(self) -> None:
         """Ends the process as a failing machine would."""

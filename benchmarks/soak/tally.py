@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["Tally"]
 
-_PERCENTILES = (50, 90, 99, 99.9)
+_PERCENTILES = (50, 95, 99, 99.9)
 
 
 class Tally:

@@ -7,18 +7,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from keras_attn.text.limits import cut_texts
+from keras_attn.text.spans import without_blanks
 from keras_attn.text.vocabulary import read_vocabulary
 
 __all__ = ["DecodedText", "EncodedText", "SubwordCodec"]
 
 _ASSET = "sentencepiece.model"
-
-# What SentencePiece's normaliser turns into a space or removes, for RE2. A token's
-# span leaves these out at both ends. (NUL stays: it is an unknown character.)
-_BLANKS = (
-    r"[\x01-\x20\x7f\x{8f}\x{9f}\x{a0}\x{61c}\x{1680}\x{2000}-\x{200c}\x{200e}\x{200f}"
-    r"\x{2028}\x{2029}\x{202f}\x{205f}\x{2581}\x{3000}\x{feff}\x{fffd}]+"
-)
 
 
 class EncodedText(NamedTuple):
@@ -29,7 +24,7 @@ class EncodedText(NamedTuple):
     begin: Any  # (B, S) int32, first byte in the text, 0 beyond
     end: Any  # (B, S) int32, one past the last byte, 0 beyond
     lengths: Any  # (B,) int32, tokens including the end token
-    truncated: Any  # (B,) int32, tokens over the limit that were dropped
+    truncated: Any  # (B,) int32, tokens over the limit that were dropped; see encode
 
 
 class DecodedText(NamedTuple):
@@ -144,14 +139,19 @@ class SubwordCodec(keras.layers.Layer):
 
         Spans are in order, do not overlap, leave out the space that `▁` stands for,
         and together cover all that is not blank. The end token lies where reading
-        stopped: at the end of the text, or of the last token within the limit.
+        stopped: at the end of what was read, or of the last token within the limit.
+
+        Of a text, 64 bytes are read for each token of the limit, and nothing is done
+        with the bytes beyond: however long it is, it takes no more memory. Blanks and
+        unknown characters may fill these bytes with fewer tokens than the limit.
 
         Args:
             text: `(B,)` strings.
             max_tokens: The most tokens to keep of a text, counting the end token.
 
         Returns:
-            The encoded text; `truncated` says what the limit cost.
+            The encoded text. `truncated` says what the limit cost: the tokens over
+            it in the bytes that were read, and at least 1 if there are bytes beyond.
 
         Raises:
             ValueError: If `max_tokens` is less than 1.
@@ -162,14 +162,17 @@ class SubwordCodec(keras.layers.Layer):
                 f"Received: max_tokens={max_tokens!r}."
             )
         text = tf.convert_to_tensor(text, tf.string)
+        whole, text = text, cut_texts(text, max_tokens)
+        is_cut = tf.strings.length(whole) > tf.strings.length(text)
         ragged = self.tokenizer.tokenize_with_offsets(text)
         counts = tf.cast(ragged[0].row_lengths(), tf.int32)
         kept = tf.minimum(counts, max_tokens - 1)
+        longest = tf.reduce_max(tf.concat([kept, [0]], axis=0))
+        shape = tf.stack([-1, longest])
         ids, begin, end = (
-            tf.cast(column.to_tensor()[:, : max_tokens - 1], tf.int32)
-            for column in ragged
+            tf.cast(column.to_tensor(shape=shape), tf.int32) for column in ragged
         )
-        begin, end = _without_blanks(text, begin, end)
+        begin, end = without_blanks(text, begin, end)
         # One more column for the end token, which sits at a row's own length.
         ids, begin, end = (tf.pad(x, [[0, 0], [0, 1]]) for x in (ids, begin, end))
         position = tf.range(tf.shape(ids)[1])
@@ -185,7 +188,8 @@ class SubwordCodec(keras.layers.Layer):
             tf.where(is_token, x, tf.where(is_end, stop, 0)) for x in (begin, end)
         )
         pieces = tf.where(is_token | is_end, self.tokenizer.id_to_string(ids), "")
-        return EncodedText(ids, pieces, begin, end, kept + 1, counts - kept)
+        truncated = tf.maximum(counts - kept, tf.cast(is_cut, tf.int32))
+        return EncodedText(ids, pieces, begin, end, kept + 1, truncated)
 
     def surface(self, ids: tf.Tensor, lengths: tf.Tensor) -> DecodedText:
         """Joins decoded ids into text, and says where each token lies in it.
@@ -242,17 +246,6 @@ class SubwordCodec(keras.layers.Layer):
                 f"without it (layer {self.name!r}). Save the model again."
             )
         self._use(path.read_bytes())
-
-
-def _without_blanks(text, begin, end):
-    """Shrinks spans `(B, S)` in `text` `(B,)` by the blanks at both their ends."""
-    inside = tf.strings.substr(text[:, tf.newaxis], begin, end - begin)
-    no_left = tf.strings.regex_replace(inside, f"^{_BLANKS}", "")
-    no_right = tf.strings.regex_replace(no_left, f"{_BLANKS}$", "")
-    # A span of blanks alone becomes an empty one at its end, before the next token.
-    return end - tf.strings.length(no_left), end - (
-        tf.strings.length(no_left) - tf.strings.length(no_right)
-    )
 
 
 def _import_tensorflow_text():

@@ -77,6 +77,15 @@ def serve(
             "format. REST stays unencrypted.",
         ),
     ] = None,
+    max_message_bytes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=2**31 - 1,
+            help="Most bytes of a request; longer ones are refused unread. Of the "
+            "local server only.",
+        ),
+    ] = 64 * 2**20,
     engine: Annotated[
         str,
         typer.Option(
@@ -127,4 +136,5 @@ def serve(
             file=sys.stderr,
         )
         raise SystemExit(2) from error
+    options["max_message_bytes"] = max_message_bytes
     raise SystemExit(run(models_dir, host=host, **options))

@@ -47,6 +47,35 @@ def translate(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the server.")
     ] = 60.0,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            help="Encrypt the connection to --server; the other --tls options do so, "
+            "too.",
+        ),
+    ] = False,
+    tls_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of the authorities of the server's certificate.",
+            show_default="those that gRPC trusts",
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of a certificate of your own, where it is asked."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="PEM file of its private key.")
+    ] = None,
+    tls_server_name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name in the server's certificate, where that is not the name in "
+            "--server."
+        ),
+    ] = None,
     attention: Annotated[
         AttentionForm | None,
         typer.Option(help="Show where the model looked: in the terminal or a file."),
@@ -98,10 +127,19 @@ def translate(
             f"{beam_size}, --length-penalty {length_penalty} with --server. Give them "
             "to `keras-attn export`."
         )
+    files = {"ca": tls_ca, "certificate": tls_certificate, "key": tls_key}
+    encryption = {**files, "server_name": tls_server_name}
+    encrypted = tls or any(encryption.values())
+    if encrypted and server is None:
+        raise ValueError(
+            "A connection is encrypted where there is one. Received: a --tls option "
+            "without --server. Leave it out."
+        )
     show = _Output(attention, out, not subwords, as_json)
     answering: contextlib.AbstractContextManager[Callable]
     if server is not None:
-        answering = _remote(server, model, timeout, batch_size)
+        options = {"model": model, "timeout": timeout, "batch_size": batch_size}
+        answering = _remote(server, encryption if encrypted else None, **options)
     else:
         local = _local(translator, beam_size, length_penalty, batch_size)
         answering = contextlib.nullcontext(local)
@@ -113,10 +151,11 @@ def translate(
 
 
 @contextlib.contextmanager
-def _remote(server, model, timeout, batch_size) -> Iterator[Callable]:
-    from serving.client import Client
+def _remote(server, encryption, **options) -> Iterator[Callable]:
+    from serving.client import Client, Tls
 
-    with Client(server, model=model, timeout=timeout, batch_size=batch_size) as client:
+    tls = None if encryption is None else Tls(**encryption)
+    with Client(server, tls=tls, **options) as client:
         yield client.translate
 
 
@@ -179,8 +218,9 @@ class _Output:
             print(translation.text, flush=True)
         if translation.source_truncated:
             _warn(
-                f"text {self.count} is over the translator's limit: its last "
-                f"{translation.source_truncated} tokens were not read."
+                f"text {self.count} is over the translator's limit: "
+                f"{translation.source_truncated} or more tokens at its end were not "
+                "read."
             )
         if translation.target_truncated:
             _warn(f"translation {self.count} was ended by the length limit.")

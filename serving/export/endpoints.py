@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_attn.decoding.options import LARGEST_PENALTY
+from keras_attn.text.limits import cut_texts
 from keras_attn.text.word_answers import merge_words
 from serving.signature import SIGNATURES
 
@@ -97,7 +98,9 @@ def trace_endpoints(translator: Any, options: SearchOptions) -> dict[str, Any]:
 
     traced["translate"] = _trace("translate", translate)
     for name, function in {
-        "translate_words": lambda text: merge_words(text, traced["translate"](text)),
+        "translate_words": lambda text: merge_words(
+            cut_texts(text, translator.max_source_length), traced["translate"](text)
+        ),
         "nbest": lambda text: translator.respond_nbest(text, options.nbest, **search),
         "align": translator.respond_aligned,
     }.items():

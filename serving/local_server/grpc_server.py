@@ -19,11 +19,9 @@ from serving.local_server.models import Models
 
 __all__ = ["GrpcServer"]
 
-_MAX_MESSAGE_BYTES = 2**31 - 1
 _MIN_HANDLERS = 8
 _HANDLERS_PER_CPU = 4  # TensorFlow Serving's own default
 _OPTIONS = [
-    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", -1),
     # With it, a second server on the same port would silently take a share of the
     # requests.
@@ -41,6 +39,7 @@ class GrpcServer:
         metrics: Counts the requests.
         address: `HOST:PORT` to listen on; port 0: any free one.
         max_requests: How many may be in work; those beyond are refused, not queued.
+        max_message_bytes: Most bytes of a request; longer ones are refused unread.
         handlers: How many of these are answered at once; the others wait. `None`: four
             for each CPU.
         credentials: Certificates for TLS; `None`: no encryption.
@@ -56,6 +55,7 @@ class GrpcServer:
         address: str,
         *,
         max_requests: int,
+        max_message_bytes: int,
         handlers: int | None = None,
         credentials: grpc.ServerCredentials | None = None,
     ):
@@ -63,7 +63,10 @@ class GrpcServer:
             handlers = max(_MIN_HANDLERS, _HANDLERS_PER_CPU * (os.cpu_count() or 1))
         self._server = grpc.server(
             futures.ThreadPoolExecutor(handlers, thread_name_prefix="request"),
-            options=_OPTIONS,
+            options=[
+                *_OPTIONS,
+                ("grpc.max_receive_message_length", max_message_bytes),
+            ],
             maximum_concurrent_rpcs=max_requests,
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(

@@ -1,6 +1,5 @@
 """The server itself: its ports, folders that are watched, a start and an end."""
 
-import logging
 import os
 import socket
 import threading
@@ -18,15 +17,15 @@ from serving.local_server.model_versions import ModelVersions
 from serving.local_server.models import Models
 from serving.local_server.rest.app import rest_app
 from serving.local_server.rest.server import HttpServer
-from serving.local_server.servable import BatchedServable, load_servable
 from serving.local_server.version_policies import newest
-from serving.local_server.warmup import replay
+from serving.local_server.warmup import load_warm
 from serving.version_folders import check_base
 
 __all__ = ["LocalServer"]
 
-_LOG = logging.getLogger(__name__)
 _WAKE_SECONDS = 0.5
+_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
+_A_PORT, _POSITIVE = "must be in 0..65535", "must be positive"
 
 
 class LocalServer:
@@ -47,6 +46,8 @@ class LocalServer:
         load_retry_seconds: Pause before each.
         max_requests: How many requests may be in work on either port; those beyond are
             refused, not queued.
+        max_message_bytes: Most bytes of a request on either port; longer ones are
+            refused before they are read.
         batching: How requests are joined into batches; `None`: they are not.
         credentials: Certificates for gRPC; `None`: no encryption. REST has none.
 
@@ -74,27 +75,25 @@ class LocalServer:
         load_retries: int = 5,
         load_retry_seconds: float = 60.0,
         max_requests: int = 256,
+        max_message_bytes: int = 64 * 2**20,
         batching: BatchingParameters | None = None,
         credentials: grpc.ServerCredentials | None = None,
     ):
         threads = (os.cpu_count() or 1) if threads is None else threads
         _check(
             name=(name, bool(name), "must not be empty"),
-            port=(port, 0 <= port <= 65535, "must be in 0..65535"),
-            rest_port=(
-                rest_port,
-                0 <= (rest_port or 0) <= 65535,
-                "must be in 0..65535",
-            ),
-            poll_seconds=(poll_seconds, poll_seconds > 0, "must be positive"),
+            port=(port, 0 <= port <= 65535, _A_PORT),
+            rest_port=(rest_port, 0 <= (rest_port or 0) <= 65535, _A_PORT),
+            poll_seconds=(poll_seconds, poll_seconds > 0, _POSITIVE),
             threads=(threads, threads >= 1, "must be at least 1"),
             load_retries=(load_retries, load_retries >= 0, "must not be negative"),
-            load_retry_seconds=(
-                load_retry_seconds,
-                load_retry_seconds > 0,
-                "must be positive",
-            ),
+            load_retry_seconds=(load_retry_seconds, load_retry_seconds > 0, _POSITIVE),
             max_requests=(max_requests, max_requests >= 1, "must be at least 1"),
+            max_message_bytes=(
+                max_message_bytes,
+                1 <= max_message_bytes <= _LARGEST_MESSAGE,
+                "must be in 1..2147483647",
+            ),
         )
         check_base(models_dir)
         self.name = name
@@ -103,7 +102,10 @@ class LocalServer:
         self._port = port
         self._rest_port = rest_port
         self._poll_seconds = poll_seconds
-        self._max_requests = max_requests
+        self._limits = {
+            "max_requests": max_requests,
+            "max_message_bytes": max_message_bytes,
+        }
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watch-versions")
         self._grpc: GrpcServer | None = None
@@ -115,7 +117,7 @@ class LocalServer:
             lambda model: ModelVersions(
                 model,
                 None,
-                lambda folder: _load(folder, threads, batcher),
+                lambda folder: load_warm(folder, threads, batcher),
                 retries=load_retries,
                 retry_seconds=load_retry_seconds,
             )
@@ -211,9 +213,11 @@ class LocalServer:
             self.models,
             self._metrics,
             self.address,
-            max_requests=self._max_requests,
+            **self._limits,
             # Each request of a batch holds a thread while it waits.
-            handlers=self._max_requests if self._batcher is not None else None,
+            handlers=self._limits["max_requests"]
+            if self._batcher is not None
+            else None,
             credentials=self._credentials,
         )
         self._port = self._grpc.port
@@ -221,7 +225,7 @@ class LocalServer:
             app = rest_app(
                 self.models,
                 self._metrics,
-                max_requests=self._max_requests,
+                **self._limits,
                 extra_routes=explorer_routes(lambda: self.models.names),
             )
             self._http.start(app)
@@ -232,20 +236,6 @@ class LocalServer:
     def _watch(self):
         while self._pause():
             self.models.refresh()
-
-
-def _load(folder, threads, batcher):
-    servable = load_servable(folder, threads)
-    if batcher is not None:
-        servable = BatchedServable(servable, batcher)
-    try:
-        count = replay(servable, folder)
-    except BaseException:
-        servable.close()
-        raise
-    if count:
-        _LOG.info("replayed %d warm-up requests of %s", count, folder)
-    return servable
 
 
 def _check(**rules):

@@ -1,20 +1,51 @@
 """Replaying the requests that a version brings along to be warm when it is served."""
 
+import logging
 from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.local_server.batching import Batcher
 from serving.local_server.classify import classify, multi_inference, regress
 from serving.local_server.predict import predict
-from serving.local_server.servable import Servable
+from serving.local_server.servable import (
+    BatchedServable,
+    Servable,
+    load_servable,
+)
 
-__all__ = ["replay"]
+__all__ = ["load_warm", "replay"]
 
+_LOG = logging.getLogger(__name__)
 _FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _MAX_RECORDS = 1000
 _KINDS = ("predict_log", "classify_log", "regress_log", "multi_inference_log")
+
+
+def load_warm(folder: Path, threads: int, batcher: Batcher | None) -> Servable:
+    """Loads a version and replays what it brings along.
+
+    Args:
+        folder: A SavedModel.
+        threads: As in `load_servable`.
+        batcher: Forms batches of its requests; `None`: each is run alone.
+
+    Raises:
+        tf.errors.OpError, ValueError: As `load_servable` and `replay`.
+    """
+    servable = load_servable(folder, threads)
+    if batcher is not None:
+        servable = BatchedServable(servable, batcher)
+    try:
+        count = replay(servable, folder)
+    except BaseException:
+        servable.close()
+        raise
+    if count:
+        _LOG.info("replayed %d warm-up requests of %s", count, folder)
+    return servable
 
 
 def replay(servable: Servable, folder: Path) -> int:

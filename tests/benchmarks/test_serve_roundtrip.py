@@ -8,7 +8,7 @@ from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.serve_roundtrip.parts import serving_messages
 from benchmarks.serve_roundtrip.round_trips import measure_requests
-from benchmarks.serve_roundtrip.server import serve
+from benchmarks.serving_process import serve
 
 
 def test_both_ways_get_the_same_requests_in_turns():

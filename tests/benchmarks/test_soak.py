@@ -65,6 +65,8 @@ def test_a_short_run():
         assert 0 < memory["first"] <= memory["most"]
     odd = found["odd_requests"]
     assert set(odd["connections"]) == {"OK"}
+    assert odd["oversized"] == {"OK": 2, "RESOURCE_EXHAUSTED": 1}
+    assert (found["versions_swapped"], found["restarts"]) == (2, 1)
     assert "OK" not in odd["malformed"]
     assert not set(odd["malformed"]) - {"INVALID_ARGUMENT", "INTERNAL"}
     for fault in FAULTS:

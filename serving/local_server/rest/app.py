@@ -43,6 +43,7 @@ def rest_app(
     *,
     timeout: float = 30.0,
     max_requests: int = 64,
+    max_message_bytes: int = 64 * 2**20,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Returns the REST API of a server.
@@ -54,9 +55,10 @@ def rest_app(
         metrics: Counts the requests; their page is one of the paths.
         timeout: Seconds after which the run of a request is cancelled.
         max_requests: How many may be in work; those beyond are refused, not queued.
+        max_message_bytes: Most bytes of a body; longer ones are refused unread.
         extra_routes: What is to be found beside `/v1/`; they come first.
     """
-    api = _RestApi(models, metrics, timeout, max_requests)
+    api = _RestApi(models, metrics, timeout, max_requests, max_message_bytes)
 
     def monitoring(request):
         return Response(metrics.page(), media_type="text/plain")
@@ -73,11 +75,12 @@ def rest_app(
 class _RestApi:
     """An ASGI application: no function, so that Starlette routes every method to it."""
 
-    def __init__(self, models, metrics, timeout, max_requests):
+    def __init__(self, models, metrics, timeout, max_requests, max_message_bytes):
         self._models = models
         self._metrics = metrics
         self._timeout = timeout
         self._max_requests = max_requests
+        self._max_message_bytes = max_message_bytes
         self._requests = 0  # touched by the event loop alone
 
     async def __call__(self, scope, receive, send):
@@ -100,10 +103,25 @@ class _RestApi:
             )
         self._requests += 1
         try:
-            body = await request.body()
+            body = await self._read(request)
+            if body is None:
+                message = f"Request body larger than max ({self._max_message_bytes})"
+                return _json(error_json(message), 413)
             return await run_in_threadpool(self._answer, request.method, path, body)
         finally:
             self._requests -= 1
+
+    async def _read(self, request):
+        """Returns the body; `None` as soon as it is known to be too long."""
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._max_message_bytes:
+            return None
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self._max_message_bytes:
+                return None
+        return bytes(body)
 
     def _answer(self, method, path, body):
         try:

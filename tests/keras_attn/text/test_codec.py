@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_attn.text import SubwordCodec
-from keras_attn.text.codec import _BLANKS
+from keras_attn.text.spans import BLANKS
 
 TEXTS = [
     "",
@@ -164,7 +164,7 @@ def test_blanks_are_what_the_normaliser_drops():
     dropped = {
         c for c in characters if normalizer.normalize(f"a{c}b") in ("▁a▁b", "▁ab")
     }
-    stripped = tf.strings.regex_replace(characters, f"^{_BLANKS}$", "").numpy()
+    stripped = tf.strings.regex_replace(characters, f"^{BLANKS}$", "").numpy()
     ours = {c for c, rest in zip(characters, stripped, strict=True) if not rest}
     assert ours == dropped
 

@@ -1,8 +1,13 @@
-"""Requests of any shape are answered with a proper status, and the server lives on."""
+"""Requests of any shape are answered with a proper status, and the server lives on.
+
+`FUZZ_EXAMPLES=5000` asks more, and different ones each time; `make soak` does.
+"""
 
 import json
+import os
 import re
 import shutil
+import socket
 
 import grpc
 import httpx
@@ -16,11 +21,12 @@ from tensorflow_serving.apis import model_pb2, predict_pb2
 from serving.client import Client
 from serving.local_server.server import LocalServer
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 FEW = settings(
-    max_examples=60,
+    max_examples=EXAMPLES or 60,
     deadline=None,
     database=None,
-    derandomize=True,
+    derandomize=not EXAMPLES,
     suppress_health_check=list(HealthCheck),
 )
 # What the server says when it did not expect an error.
@@ -116,6 +122,49 @@ def test_examples_of_any_shape(http, body):
 @FEW
 def test_bytes_of_any_kind(http, body):
     check(http.post("/v1/models/translator:predict", content=body))
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        "Accept Accept-Encoding Content-Encoding Content-Type Expect "
+        "Transfer-Encoding Connection X-Forwarded-For Content-Length".split()
+    ),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
+    | st.sampled_from(["gzip", "chunked", "close", "100-continue", "-1", "7", "a/b"]),
+    max_size=3,
+)
+PATHS = st.builds(
+    "".join,
+    st.lists(
+        st.sampled_from(["/v1", "/models", "/translator", "/versions/1", "/labels/x"])
+        | st.sampled_from([":predict", ":classify", "/metadata", "%", "%zz", "//", "?"])
+        | st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=5),
+        max_size=5,
+    ),
+)
+
+
+@given(
+    method=st.sampled_from(["GET", "POST", "POST", "PUT", "HEAD", "OPTIONS", "X"]),
+    path=st.just("/v1/models/translator:predict") | PATHS,
+    headers=HEADERS,
+    body=st.just(b'{"inputs": ["a"]}') | st.binary(max_size=20),
+)
+@FEW
+def test_requests_of_any_kind_over_a_socket(server, method, path, headers, body):
+    host, _, port = server.rest_address.rpartition(":")
+    fields = {"Host": "x", "Content-Length": str(len(body)), **headers}
+    lines = [f"{name}: {value}\r\n" for name, value in fields.items()]
+    head = f"{method} /{path.lstrip('/')} HTTP/1.1\r\n{''.join(lines)}\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)  # a body may be shorter than it says
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    # Nothing at all is an answer to a request that ended before its end.
+    assert not answer or re.match(rb"HTTP/1.1 [1245]\d\d ", answer), answer
+    assert not re.match(rb"HTTP/1.1 500 ", answer), answer
 
 
 def valid_request():

@@ -104,6 +104,22 @@ def test_requests_beyond_the_limit_are_refused(serve):
     assert response.json() == {"error": "2 requests are in work already"}
 
 
+def test_a_message_over_the_limit_is_refused(serve):
+    server = serve(max_message_bytes=2000)
+    with Client(server.address, attempts=1) as client:
+        assert client.translate(["x" * 1500])
+        with pytest.raises(ServingError, match="larger than max") as refused:
+            client.translate(["x" * 2000])
+        assert refused.value.code == "RESOURCE_EXHAUSTED"
+        assert client.translate(["Hund"])[0].text == "HUND"
+
+
+@pytest.mark.parametrize("limit", [0, 2**31])
+def test_a_limit_that_no_message_can_have(toy_folders, limit):
+    with pytest.raises(ValueError, match=f"Received: max_message_bytes={limit}"):
+        LocalServer(toy_folders[1].parent, max_message_bytes=limit)
+
+
 def test_models_are_changed_over_grpc(serve, toy_folders):
     server = serve()
     with grpc.insecure_channel(server.address) as channel, Client(server.address) as c:

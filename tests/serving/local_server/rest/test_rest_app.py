@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import shutil
+import socket
 
 import httpx
 import numpy as np
@@ -214,3 +215,41 @@ def test_long_requests_do_not_keep_others_waiting(http, server):
         running = [pool.submit(predict, http, slow) for _ in range(3)]
         assert predict(http, {"inputs": ["a"]}).status_code == 200
         assert [one.result().json() for one in running] == [{"outputs": [20_000]}] * 3
+
+
+@pytest.fixture(scope="module")
+def small_server(toy_folders):
+    """One that takes requests of up to 1000 bytes."""
+    with LocalServer(
+        toy_folders[1].parent, threads=1, rest_port=0, max_message_bytes=1000
+    ) as server:
+        server.start()
+        yield server
+
+
+def test_a_body_at_the_limit_is_read_and_one_over_it_refused(small_server):
+    body = json.dumps({"inputs": ["x"]}).encode()
+    url = f"http://{small_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as http:
+        assert predict(http, body.ljust(1000)).status_code == 200
+        response = predict(http, body.ljust(1001))
+        assert response.status_code == 413
+        assert response.json() == {"error": "Request body larger than max (1000)"}
+        assert predict(http, body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ("Content-Length: 1000000000000", b""),
+        ("Transfer-Encoding: chunked", b"3E9\r\n" + b" " * 1001 + b"\r\n"),
+    ],
+)
+def test_a_body_over_the_limit_is_refused_before_it_is_there(
+    small_server, header, body
+):
+    host, _, port = small_server.rest_address.rpartition(":")
+    head = f"POST {MODEL}:predict HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + body)
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")

@@ -1,0 +1,124 @@
+"""The tables of docs/serving.md and docs/deploy.md, made of stored results."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pages import replace_between
+
+__all__ = ["BENCHMARKS", "fill_serving_page", "read_serving_result"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+Results = Mapping[str, Any]
+
+# The page of each benchmark, and how it is run.
+BENCHMARKS = {
+    "soak": (_ROOT / "docs" / "serving.md", "make soak"),
+    "batching": (_ROOT / "docs" / "deploy.md", "make bench-batching"),
+}
+
+
+def read_serving_result(
+    name: str, folder: Path = _ROOT / "benchmarks" / "results"
+) -> Results | None:
+    """Returns what is stored of a benchmark; `None`: nothing yet.
+
+    Args:
+        name: One of `BENCHMARKS`.
+        folder: Where results are stored.
+    """
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def fill_serving_page(page: str, name: str, results: Results | None) -> str:
+    """Returns a page with the table of a benchmark made anew.
+
+    Args:
+        page: Its text, with the marks between which the table stands.
+        name: One of `BENCHMARKS`.
+        results: From `read_serving_result`.
+
+    Raises:
+        ValueError: If the page lacks a mark.
+    """
+    if results is None:
+        text = f"Not measured yet: `{BENCHMARKS[name][1]}`."
+    else:
+        text = {"soak": _soak, "batching": _batching}[name](results)
+    marks = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    return replace_between(page, *marks, f"\n{text}\n")
+
+
+def _soak(results: Results) -> str:
+    memory = max(results["server_mib"], key=lambda each: each.get("most", 0))
+    rows = {
+        "requests": f"{results['requests']:,}",
+        "answered right": f"{results['right']:,}",
+        "answered wrong": results["wrong"],
+        "lost": results["lost"],
+        "failed while the server was down": _counts(results["failed"]),
+        "failed at another time": _counts(results["failed_unexpectedly"]),
+        "odd requests: malformed, oversized, cancelled": "; ".join(
+            f"{fault}: {_counts(counts)}"
+            for fault, counts in sorted(results["odd_requests"].items())
+        ),
+        "versions swapped; corrupt ones dropped in; kills": (
+            f"{results['versions_swapped']}; {results['corrupt_versions']}; "
+            f"{results['restarts']}"
+        ),
+        "requests a second, 1 to 4 texts each": results["requests_per_second"],
+        "latency, 50th; 95th; 99th percentile: ms": (
+            f"{results['p50_ms']}; {results['p95_ms']}; {results['p99_ms']}"
+        ),
+        "memory of the server, first; last; most: MiB": (
+            f"{memory.get('first')}; {memory.get('last')}; {memory.get('most')}"
+        ),
+        "the same, medians of the quarters of its life: MiB": "; ".join(
+            map(str, memory.get("quarters", []))
+        )
+        or "too short to tell",
+    }
+    lines = ["| what | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join([*lines, "", _circumstances(results)])
+
+
+def _batching(results: Results) -> str:
+    clients = sorted({point["clients"] for point in results["points"]})
+    names = ("threads", "max_batch_size", "batch_timeout_micros")
+    names += ("num_batch_threads", "max_enqueued_batches")
+    settings: dict[tuple, list[str]] = {}
+    for point in results["points"]:
+        alone = point["max_batch_size"] is None
+        key = tuple(
+            "-" if alone and name != "threads" else str(point[name]) for name in names
+        )
+        cell = f"{point['per_second']}; {point['p50_ms']}; {point['p95_ms']}"
+        if point["refused"]:
+            cell += f"; {point['refused']} refused"
+        settings.setdefault(key, []).append(cell)
+    heads = [f"`{name}`" for name in names] + [f"{count} clients" for count in clients]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join([*key, *cells])} |" for key, cells in settings.items()]
+    told = "Requests a second; 50th and 95th percentile of their time in ms."
+    return "\n".join([*lines, "", f"{told} {_circumstances(results)}"])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "0"
+
+
+def _circumstances(results: Results) -> str:
+    hardware = results["hardware"]
+    date, _, _ = results["date"].partition("T")
+    changed = " with changes" if results["modified"] else ""
+    commit = f", commit {results['commit'][:7]}{changed}" if results["commit"] else ""
+    corpus = f" on {results['corpus']}" if "corpus" in results else ""
+    return (
+        f"`{results['command']}`{corpus}, {hardware['cores']} cores of "
+        f"{hardware['processor']}, TensorFlow {results['versions']['tensorflow']}, "
+        f"{date}{commit}."
+    )

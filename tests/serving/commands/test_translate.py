@@ -1,0 +1,107 @@
+"""`translate` asks a server over an encrypted connection."""
+
+import pytest
+import trustme
+import typer
+from typer.testing import CliRunner
+
+from serving.client import ServingError
+from serving.commands.translate import translate
+from serving.local_server.server import LocalServer
+from serving.local_server.tls import read_credentials
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def address(toy_folders, authority, tmp_path_factory):
+    """A server that asks for certificates of clients."""
+    own = authority.issue_cert("translator.example")
+    texts = {
+        "server_key": own.private_key_pem.bytes(),
+        "server_cert": own.cert_chain_pems[0].bytes(),
+        "custom_ca": authority.cert_pem.bytes(),
+    }
+    path = tmp_path_factory.mktemp("tls") / "ssl.config"
+    lines = [
+        f'{name}: "{text.decode().encode("unicode_escape").decode()}"\n'
+        for name, text in texts.items()
+    ]
+    path.write_text("".join(lines) + "client_verify: true\n")
+    with LocalServer(
+        toy_folders[1].parent, threads=1, credentials=read_credentials(path)
+    ) as server:
+        server.start()
+        yield server.address
+
+
+@pytest.fixture
+def files(authority, tmp_path):
+    own = authority.issue_cert("client")
+    pems = {
+        "--tls-ca": authority.cert_pem,
+        "--tls-certificate": own.cert_chain_pems[0],
+        "--tls-key": own.private_key_pem,
+    }
+    for name, pem in pems.items():
+        pem.write_to_path(tmp_path / name)
+    return {name: str(tmp_path / name) for name in pems}
+
+
+def run(*words, **options):
+    app = typer.Typer()
+    app.command()(translate)
+    given = [word for option in options.items() for word in option]
+    return CliRunner().invoke(app, [*words, "ein Hund", *given])
+
+
+def options(address, files, **more):
+    return {
+        "--server": address,
+        "--tls-server-name": "translator.example",
+        "--timeout": "10",
+        **files,
+        **more,
+    }
+
+
+def test_both_sides_are_known(address, files):
+    done = run(**options(address, files))
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "HUND EIN\n"
+
+
+def test_another_authority_another_name_or_no_certificate(address, files, tmp_path):
+    stranger = tmp_path / "stranger.pem"
+    trustme.CA().cert_pem.write_to_path(stranger)
+    only_ca = {"--tls-ca": files["--tls-ca"]}
+    for given in (
+        options(address, {**files, "--tls-ca": str(stranger)}),
+        options(address, files, **{"--tls-server-name": "other.example"}),
+        options(address, only_ca),
+        {"--server": address, "--timeout": "10"},
+    ):
+        refused = run(**given).exception
+        assert isinstance(refused, ServingError)
+        assert refused.code == "UNAVAILABLE"
+
+
+def test_the_authorities_that_grpc_knows_are_asked_by_tls_alone(address):
+    done = run("--tls", **{"--server": address, "--timeout": "10"})
+    assert isinstance(done.exception, ServingError)
+    assert done.exception.code == "UNAVAILABLE"
+
+
+def test_a_key_needs_its_certificate(address, files):
+    done = run(**{"--server": address, "--tls-key": files["--tls-key"]})
+    assert isinstance(done.exception, ValueError)
+    assert "Give both, or neither" in str(done.exception)
+
+
+def test_nothing_is_encrypted_without_a_server(files):
+    done = run(**{"--translator": "a.keras", "--tls-ca": files["--tls-ca"]})
+    assert isinstance(done.exception, ValueError)
+    assert "without --server" in str(done.exception)

@@ -1,0 +1,103 @@
+"""A text of many megabytes costs a server no more than its own size, a few times."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_attn.text.limits import BYTES_PER_TOKEN
+from serving.client import Client
+from serving.export import export_translator
+from serving.signature import SIGNATURES
+
+MIB = 2**20
+SIZE = 63 * MIB  # the server's own limit is 64
+SERVE = "import typer; from serving.commands.serve import serve; typer.run(serve)"
+
+pytestmark = [
+    pytest.mark.slow,  # exports and starts a process
+    pytest.mark.skipif(
+        not Path("/proc/self/status").exists(), reason="needs /proc to see memory"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def served(translator, tmp_path_factory):
+    """A server in a process: its address, and its number."""
+    models_dir = tmp_path_factory.mktemp("models")
+    export_translator(translator, models_dir, self_test=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(models_dir), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        yield re.match("listening on (\\S+)", line)[1], process.pid
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()
+
+
+def peak_mib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
+def long_columns(name, text):
+    columns = {"text": text, "target": text, "max_length": 9, "length_penalty": 1.0}
+    return {
+        field.name: np.array(
+            [columns[field.name]],
+            object if field.dtype == "string" else field.dtype,
+        )
+        for field in SIGNATURES[name].inputs
+    }
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+@pytest.mark.parametrize("piece", ["Hund ", "字"])
+def test_memory_stays_within_some_copies_of_the_message(served, name, piece):
+    address, pid = served
+    text = piece.encode() * (SIZE // len(piece.encode()) // (1 + (name == "align")))
+    with Client(address, timeout=120) as client:
+        client.translate(["Hund"])
+        before = peak_mib(pid)
+        outputs = client.predict(long_columns(name, text), signature=name)
+        assert peak_mib(pid) - before < 8 * SIZE / MIB
+    assert outputs["source_truncated"][0] >= 1
+
+
+def test_the_answer_is_the_translators_own(served, translator):
+    address, _ = served
+    limit = translator.max_source_length * BYTES_PER_TOKEN
+    texts = ["der Hund " * 100_000, "é" * 100_000, "x" * limit, "x" + "字" * limit]
+    with Client(address, timeout=120, batch_size=len(texts)) as client:
+        found = client.translate(texts)
+    for got, want in zip(found, translator.translate(texts), strict=True):
+        assert got.source_tokens == want.source_tokens
+        assert (got.text, got.source_truncated) == (want.text, want.source_truncated)
+        assert max(token.end for token in got.source_tokens) <= limit
+    assert [answer.source_truncated > 0 for answer in found] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    # Where the bytes end inside of a character, reading stops before it.
+    assert found[3].source_tokens[-1].end == 1 + (limit - 1) // 3 * 3
+
+
+def test_words_are_those_that_were_read(served, translator):
+    address, _ = served
+    text = np.array(["Donau" * 100_000 + " Hund"], object)
+    with Client(address, timeout=120) as client:
+        found = client.predict({"text": text}, signature="translate_words")
+    limit = translator.max_source_length * BYTES_PER_TOKEN
+    assert found["source_end"].max() <= limit
+    assert {len(piece) for piece in found["source_tokens"][0]} <= {limit, 4}
