@@ -2,13 +2,14 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_attn import Seq2Seq
-from keras_attn.metrics import TokenAccuracy
+from keras_attn.metrics import TokenAccuracy, symmetric_divergence
 from keras_attn.metrics.loss import token_losses
 from training.workers import Workers
 
@@ -42,6 +43,10 @@ class Steps:
         batches: What a batch is: the `element_spec` of their dataset. Besides source
             and target there may be inputs that the model knows.
         label_smoothing: Of the training loss.
+        r_drop: Weight of the divergence between two passes of R-Drop; `None`: there is
+            one pass.
+        own_words: From the updates made to the share of words that the decoder has
+            predicted itself, for a `WatchedSeq2Seq`; `None`: it reads the given ones.
         jit_compile: Whether XLA compiles the model's part of a training step.
     """
 
@@ -52,11 +57,15 @@ class Steps:
         *,
         batches: Any,
         label_smoothing: float,
+        r_drop: float | None = None,
+        own_words: Callable[[Any], Any] | None = None,
         jit_compile: bool = False,
     ):
         self.seq2seq = seq2seq
         self.workers = workers
         self.label_smoothing = label_smoothing
+        self.r_drop = r_drop
+        self.own_words = own_words
         self.pad_id = seq2seq.config.pad_id
         self.accuracy = TokenAccuracy(pad_id=self.pad_id)
         compiled = functools.partial(tf.function, jit_compile=jit_compile or None)
@@ -135,7 +144,7 @@ class Steps:
         """Returns the gradient of this share of the loss, and the share's sums."""
         variables = [each.value for each in self.seq2seq.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, found = self._losses(inputs, labels, training=True)
+            loss, found = self._training_losses(inputs, labels)
             loss = loss / tokens
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -144,11 +153,40 @@ class Steps:
 
     def _forward(self, inputs, labels, tokens):
         del tokens  # a step without a gradient only adds up
-        _, found = self._losses(inputs, labels, training=False)
+        _, found, _ = self._losses(inputs, labels, training=False)
         return (found,)
 
-    def _losses(self, inputs, labels, training):
+    def _training_losses(self, inputs, labels):
         """Returns the sum of the tokens' losses, and the sums to report."""
+        if self.own_words is not None:
+            share = self.own_words(self.seq2seq.optimizer.iterations)
+            inputs = self.seq2seq.with_own_words(inputs, labels, share)
+        if self.r_drop is not None:
+            return self._losses_of_two_passes(inputs, labels)
+        loss, found, _ = self._losses(inputs, labels, training=True)
+        return loss, found
+
+    def _losses_of_two_passes(self, inputs, labels):
+        """R-Drop: the mean of two passes, and how far apart they are.
+
+            loss = 1/2 [ -log p_1(y) - log p_2(y) ] + r_drop / 2 * d(p_1, p_2)
+
+        Half of the loss of Liang et al., 2021, arXiv:2106.14448, section 2.1, so that
+        it has the scale of one pass. Both are one pass of a batch that holds every row
+        twice: each row has dropout masks of its own.
+        """
+        twice = keras.tree.map_structure(
+            lambda each: tf.concat([each, each], axis=0), (inputs, labels)
+        )
+        loss, found, logits = self._losses(*twice, training=True)
+        real = tf.cast(labels != self.pad_id, tf.float32)
+        apart = tf.reduce_sum(symmetric_divergence(*tf.split(logits, 2)) * real)
+        apart = self.r_drop / 2 * apart
+        more = tf.stack([tf.cast(apart, tf.float64), *[0.0] * (len(NO_SUMS) - 1)])
+        return loss / 2 + apart, found / 2 + more
+
+    def _losses(self, inputs, labels, training):
+        """Returns the sum of the tokens' losses, the sums to report, the logits."""
         logits = self.seq2seq(inputs, training=training)
         real = tf.cast(labels != self.pad_id, tf.float32)
         losses = token_losses(labels, logits, self.label_smoothing)
@@ -160,7 +198,7 @@ class Steps:
         plain = tf.reduce_sum(plain * real)
         right = tf.reduce_sum(self.accuracy.values(labels, logits) * real)
         found = tf.stack([loss, plain, right, self._real(labels)])
-        return loss, tf.cast(found, tf.float64)
+        return loss, tf.cast(found, tf.float64), logits
 
 
 def evaluate(

@@ -248,6 +248,15 @@ class ModelOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions(Options):
+    @property
+    def drops(self) -> bool:
+        """Whether two passes in training differ."""
+        rates = [self.dropout, self.recurrent_dropout]
+        rates += [self.source_word_dropout, self.target_word_dropout]
+        if self.attention is not None:
+            rates.append(self.attention_dropout)
+        return any(rates)
+
     """How the model learns, and when it stops."""
 
     section: ClassVar[str] = "training"
@@ -305,6 +314,22 @@ class TrainingOptions(Options):
     )
     clip_norm: float | None = option(
         1.0, help="Largest norm of all gradients together; none: no limit.", above=0
+    )
+    r_drop: float | None = option(
+        None,
+        help="R-Drop: weight of how far apart two passes with other dropout are; none: "
+        "one pass.",
+        above=0,
+    )
+    scheduled_sampling: float | None = option(
+        None,
+        help="Share of the words that the decoder reads which it has predicted itself; "
+        "none: it reads the given ones.",
+        above=0,
+        at_most=1,
+    )
+    scheduled_sampling_epochs: int | None = option(
+        None, help="Epochs of its linear rise from 0; none: all.", at_least=1
     )
     weight_decay: float = option(0.0, help="Decoupled weight decay.", at_least=0)
     ema_momentum: float | None = option(
