@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs serve-demo soak test test-slow test-browser conformance bench bench-long-sentences bench-peers results check format clean
+.PHONY: help setup quickstart docs serve-demo soak test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -99,6 +99,10 @@ bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSL
 results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
 	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \
 		$(if $(LONG),--long $(LONG))
+
+ablation: $(READY) ## Measure what each quality option is worth [DATA=folder RECIPE=name SEEDS=1]
+	@$(BIN)/python -m benchmarks.ablation $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)) \
+		$(if $(SEEDS),--seeds $(SEEDS))
 
 soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000]
 	@$(BIN)/python -m benchmarks.soak --requests $(or $(REQUESTS),100000)
