@@ -205,6 +205,7 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
                 text.vocabulary_size,
                 character_coverage=text.character_coverage,
                 model_type=text.model_type,
+                symbols=text.symbols,
             )
         )
 

@@ -129,6 +129,9 @@ class TextOptions(Options):
         above=0,
         at_most=1,
     )
+    symbols: tuple[str, ...] = option(
+        (), help="Texts that are always one subword, such as the tag <bt>."
+    )
     sampling: float | None = option(
         None,
         help="Training text in other subwords every epoch. unigram: power of their "
@@ -245,9 +248,6 @@ class ModelOptions(Options):
                 "model.tie_embeddings=false."
             )
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingOptions(Options):
     @property
     def drops(self) -> bool:
         """Whether two passes in training differ."""
@@ -257,6 +257,9 @@ class TrainingOptions(Options):
             rates.append(self.attention_dropout)
         return any(rates)
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions(Options):
     """How the model learns, and when it stops."""
 
     section: ClassVar[str] = "training"
@@ -312,9 +315,6 @@ class TrainingOptions(Options):
     label_smoothing: float = option(
         0.1, help="Probability spread over all words.", at_least=0, below=1
     )
-    clip_norm: float | None = option(
-        1.0, help="Largest norm of all gradients together; none: no limit.", above=0
-    )
     r_drop: float | None = option(
         None,
         help="R-Drop: weight of how far apart two passes with other dropout are; none: "
@@ -330,6 +330,9 @@ class TrainingOptions(Options):
     )
     scheduled_sampling_epochs: int | None = option(
         None, help="Epochs of its linear rise from 0; none: all.", at_least=1
+    )
+    clip_norm: float | None = option(
+        1.0, help="Largest norm of all gradients together; none: no limit.", above=0
     )
     weight_decay: float = option(0.0, help="Decoupled weight decay.", at_least=0)
     ema_momentum: float | None = option(
