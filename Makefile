@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results check format clean
+.PHONY: help setup quickstart docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -111,6 +111,10 @@ soak: $(READY) ## Load a server while things go wrong, count every request [REQU
 bench-batching: $(READY) ## Measure how requests are best joined into batches [DATA=folder TRANSLATOR=run]
 	@$(call bench_to,batching $(CORPUS) $(SAVED))
 	@$(BIN)/python -m benchmarks.table
+
+ablation: $(READY) ## Measure what each quality option is worth [DATA=folder RECIPE=name SEEDS=1]
+	@$(BIN)/python -m benchmarks.ablation $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)) \
+		$(if $(SEEDS),--seeds $(SEEDS))
 
 check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff check .

@@ -92,6 +92,7 @@ def _fit(recipe, run, workers: Workers, tell, started):
     seq2seq = WatchedSeq2Seq(
         _config(recipe, source_codec, target_codec),
         alignment_weight=0.0 if links is None else recipe.alignment.weight,
+        reads_own_words=recipe.training.scheduled_sampling is not None,
         dtype=recipe.training.precision,
     )
     tell(f"model: {seq2seq.count_params():,} parameters")
@@ -194,6 +195,7 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
                 text.vocabulary_size,
                 character_coverage=text.character_coverage,
                 model_type=text.model_type,
+                symbols=text.symbols,
             )
         )
 

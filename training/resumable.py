@@ -12,6 +12,7 @@ from training.loop import Loop, Stopped, best_epoch
 from training.pipeline import Pipeline
 from training.recipes import Recipe
 from training.run_folder import RunFolder
+from training.schedule import own_word_share
 from training.state import State
 from training.steps import Steps
 from training.watched import WatchedSeq2Seq
@@ -90,6 +91,8 @@ def train_resumably(
             batches=train.epoch().element_spec,
             label_smoothing=options.label_smoothing,
             parts=options.batch_parts,
+            r_drop=options.r_drop,
+            own_words=own_word_share(options, train.steps_per_epoch),
             jit_compile=options.jit_compile,
         ),
         state=state,

@@ -1,14 +1,14 @@
 """The learning rate over the steps of a training."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from training.recipes import TrainingOptions
 
-__all__ = ["make_schedule", "plateau_rate"]
+__all__ = ["make_schedule", "own_word_share", "plateau_rate"]
 
 
 def make_schedule(options: TrainingOptions, steps: int) -> Any:
@@ -61,6 +61,43 @@ def plateau_rate(options: TrainingOptions, step: int, losses: Sequence[float]) -
         if waited == options.plateau_patience:
             rate, waited = rate * options.plateau_factor, 0
     return rate
+
+
+def own_word_share(
+    options: TrainingOptions, steps_per_epoch: int
+) -> Callable[[Any], Any] | None:
+    """Returns the share of own words that the decoder reads, as a function of updates.
+
+    It rises linearly from 0 to `scheduled_sampling`, over the batches of
+    `scheduled_sampling_epochs`, and stays there.
+
+    Args:
+        options: What it rises to, and for how long.
+        steps_per_epoch: Batches of an epoch.
+
+    Returns:
+        From the number of updates made to a float32 scalar; `None` without scheduled
+        sampling.
+
+    Example:
+    >>> options = TrainingOptions(scheduled_sampling=0.4, epochs=2)
+    >>> share = own_word_share(options, steps_per_epoch=50)
+    >>> [round(float(share(updates)), 3) for updates in (0, 25, 100, 150)]
+    [0.0, 0.1, 0.4, 0.4]
+
+    Reference: Bengio et al., 2015, arXiv:1506.03099, section 2.4, linear decay.
+    """
+    highest = options.scheduled_sampling
+    if highest is None:
+        return None
+    rising = (options.scheduled_sampling_epochs or options.epochs) * steps_per_epoch
+    updates_of_rise = rising / options.gradient_accumulation_steps
+
+    def share(updates):
+        done = keras.ops.cast(updates, "float32") / updates_of_rise
+        return highest * keras.ops.minimum(done, 1.0)
+
+    return share
 
 
 class _Warmup(keras.optimizers.schedules.LearningRateSchedule):

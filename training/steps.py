@@ -2,13 +2,14 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_attn import Seq2Seq
-from keras_attn.metrics import TokenAccuracy
+from keras_attn.metrics import TokenAccuracy, symmetric_divergence
 from keras_attn.metrics.loss import token_losses
 from training.workers import Workers
 
@@ -44,6 +45,10 @@ class Steps:
         label_smoothing: Of the training loss.
         parts: How many shares of a replica's rows are computed at the same time.
             Operations too small to keep all cores busy then leave none idle.
+        r_drop: Weight of the divergence between two passes of R-Drop; `None`: there is
+            one pass.
+        own_words: From the updates made to the share of words that the decoder has
+            predicted itself, for a `WatchedSeq2Seq`; `None`: it reads the given ones.
         jit_compile: Whether XLA compiles the model's part of a training step.
     """
 
@@ -55,12 +60,16 @@ class Steps:
         batches: Any,
         label_smoothing: float,
         parts: int = 1,
+        r_drop: float | None = None,
+        own_words: Callable[[Any], Any] | None = None,
         jit_compile: bool = False,
     ):
         self.seq2seq = seq2seq
         self.workers = workers
         self.parts = parts
         self.label_smoothing = label_smoothing
+        self.r_drop = r_drop
+        self.own_words = own_words
         self.pad_id = seq2seq.config.pad_id
         self.accuracy = TokenAccuracy(pad_id=self.pad_id)
         compiled = functools.partial(tf.function, jit_compile=jit_compile or None)
@@ -140,7 +149,7 @@ class Steps:
         """Returns the gradient of the shares' loss, and the shares' sums."""
         variables = [each.value for each in self.seq2seq.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, found = self._losses_of(shares, training=True)
+            loss, found = self._summed(self._training_losses, shares)
             loss = loss / tokens
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -149,18 +158,49 @@ class Steps:
 
     def _forward(self, shares, tokens):
         del tokens  # a step without a gradient only adds up
-        _, found = self._losses_of(shares, training=False)
+        _, found = self._summed(self._validation_losses, shares)
         return (found,)
 
-    def _losses_of(self, shares, training):
+    def _summed(self, losses_of, shares):
         # In one graph: of two functions that draw dropout, one waits for the other.
-        losses, found = zip(
-            *(self._losses(*share, training=training) for share in shares), strict=True
-        )
+        losses, found = zip(*(losses_of(*share) for share in shares), strict=True)
         return tf.add_n(losses), tf.add_n(found)
 
-    def _losses(self, inputs, labels, training):
+    def _validation_losses(self, inputs, labels):
+        loss, found, _ = self._losses(inputs, labels, training=False)
+        return loss, found
+
+    def _training_losses(self, inputs, labels):
         """Returns the sum of the tokens' losses, and the sums to report."""
+        if self.own_words is not None:
+            share = self.own_words(self.seq2seq.optimizer.iterations)
+            inputs = self.seq2seq.with_own_words(inputs, labels, share)
+        if self.r_drop is not None:
+            return self._losses_of_two_passes(inputs, labels)
+        loss, found, _ = self._losses(inputs, labels, training=True)
+        return loss, found
+
+    def _losses_of_two_passes(self, inputs, labels):
+        """R-Drop: the mean of two passes, and how far apart they are.
+
+            loss = 1/2 [ -log p_1(y) - log p_2(y) ] + r_drop / 2 * d(p_1, p_2)
+
+        Half of the loss of Liang et al., 2021, arXiv:2106.14448, section 2.1, so that
+        it has the scale of one pass. Both are one pass of a batch that holds every row
+        twice: each row has dropout masks of its own.
+        """
+        twice = keras.tree.map_structure(
+            lambda each: tf.concat([each, each], axis=0), (inputs, labels)
+        )
+        loss, found, logits = self._losses(*twice, training=True)
+        real = tf.cast(labels != self.pad_id, tf.float32)
+        apart = tf.reduce_sum(symmetric_divergence(*tf.split(logits, 2)) * real)
+        apart = self.r_drop / 2 * apart
+        more = tf.stack([tf.cast(apart, tf.float64), *[0.0] * (len(NO_SUMS) - 1)])
+        return loss / 2 + apart, found / 2 + more
+
+    def _losses(self, inputs, labels, training):
+        """Returns the sum of the tokens' losses, the sums to report, the logits."""
         logits = self.seq2seq(inputs, training=training)
         real = tf.cast(labels != self.pad_id, tf.float32)
         losses = token_losses(labels, logits, self.label_smoothing)
@@ -172,7 +212,7 @@ class Steps:
         plain = tf.reduce_sum(plain * real)
         right = tf.reduce_sum(self.accuracy.values(labels, logits) * real)
         found = tf.stack([loss, plain, right, self._real(labels)])
-        return loss, tf.cast(found, tf.float64)
+        return loss, tf.cast(found, tf.float64), logits
 
 
 def evaluate(

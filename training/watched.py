@@ -5,8 +5,11 @@ from keras import ops
 
 from keras_attn import Seq2Seq, masking
 from keras_attn.metrics import guided_attention_loss
+from training.own_words import mix_own_words
 
 __all__ = ["WatchedSeq2Seq"]
+
+_SEED_OF_OWN_WORDS = 5000  # far from those of the layers
 
 
 class WatchedSeq2Seq(Seq2Seq):
@@ -24,6 +27,7 @@ class WatchedSeq2Seq(Seq2Seq):
     Args:
         config: As for `Seq2Seq`.
         alignment_weight: Of the loss of attention against links; 0: not guided.
+        reads_own_words: Whether `with_own_words` will be called: it draws.
         **kwargs: Passed to `Seq2Seq`.
 
     Call arguments:
@@ -37,19 +41,25 @@ class WatchedSeq2Seq(Seq2Seq):
         As `Seq2Seq`.
     """
 
-    def __init__(self, config, alignment_weight=0.0, **kwargs):
+    def __init__(self, config, alignment_weight=0.0, reads_own_words=False, **kwargs):
         # First, since a `Seq2Seq` is built when it is made.
         self.alignment_weight = alignment_weight
+        self.reads_own_words = reads_own_words
         super().__init__(config, **kwargs)
 
     def build(self, input_shape=None):
-        """Creates the figures, too."""
+        """Creates the figures, and what draws, too."""
         names = ["attention_entropy", "attention_on_end"]
         if self.alignment_weight:
             names.append("alignment_loss")
         if self.config.attention is None:
             names = []
         self.figures = {name: keras.metrics.Mean(name=name) for name in names}
+        if self.reads_own_words:
+            seed = self.config.seed
+            seed = None if seed is None else seed + _SEED_OF_OWN_WORDS
+            # An attribute, so that its state is saved with that of dropout.
+            self.own_word_seeds = keras.random.SeedGenerator(seed)
         super().build(input_shape)
 
     def call(self, inputs, training=None):
@@ -63,6 +73,23 @@ class WatchedSeq2Seq(Seq2Seq):
             if training:
                 self.add_loss(self.alignment_weight * loss)
         return logits
+
+    def with_own_words(self, inputs, labels, share):
+        """Returns inputs whose target words are partly the model's own predictions.
+
+        They are those of a first pass over the given words, as at inference: without
+        dropout, without a gradient.
+
+        Args:
+            inputs: As of a call.
+            labels: `(B, T)` integers.
+            share: Probability of an own word.
+        """
+        target = inputs["target"]
+        logits, _ = self.score(inputs["source"], target, training=False)
+        draws = keras.random.uniform(ops.shape(target), seed=self.own_word_seeds)
+        mixed = mix_own_words(target, labels, logits, draws, share, self.config.pad_id)
+        return {**inputs, "target": mixed}
 
     def _measure(self, weights, source, target):
         real = masking.mask_from_ids(target, self.config.pad_id)

@@ -22,6 +22,7 @@ _HOMES = {
     "read_pharaoh": "keras_attn.metrics.alignment",
     "resampled_scores": "keras_attn.metrics.significance",
     "score_corpus": "keras_attn.metrics.corpus_scores",
+    "symmetric_divergence": "keras_attn.metrics.divergence",
     "symmetrise": "keras_attn.metrics.symmetrisation",
 }
 

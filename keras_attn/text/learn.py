@@ -1,13 +1,15 @@
 """Learns a subword vocabulary from sentences."""
 
 import io
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Sequence
 
 from keras_attn.translation import utf8
 
 __all__ = ["learn_subwords"]
 
 _MODEL_TYPES = ("unigram", "bpe")
+_SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
 _SHORTEST_LIMIT, _LONGEST_LIMIT = 10, 2**30  # what the trainer accepts, in bytes
 
 
@@ -17,6 +19,7 @@ def learn_subwords(
     *,
     character_coverage: float = 1.0,
     model_type: str = "unigram",
+    symbols: Sequence[str] = (),
     threads: int = 2,
 ) -> bytes:
     """Learns a SentencePiece model for `SubwordCodec`.
@@ -31,6 +34,8 @@ def learn_subwords(
         character_coverage: Share of the corpus' characters that get a piece of their
             own; below 1, the rarest become unknown. Useful for Chinese or Japanese.
         model_type: `"unigram"` or `"bpe"`.
+        symbols: Texts that are one subword wherever they stand, such as the tag
+            `<bt>`. They count in the size, and need not occur in the sentences.
         threads: Threads that the trainer may use.
 
     Returns:
@@ -50,6 +55,7 @@ def learn_subwords(
     Reference: Kudo and Richardson, 2018, arXiv:1808.06226.
     """
     _check_arguments(vocabulary_size, character_coverage, model_type, threads)
+    _check_symbols(symbols)
     if isinstance(sentences, str):
         raise TypeError(
             "`sentences` must be an iterable of texts. Received: one str. "
@@ -76,6 +82,7 @@ def learn_subwords(
             character_coverage=character_coverage,
             max_sentence_length=min(longest, _LONGEST_LIMIT),
             num_threads=threads,
+            user_defined_symbols=list(symbols),
             pad_id=0,
             unk_id=1,
             bos_id=2,
@@ -111,6 +118,26 @@ def _check_arguments(vocabulary_size, character_coverage, model_type, threads):
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(
             f"`threads` must be a positive integer. Received: threads={threads!r}."
+        )
+
+
+def _check_symbols(symbols):
+    if isinstance(symbols, str):
+        raise TypeError(
+            "`symbols` must be a list of texts. Received: one str. Put it into a list."
+        )
+    for symbol in symbols:
+        same = unicodedata.normalize("NFKC", symbol) == symbol
+        plain = same and symbol.isprintable() and not set(symbol) & set(" ,▁")
+        if not symbol or not plain or symbol in _SPECIAL_PIECES:
+            raise ValueError(
+                "A symbol is printable text in the Unicode form NFKC, without blanks, "
+                "commas and `▁`, and no special piece. Received: "
+                f"symbols={symbol!r}. Write for example <bt>."
+            )
+    if len(set(symbols)) < len(symbols):
+        raise ValueError(
+            f"Each symbol is named once. Received: symbols={list(symbols)!r}."
         )
 
 

@@ -9,7 +9,8 @@ import functools
 
 __all__ = ["Vocabulary", "read_vocabulary"]
 
-_UNKNOWN, _CONTROL, _BYTE = 2, 3, 6  # SentencePiece.Type of the file format
+# SentencePiece.Type of the file format.
+_UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 2, 3, 4, 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Vocabulary:
         end_id: What a decoder writes after its last word.
         silent_ids: Every id that adds nothing to a text: the above and other
             control symbols.
+        symbol_ids: The ids of texts that are always one subword.
     """
 
     size: int
@@ -32,6 +34,7 @@ class Vocabulary:
     start_id: int
     end_id: int
     silent_ids: tuple[int, ...]
+    symbol_ids: tuple[int, ...] = ()
 
 
 def read_vocabulary(model: bytes) -> Vocabulary:
@@ -77,8 +80,16 @@ def read_vocabulary(model: bytes) -> Vocabulary:
             f"and end. Received: {received} (-1: there is none). Train with "
             "`learn_subwords`, or with pad_id=0, unk_id=1, bos_id=2, eos_id=3."
         )
-    silent = (i for i, kind in enumerate(kinds) if kind in (_UNKNOWN, _CONTROL))
-    return Vocabulary(size=len(kinds), silent_ids=tuple(silent), **ids)
+
+    def of_kinds(*wanted):
+        return tuple(i for i, kind in enumerate(kinds) if kind in wanted)
+
+    return Vocabulary(
+        size=len(kinds),
+        silent_ids=of_kinds(_UNKNOWN, _CONTROL),
+        symbol_ids=of_kinds(_USER_DEFINED),
+        **ids,
+    )
 
 
 def _parse(model):

@@ -89,6 +89,14 @@ class Recipe:
                 f"alignment.links={self.alignment.links}, "
                 f"text.sampling={self.text.sampling}. Set one of them to none."
             )
+        if self.training.r_drop is not None and not self.model.drops:
+            raise RecipeError(
+                "`training.r_drop` compares passes that differ in their dropout, so "
+                "the model must have some. Received: "
+                f"training.r_drop={self.training.r_drop}, "
+                f"model.dropout={self.model.dropout}. Set for example "
+                "model.dropout=0.3, or training.r_drop=none."
+            )
         if self.model.attention is None and self.decoding.coverage_penalty:
             raise RecipeError(
                 "`decoding.coverage_penalty` adds up attention, which the model must "

@@ -129,6 +129,9 @@ class TextOptions(Options):
         above=0,
         at_most=1,
     )
+    symbols: tuple[str, ...] = option(
+        (), help="Texts that are always one subword, such as the tag <bt>."
+    )
     sampling: float | None = option(
         None,
         help="Training text in other subwords every epoch. unigram: power of their "
@@ -245,6 +248,15 @@ class ModelOptions(Options):
                 "model.tie_embeddings=false."
             )
 
+    @property
+    def drops(self) -> bool:
+        """Whether two passes in training differ."""
+        rates = [self.dropout, self.recurrent_dropout]
+        rates += [self.source_word_dropout, self.target_word_dropout]
+        if self.attention is not None:
+            rates.append(self.attention_dropout)
+        return any(rates)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions(Options):
@@ -302,6 +314,22 @@ class TrainingOptions(Options):
     )
     label_smoothing: float = option(
         0.1, help="Probability spread over all words.", at_least=0, below=1
+    )
+    r_drop: float | None = option(
+        None,
+        help="R-Drop: weight of how far apart two passes with other dropout are; none: "
+        "one pass.",
+        above=0,
+    )
+    scheduled_sampling: float | None = option(
+        None,
+        help="Share of the words that the decoder reads which it has predicted itself; "
+        "none: it reads the given ones.",
+        above=0,
+        at_most=1,
+    )
+    scheduled_sampling_epochs: int | None = option(
+        None, help="Epochs of its linear rise from 0; none: all.", at_least=1
     )
     clip_norm: float | None = option(
         1.0, help="Largest norm of all gradients together; none: no limit.", above=0

@@ -7,8 +7,11 @@ of a word is exact and small where the list of its segmentations would be endles
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from typing import Any
+
+from keras_attn.text.vocabulary import read_vocabulary
 
 __all__ = ["WordSegmentations", "word_segmentations"]
 
@@ -58,7 +61,8 @@ def word_segmentations(
     32 most probable intermediate results of each length.
 
     A word begins with `▁`, as SentencePiece writes the space before it. A run of
-    characters that the vocabulary lacks is one unknown token.
+    characters that the vocabulary lacks is one unknown token. Symbols of the vocabulary
+    (see `learn_subwords`) are never cut.
 
     Args:
         model: The bytes of a SentencePiece model without pieces over several words.
@@ -80,9 +84,22 @@ def word_segmentations(
     2020, arXiv:1910.13267, algorithm 1 (bpe).
     """
     pieces, unknown = _read_pieces(model)
+    units = _cutter(model, pieces)
     if model_type == "bpe":
-        return lambda word: _bpe_dropout(word, pieces, unknown, alpha)
-    return lambda word: _lattice(word, pieces, unknown, alpha)
+        return lambda word: _bpe_dropout(units(word), pieces, unknown, alpha)
+    return lambda word: _lattice(units(word), pieces, unknown, alpha)
+
+
+def _cutter(model, pieces):
+    """Returns the function from a word to its characters; a symbol is one of them."""
+    ids = set(read_vocabulary(model).symbol_ids)
+    symbols = [piece for piece, (index, _) in pieces.items() if index in ids]
+    if not symbols:
+        return list
+    # The longest first, as SentencePiece finds them.
+    symbols.sort(key=len, reverse=True)
+    unit = re.compile("|".join([*map(re.escape, symbols), "."]), re.DOTALL)
+    return unit.findall
 
 
 def _read_pieces(model):
@@ -112,7 +129,7 @@ def _lattice(word, pieces, unknown, alpha):
     arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(len(word) + 1)]
     for begin in range(len(word)):
         for end in range(begin + 1, min(begin + longest, len(word)) + 1):
-            found = pieces.get(word[begin:end])
+            found = pieces.get("".join(word[begin:end]))
             if found is not None:
                 arriving[end].append((begin, found[0], alpha * found[1]))
     for begin, end in _unknown_runs(word, pieces):

@@ -5,6 +5,7 @@ import pytest
 import sentencepiece
 
 from keras_attn.text import learn_subwords
+from keras_attn.text.vocabulary import read_vocabulary
 
 
 def load(model):
@@ -105,3 +106,31 @@ def test_quiet_and_without_tensorflow():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_symbol_is_one_subword_wherever_it_stands(sentences, model_type):
+    model = learn_subwords(
+        sentences, 230, model_type=model_type, symbols=["<bt>", "<b"]
+    )
+    vocabulary = load(model)
+    assert len(vocabulary) <= 230
+    assert vocabulary.encode("<bt> the", out_type=str)[:2] == ["▁", "<bt>"]
+    assert vocabulary.encode("the<bt>the", out_type=str).count("<bt>") == 1
+    ids = [vocabulary.piece_to_id(symbol) for symbol in ("<bt>", "<b")]
+    assert sorted(read_vocabulary(model).symbol_ids) == sorted(ids)
+    assert vocabulary.decode(vocabulary.encode("<bt> the")) == "<bt> the"
+    assert read_vocabulary(learn_subwords(sentences, 230)).symbol_ids == ()
+
+
+@pytest.mark.parametrize("symbol", ["", "a b", "a,b", "▁a", "\t", "ﬁ", "</s>"])
+def test_what_cannot_be_a_symbol_is_refused(symbol):
+    with pytest.raises(ValueError, match=r"printable text.*Received: symbols="):
+        learn_subwords(["a b"], 20, symbols=["<x>", symbol])
+
+
+def test_symbols_are_a_list_of_different_texts():
+    with pytest.raises(ValueError, match=r"named once\. Received: symbols=\['<x>', "):
+        learn_subwords(["a b"], 20, symbols=["<x>", "<x>"])
+    with pytest.raises(TypeError, match="Received: one str"):
+        learn_subwords(["a b"], 20, symbols="<x>")

@@ -254,3 +254,25 @@ def test_a_side_that_is_not_sampled_stays_as_at_inference(codecs):
     assert target == plain != source
     source, target = sides("target")
     assert source == plain != target
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_symbols_are_never_cut(kind):
+    # "b", "t" and "<" are subwords of their own, which a symbol could be cut into.
+    lines = [*LINES, "b t < bt <b"]
+    model = learn_subwords(lines, 70, model_type=kind, symbols=["<bt>"])
+    codec = SubwordCodec(model)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    sentences = ["<bt> der Hund", "b<bt>t"]
+    sampler = SubwordSampler(sentences, codec, kind, 0.5)
+    tag, cut = processor.piece_to_id("<bt>"), set()
+    for seed in range(20):
+        tokens = sampler.draw(np.random.default_rng(seed))
+        first = tokens.lengths[0]
+        for sentence, ids in zip(
+            sentences, (tokens.ids[:first], tokens.ids[first:]), strict=True
+        ):
+            assert list(ids).count(tag) == 1
+            assert processor.decode(ids.tolist()) == sentence
+            cut.add(tuple(ids))
+    assert len(cut) > 2  # the rest is cut in other ways

@@ -1,0 +1,1 @@
+"""What each quality option is worth: one training for each, all else equal."""

@@ -1,0 +1,114 @@
+"""Scheduled sampling against loops in NumPy, and within a training step."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from keras_attn.metrics import MaskedCrossentropy
+from training.own_words import mix_own_words
+from training.recipes import TrainingOptions
+from training.schedule import own_word_share
+from training.steps import NO_SUMS, Steps
+from training.watched import WatchedSeq2Seq
+from training.workers import Workers
+
+INPUTS, LABELS = tiny.copy_task(tiny.ids(40, 7, seed=3))
+TARGET = INPUTS["target"]
+
+
+def mixed_by_hand(logits, draws, share):
+    found = TARGET.copy()
+    for row, words in enumerate(LABELS):
+        for place in range(1, np.count_nonzero(words)):
+            own = np.argmax(logits[row, place - 1])
+            if draws[row, place] < share and own not in (
+                tiny.PAD,
+                tiny.START,
+                tiny.END,
+            ):
+                found[row, place] = own
+    return found
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_mixture_is_that_of_a_loop_over_places(share):
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(*LABELS.shape, 13)).astype("float32")
+    draws = generator.uniform(size=LABELS.shape).astype("float32")
+    found = mix_own_words(
+        tf.constant(TARGET, tf.int32),
+        tf.constant(LABELS, tf.int32),
+        tf.constant(logits),
+        tf.constant(draws),
+        share,
+        tiny.PAD,
+    )
+    np.testing.assert_array_equal(found, mixed_by_hand(logits, draws, share))
+    changed = (found.numpy() != TARGET).sum() / (TARGET > tiny.END).sum()
+    # A predicted word is the given one, or none to be read, in some of 13 cases.
+    assert changed == 0 if share == 0 else share / 2 < changed <= share + 0.1
+
+
+def test_a_step_learns_from_the_mixture_and_validation_does_not():
+    model = WatchedSeq2Seq(tiny.config(seed=4), reads_own_words=True)
+    spec = tf.TensorSpec((None, None), tf.int32)
+    steps = Steps(
+        model,
+        Workers(tf.distribute.get_strategy()),
+        batches=({"source": spec, "target": spec}, spec),
+        label_smoothing=0.0,
+        own_words=lambda updates: 1.0,
+    )
+    inputs = {name: tf.constant(ids, tf.int32) for name, ids in INPUTS.items()}
+    labels, count = tf.constant(LABELS, tf.int32), np.count_nonzero(LABELS)
+    logits = model(inputs).numpy()
+    certain = np.zeros(LABELS.shape)
+    mixed = {**inputs, "target": mixed_by_hand(logits, certain, 1.0)}
+    assert (mixed["target"] != TARGET).any()
+    model.compile("sgd")
+    loss, found = steps._training_losses(inputs, labels)
+    want = float(MaskedCrossentropy()(LABELS, model(mixed))) * count
+    assert float(loss) == pytest.approx(want, rel=1e-5)
+    assert found.numpy()[0] == pytest.approx(want, rel=1e-5)
+    sums, _ = steps.validate(
+        (inputs, labels), tf.constant(NO_SUMS, tf.float64), tf.constant(False)
+    )
+    plain = float(MaskedCrossentropy()(LABELS, logits)) * count
+    assert sums.numpy()[0] == pytest.approx(plain, rel=1e-5)
+    assert plain != pytest.approx(want, rel=1e-3)
+
+
+def test_draws_are_of_the_seed_and_go_on():
+    inputs = {name: tf.constant(ids, tf.int32) for name, ids in INPUTS.items()}
+
+    def drawn(seed):
+        model = WatchedSeq2Seq(tiny.config(seed=seed), reads_own_words=True)
+        model.set_weights(first.get_weights())
+        return [
+            model.with_own_words(inputs, tf.constant(LABELS), 0.5)["target"].numpy()
+            for _ in range(2)
+        ]
+
+    first = WatchedSeq2Seq(tiny.config(seed=4), reads_own_words=True)
+    one, again, other = drawn(4), drawn(4), drawn(5)
+    np.testing.assert_array_equal(one, again)
+    assert (one[0] != one[1]).any()
+    assert (one[0] != other[0]).any()
+    state = first.own_word_seeds.state
+    assert any(each is state for each in first.variables)
+    assert len(first.weights) == len(WatchedSeq2Seq(tiny.config()).weights)
+
+
+def test_share_rises_with_updates_and_not_with_batches():
+    options = TrainingOptions(
+        scheduled_sampling=0.5,
+        scheduled_sampling_epochs=2,
+        epochs=9,
+        gradient_accumulation_steps=4,
+    )
+    share = own_word_share(options, steps_per_epoch=40)
+    # 2 epochs of 40 batches are 20 updates.
+    found = [float(share(tf.constant(updates))) for updates in (0, 5, 20, 90)]
+    np.testing.assert_allclose(found, [0.0, 0.125, 0.5, 0.5], rtol=1e-6)
+    assert own_word_share(TrainingOptions(), steps_per_epoch=40) is None
