@@ -20,6 +20,7 @@ from training.aligning.token_links import guided
 from training.averaging import EpochWeights, take_better_weights
 from training.callbacks import ShowProgress
 from training.corpora import Corpus, load_corpus
+from training.corpora.sample import sample_pairs
 from training.environment import describe_environment
 from training.optimizer import FusedAdam
 from training.pipeline import Pipeline, make_pipeline
@@ -31,6 +32,7 @@ from training.shortlist import learn_shortlist
 from training.steps import evaluate
 from training.subwords import sampling_of
 from training.threads import limit_threads
+from training.token_cache import cache_folder
 from training.watched import WatchedSeq2Seq
 from training.watching import WatchTranslations, WriteTensorBoard
 from training.workers import Workers, find_workers
@@ -75,7 +77,8 @@ def fit(recipe: Recipe, out: Path, tell: Callable[[str], None]) -> dict[str, Any
 
 
 def _fit(recipe, run, workers: Workers, tell, started):
-    corpus = load_corpus(recipe.corpus)
+    cache = cache_folder(recipe.corpus.cache, run, workers)
+    corpus = load_corpus(recipe.corpus, cache)
     for line in corpus.describe():
         tell(line)
     if workers.is_chief and not run.recipe.exists():
@@ -86,7 +89,9 @@ def _fit(recipe, run, workers: Workers, tell, started):
     if links is not None:
         corpus = linked_corpus(corpus, links, recipe.corpus.words, tell)
     source_codec, target_codec = _learn_codecs(recipe, corpus, tell)
-    train, validation = _pipelines(recipe, corpus, source_codec, target_codec)
+    train, validation = _pipelines(
+        recipe, corpus, source_codec, target_codec, cache, tell
+    )
     tell(f"train: {train.describe()}")
     tell(f"validation: {validation.describe()}")
     seq2seq = WatchedSeq2Seq(
@@ -199,8 +204,12 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
             )
         )
 
-    sources = [pair.source for pair in corpus.train]
-    targets = [pair.target for pair in corpus.train]
+    sides = 2 if text.shared else 1
+    sample = sample_pairs(corpus.train, text.sample_sentences, sides)
+    if len(sample) < len(corpus.train):
+        tell(f"learning subwords from {len(sample):,} of the training pairs")
+    sources = [pair.source for pair in sample]
+    targets = [pair.target for pair in sample]
     if text.shared:
         codec = learn([*sources, *targets])
         tell(f"vocabulary: {codec.vocabulary_size:,} subwords, shared")
@@ -213,7 +222,9 @@ def _learn_codecs(recipe, corpus: Corpus, tell):
     return source_codec, target_codec
 
 
-def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pipeline]:
+def _pipelines(
+    recipe, corpus, source_codec, target_codec, cache, tell
+) -> tuple[Pipeline, Pipeline]:
     options = recipe.training
 
     def pipeline(pairs, **more):
@@ -222,7 +233,10 @@ def _pipelines(recipe, corpus, source_codec, target_codec) -> tuple[Pipeline, Pi
             source_codec,
             target_codec,
             batch_size=options.batch_size,
+            batch_tokens=options.batch_tokens,
             max_length=options.max_length,
+            cache=cache,
+            tell=tell,
             **more,
         )
         if recipe.alignment.links is None:

@@ -3,16 +3,20 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from training.batching import Batch, Shapes, plan_epoch
+from training.batching import Batch, Shapes, joint_lengths, plan_epoch
 from training.corpora.pairs import SentencePair
+from training.stored_file import StoredFile
 from training.subwords import SubwordSampling, draw_epochs
-from training.tokens import Tokens, tokenize
+from training.token_cache import cached_tokens, pair_tokens
+from training.tokens import TokenPairs
 
 __all__ = ["Pipeline", "dataset_of", "make_pipeline"]
 
@@ -29,7 +33,7 @@ class Pipeline:
 
     Attributes:
         kept: Pairs in an epoch; each occurs exactly once.
-        rows: `(kept,)` int64, which of the pairs they are; `plan` counts among these.
+        rows: `(kept,)` int32, which of the pairs they are; `plan` counts among these.
         dropped_too_long: Pairs left out because a side is over the length limit.
         dropped_empty: Pairs left out because a side has no token.
         max_length: That limit, in tokens of a side, end token included.
@@ -37,7 +41,8 @@ class Pipeline:
         source_tokens: Source tokens in an epoch, end tokens included; in the first,
             where subwords are sampled.
         target_tokens: Target tokens, the same.
-        fingerprint: Of the ids of all pairs: other sentences or subwords, another one.
+        fingerprint: Of the ids of all kept pairs: other sentences or subwords have
+            another one.
         plan: The batches of an epoch, as indices and shapes, by epoch number; `None`:
             in fixed order and in the subwords of inference.
         collate: The element of a batch, as NumPy arrays.
@@ -141,19 +146,23 @@ def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Data
 
 
 def make_pipeline(
-    pairs: Iterable[SentencePair],
+    pairs: Sequence[SentencePair],
     source_codec: Any,
     target_codec: Any,
     *,
     batch_size: int,
+    batch_tokens: int | None = None,
     max_length: int,
     shuffle_seed: int | None,
     sampling: SubwordSampling | None = None,
+    cache: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Pipeline:
     """Tokenises pairs once, drops and counts what is too long, and plans batches.
 
     Sentences of like length share a batch and a small set of shapes (see
-    `training.batching`), so that few positions are padding.
+    `training.batching`), so that few positions are padding. Ids lie on disk; in memory
+    are the lengths of the sentences.
 
     Args:
         pairs: The sentence pairs.
@@ -161,99 +170,153 @@ def make_pipeline(
             start and end, `end_id` and `pad_id`, such as `SubwordCodec`.
         target_codec: The same, and `start_id`.
         batch_size: Pairs in a batch; the last one of an epoch may have fewer.
+        batch_tokens: Instead: most positions of a batch's longer side, padding
+            included. Not with `sampling`, by which the number of batches would change.
         max_length: Most tokens of a side, counting the end token.
         shuffle_seed: Seed of the order, which changes every epoch; `None` for the
             same fixed order in all, as validation wants.
         sampling: How to cut the texts into other subwords every epoch; `None`: always
             as at inference. Which pairs are kept does not depend
             on it.
-
-    Returns:
-        The pipeline; it holds the ids of all kept pairs in memory.
+        cache: Folder for tokens, to be found there by the next run (see
+            `training.token_cache`); `None`: a file without a name.
+        tell: Gets a line about a damaged cache.
 
     Raises:
-        ValueError: `batch_size` or `max_length` is too small, or no pair is kept.
+        OSError: The disk is full.
+        ValueError: `batch_size`, `batch_tokens` or `max_length` is too small, or no
+            pair is kept.
     """
-    if batch_size < 1 or max_length < 2:
-        raise ValueError(
-            "`batch_size` is at least 1, and `max_length` at least 2: a token and the "
-            f"end token. Received: batch_size={batch_size}, max_length={max_length}."
-        )
-    pairs = list(pairs)
-    source = tokenize([pair.source for pair in pairs], source_codec)
-    target = tokenize([pair.target for pair in pairs], target_codec)
-    longest = np.maximum(source.lengths, target.lengths) + 1
-    is_empty = np.minimum(source.lengths, target.lengths) == 0
-    is_long = (longest > max_length) & ~is_empty
-    kept = np.flatnonzero(~is_empty & ~is_long)
-    if not len(kept):
+    _check(batch_size, batch_tokens, max_length, sampling)
+    tokens = _tokenized(pairs, source_codec, target_codec, cache, tell)
+    longest = np.maximum(tokens.source_lengths, tokens.target_lengths)
+    is_empty = np.minimum(tokens.source_lengths, tokens.target_lengths) == 0
+    is_long = (longest >= max_length) & ~is_empty
+    rows = np.flatnonzero(~is_empty & ~is_long).astype("int32")
+    if not len(rows):
         raise ValueError(
             "At least one pair must be within the length limit. Received: "
-            f"max_length={max_length}, {is_long.sum()} of {len(pairs)} pairs longer, "
+            f"max_length={max_length}, {is_long.sum()} of {len(tokens)} pairs longer, "
             f"{is_empty.sum()} without tokens. Raise `max_length`."
         )
-    source, target = source.select(kept), target.select(kept)
-    shapes = Shapes.of(source.lengths + 1, target.lengths + 1)
+    plain = tokens.select(rows)
+    kept = _Chosen(pairs, ~is_empty & ~is_long)
+    codecs = source_codec, target_codec
+    of_epoch, shapes = _epochs(plain, kept, codecs, sampling, max_length, cache)
 
-    def plain(epoch: int | None) -> tuple[Tokens, Tokens]:
-        return source, target
-
-    tokens: Callable[[int | None], tuple[Tokens, Tokens]] = plain
-    if sampling is not None:
-        texts = ([pairs[n].source for n in kept], [pairs[n].target for n in kept])
-        tokens, shapes = draw_epochs(
-            texts,
-            (source, target),
-            (source_codec, target_codec),
-            sampling,
-            max_length,
-        )
-    first_source, first_target = tokens(0)
+    @functools.lru_cache(maxsize=1)
+    def padded(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
+        return shapes.pad(*_with_end(tokens))
 
     def plan(epoch: int | None) -> Sequence[Batch]:
-        lengths = (side.lengths + 1 for side in tokens(epoch))
         return plan_epoch(
-            *shapes.pad(*lengths), batch_size=batch_size, seed=shuffle_seed, epoch=epoch
+            *padded(of_epoch(epoch)),
+            batch_size=batch_size,
+            batch_tokens=batch_tokens,
+            seed=shuffle_seed,
+            epoch=epoch,
         )
 
     def collate(batch: Batch) -> Any:
-        return _collate(batch, *tokens(batch.epoch), source_codec, target_codec)
+        return _collate(batch, of_epoch(batch.epoch), source_codec, target_codec)
 
+    first = of_epoch(0)
     return Pipeline(
-        kept=len(kept),
-        rows=kept,
+        kept=len(rows),
+        rows=rows,
         dropped_too_long=int(is_long.sum()),
         dropped_empty=int(is_empty.sum()),
         max_length=max_length,
-        steps_per_epoch=-(-len(kept) // batch_size),
-        source_tokens=int(first_source.lengths.sum()) + len(kept),
-        target_tokens=int(first_target.lengths.sum()) + len(kept),
-        fingerprint=_fingerprint(source, target),
+        steps_per_epoch=len(plan(0)),
+        source_tokens=int(first.source_lengths.sum(dtype="int64")) + len(rows),
+        target_tokens=int(first.target_lengths.sum(dtype="int64")) + len(rows),
+        fingerprint=_fingerprint(plain),
         plan=plan,
         collate=collate,
     )
 
 
-def _fingerprint(*sides: Tokens) -> str:
+def _check(batch_size, batch_tokens, max_length, sampling):
+    if batch_size < 1 or max_length < 2:
+        raise ValueError(
+            "`batch_size` is at least 1, and `max_length` at least 2: a token and the "
+            f"end token. Received: batch_size={batch_size}, max_length={max_length}."
+        )
+    if batch_tokens is None:
+        return
+    if batch_tokens < max_length:
+        raise ValueError(
+            "A batch must have room for the longest sentence, so `batch_tokens` is at "
+            f"least `max_length`. Received: batch_tokens={batch_tokens}, "
+            f"max_length={max_length}."
+        )
+    if sampling is not None:
+        raise ValueError(
+            "Where subwords are sampled, the tokens of an epoch change, and "
+            "`batch_tokens` would change its number of batches. Received: "
+            f"batch_tokens={batch_tokens}, sampling={sampling}. Use `batch_size`."
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Some of the pairs, to be read from the first to the last."""
+
+    pairs: Sequence[SentencePair]
+    where: np.ndarray
+
+    def __iter__(self):
+        return itertools.compress(self.pairs, self.where)
+
+
+def _tokenized(pairs, source_codec, target_codec, cache, tell) -> TokenPairs:
+    if cache is None:
+        parts = pair_tokens(pairs, source_codec, target_codec)
+        return TokenPairs.written(parts, StoredFile.unnamed(None))
+    return cached_tokens(pairs, source_codec, target_codec, cache, tell)
+
+
+def _epochs(plain, kept, codecs, sampling, max_length, cache):
+    """Returns the tokens by epoch (`None`: plain), and the shapes that hold them."""
+    if sampling is not None:
+        return draw_epochs(kept, plain, codecs, sampling, max_length, cache)
+    source, target, times = joint_lengths(plain.lengths())
+    shapes = Shapes.of(source + 1, target + 1, times)
+    return (lambda epoch: plain), shapes
+
+
+def _with_end(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the lengths, end tokens counted."""
+    source, target = (
+        lengths.astype("int32") + 1
+        for lengths in (tokens.source_lengths, tokens.target_lengths)
+    )
+    return source, target
+
+
+def _fingerprint(tokens: TokenPairs) -> str:
     digest = hashlib.sha256()
-    for array in (each for tokens in sides for each in dataclasses.astuple(tokens)):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for source, target in tokens:
+        digest.update(np.stack([source.lengths, target.lengths]).tobytes())
+        digest.update(source.joined(target).tobytes())
     return digest.hexdigest()
 
 
 def _collate(
-    batch: Batch, source: Tokens, target: Tokens, source_codec: Any, target_codec: Any
+    batch: Batch, tokens: TokenPairs, source_codec: Any, target_codec: Any
 ) -> Any:
+    source, target = tokens.read(batch.indices)
     rows = np.arange(len(batch.indices))
     source_shape = (len(rows), batch.source_width)
     target_shape = (len(rows), batch.target_width)
     sources = np.full(source_shape, source_codec.pad_id, "int32")
-    sources[rows, source.fill(sources, batch.indices)] = source_codec.end_id
+    source.fill(sources)
+    sources[rows, source.lengths] = source_codec.end_id
     labels = np.full(target_shape, target_codec.pad_id, "int32")
-    target_lengths = target.fill(labels, batch.indices)
+    target.fill(labels)
     # The decoder reads the same ids one step later, so without the end token.
     inputs = np.full(target_shape, target_codec.pad_id, "int32")
     inputs[:, 0] = target_codec.start_id
     inputs[:, 1:] = labels[:, :-1]
-    labels[rows, target_lengths] = target_codec.end_id
+    labels[rows, target.lengths] = target_codec.end_id
     return {"source": sources, "target": inputs}, labels

@@ -8,6 +8,7 @@
     epoch_weights/     where training.average is set: weights of the epochs to average
     average.weights.h5 their mean
     checkpoints/       where an unfinished run goes on; removed when it is finished
+    cache/             tokenised pairs, unless corpus.cache is set; removed likewise
     translator.keras   the saved translator, written last: its presence says "finished"
     report.json        what the run was and what came out
     scores.jsonl       one line for each evaluation on the run's own corpus
@@ -86,6 +87,7 @@ class RunFolder:
         self.epoch_weights = self.path / "epoch_weights"
         self.average_weights = self.path / "average.weights.h5"
         self.checkpoints = self.path / "checkpoints"
+        self.cache = self.path / "cache"
         self.translator = self.path / SAVED_NAME
         self.report = self.path / "report.json"
         self.scores = self.path / "scores.jsonl"
@@ -153,7 +155,7 @@ class RunFolder:
                     "choose another folder."
                 ) from error
             self.checkpoints.mkdir(exist_ok=True)
-            for place in (self.path, self.checkpoints):
+            for place in (self.path, self.checkpoints, self.cache):
                 for half in place.glob(f"{_ASIDE}*"):
                     half.unlink()
             yield
@@ -201,6 +203,7 @@ class RunFolder:
     def remove_checkpoints(self) -> None:
         """Removes what a finished run does not need."""
         shutil.rmtree(self.checkpoints)
+        shutil.rmtree(self.cache, ignore_errors=True)
 
 
 def _append(path, values):

@@ -1,6 +1,7 @@
 """Parallel corpora: the built-in grammar, files, TSV and TFDS."""
 
-from training.corpora.files import read_lines, read_parallel
+from training.corpora.files import read_parallel
+from training.corpora.lines import read_lines
 from training.corpora.load import load_corpus
 from training.corpora.pairs import Corpus, CorpusError, SentencePair, Split
 from training.corpora.tfds import TfdsReader

@@ -1,57 +1,20 @@
 """Two parallel text files, one sentence a line, and folders of them."""
 
-import gzip
-import zlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training.corpora.links import check_links
+from training.corpora.lines import stream_lines
+from training.corpora.links import check_count, check_line
 from training.corpora.pairs import CorpusError, SentencePair, Split
+from training.progress import shown
 
 __all__ = [
     "find_links",
     "find_parallel",
     "find_tests",
-    "read_lines",
     "read_parallel",
 ]
-
-_BOM = b"\xef\xbb\xbf"
-_GZIP_MAGIC = b"\x1f\x8b"
-
-
-def read_lines(path: str | Path) -> list[str]:
-    r"""Reads a UTF-8 text file, plain or gzip, into its lines.
-
-    A line ends at `\n` or `\r\n` and nowhere else. `str.splitlines` would also
-    split at U+2028, U+0085 and others, which occur inside sentences, and shift
-    every later line against its translation.
-
-    Args:
-        path: The file; gzip is recognised by content, not by name.
-
-    Returns:
-        The lines without their ends, and without a leading byte order mark.
-
-    Raises:
-        CorpusError: The file cannot be read, is empty, is broken gzip, or is not
-            UTF-8; names the file, and for bad UTF-8 the line and byte.
-    """
-    path = Path(path)
-    data = _read_bytes(path).removeprefix(_BOM)
-    if not data:
-        raise CorpusError(
-            f"A corpus file must hold at least one sentence. Received: {path}, "
-            "which is empty."
-        )
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad_utf8(path, data, error.start) from error
-    lines = text.split("\n")
-    if not lines[-1]:
-        lines.pop()  # what follows the last line end is not a line
-    return [line.removesuffix("\r") for line in lines]
 
 
 def read_parallel(
@@ -59,6 +22,7 @@ def read_parallel(
     target_path: str | Path,
     links_path: str | Path | None = None,
     words: str = "marks",
+    folder: str | Path | None = None,
 ) -> Split:
     """Reads two files of which line n of one translates line n of the other.
 
@@ -68,6 +32,7 @@ def read_parallel(
         links_path: Their word alignments in the Pharaoh format, one line a pair, plain
             or gzip; `None`: no pair has one.
         words: Which words the links count, a rule of `word_spans`.
+        folder: On whose disk the pairs are kept, as in `Split.of`.
 
     Returns:
         The pairs in order; pairs with an empty side are skipped and counted.
@@ -76,30 +41,55 @@ def read_parallel(
         CorpusError: A file cannot be read (see `read_lines`), the line counts
             differ, no line has text on both sides, or a line of links is none.
     """
-    sources, targets = read_lines(source_path), read_lines(target_path)
-    if len(sources) != len(targets):
-        longer = source_path if len(sources) > len(targets) else target_path
-        first = min(len(sources), len(targets)) + 1
-        raise CorpusError(
-            "Line n of one parallel file translates line n of the other, so both "
-            f"need the same number of lines. Received: {source_path} with "
-            f"{len(sources)} lines, {target_path} with {len(targets)}; "
-            f"{longer}:{first} is the first line without a partner. A sentence may "
-            "be missing further up: compare the files near there."
-        )
-    links: Sequence[str | None] = [None] * len(sources)
-    if links_path is not None:
-        lines = read_lines(links_path)
-        check_links(links_path, lines, sources, targets, words)
-        links = lines
-    split = Split.of(map(SentencePair, sources, targets, links))
+    rows = _rows(source_path, target_path, links_path, words)
+    name = f"reading {Path(source_path).name}"
+    split = Split.of(shown(rows, name), folder, lambda line: f"{source_path}:{line}")
     if not split:
         raise CorpusError(
             "A corpus needs at least one pair with text on both sides. Received: "
-            f"{source_path} and {target_path}, where each of {len(sources)} lines "
-            "has an empty side."
+            f"{source_path} and {target_path}, where each of {split.skipped_empty} "
+            "lines has an empty side."
         )
     return split
+
+
+def _rows(source_path, target_path, links_path, words) -> Iterator[SentencePair]:
+    """Yields the pair of each line, and refuses files of other lengths at the end."""
+    sources, targets = stream_lines(source_path), stream_lines(target_path)
+    links = iter(()) if links_path is None else stream_lines(links_path)
+    count, alignment = 0, None
+    for source, target in itertools.zip_longest(sources, targets):
+        if source is None or target is None:
+            raise _unequal(
+                (source_path, count + (source is not None), sources),
+                (target_path, count + (target is not None), targets),
+            )
+        count += 1
+        if links_path is not None:
+            alignment = next(links, None)
+            if alignment is None:
+                break
+            check_line(links_path, count, alignment, source, target, words)
+        yield SentencePair(source, target, alignment)
+    if links_path is not None:
+        pairs = count + sum(1 for _ in sources)
+        check_count(
+            links_path, count - (alignment is None) + sum(1 for _ in links), pairs
+        )
+
+
+def _unequal(*sides) -> CorpusError:
+    """Returns the error for (path, lines so far, the rest of them) of each side."""
+    counts = [seen + sum(1 for _ in rest) for _, seen, rest in sides]
+    (source_path, *_), (target_path, *_) = sides
+    longer = source_path if counts[0] > counts[1] else target_path
+    return CorpusError(
+        "Line n of one parallel file translates line n of the other, so both "
+        f"need the same number of lines. Received: {source_path} with "
+        f"{counts[0]} lines, {target_path} with {counts[1]}; "
+        f"{longer}:{min(counts) + 1} is the first line without a partner. A sentence "
+        "may be missing further up: compare the files near there."
+    )
 
 
 def find_parallel(
@@ -189,33 +179,3 @@ def _plain_or_gzip(folder: Path, name: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(
-            f"A corpus file must be readable. Received: {path} ({error.strerror})."
-        ) from error
-    # No UTF-8 text begins with these bytes, so the name need not be trusted.
-    if not data.startswith(_GZIP_MAGIC):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(
-            f"A gzip file must be complete and undamaged. Received: {path} ({error})."
-        ) from error
-
-
-def _bad_utf8(path: Path, data: bytes, position: int) -> CorpusError:
-    line = data.count(b"\n", 0, position) + 1
-    column = position - (data.rfind(b"\n", 0, position) + 1) + 1
-    remedy = "Convert the file to UTF-8."
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        remedy = "The file looks like UTF-16: convert it to UTF-8."
-    return CorpusError(
-        f"A corpus file must be UTF-8. Received: {path}:{line}, byte {column} of the "
-        f"line is 0x{data[position]:02x}. {remedy}"
-    )

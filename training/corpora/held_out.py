@@ -1,15 +1,22 @@
 """Splitting a corpus that comes as one piece, the same way every time."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from training.corpora.pairs import SentencePair, Split
+from training.corpora.stored import PairWriter
 
 __all__ = ["hold_out"]
 
 
 def hold_out(
-    split: Split, *, validation_share: float, test_share: float
+    split: Split,
+    *,
+    validation_share: float,
+    test_share: float,
+    folder: str | Path | None = None,
 ) -> tuple[Split, Split, Split]:
     """Divides pairs into train, validation and test by their source sentences.
 
@@ -22,6 +29,7 @@ def hold_out(
         split: The pairs to divide.
         validation_share: Expected share of source sentences held for validation.
         test_share: Expected share of source sentences held for testing.
+        folder: On whose disk the parts are kept, as in `Split.of`.
 
     Returns:
         Train, validation and test, each in the order of `split`. Pairs skipped
@@ -36,9 +44,10 @@ def hold_out(
     >>> train & validation, train & test, validation & test
     (set(), set(), set())
     """
-    train: list[SentencePair] = []
-    validation: list[SentencePair] = []
-    test: list[SentencePair] = []
+    if not validation_share and not test_share:
+        return split, Split(()), Split(())
+
+    train, validation, test = (PairWriter(folder) for _ in range(3))
     for pair, place in _places(split):
         if place < test_share:
             test.append(pair)
@@ -47,9 +56,9 @@ def hold_out(
         else:
             train.append(pair)
     return (
-        Split(tuple(train), split.skipped_empty),
-        Split(tuple(validation)),
-        Split(tuple(test)),
+        dataclasses.replace(split, pairs=train.stored()),
+        Split(validation.stored()),
+        Split(test.stored()),
     )
 
 

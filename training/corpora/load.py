@@ -14,6 +14,7 @@ from training.corpora.held_out import hold_out
 from training.corpora.pairs import Corpus, CorpusError, SentencePair, Split
 from training.corpora.tfds import TfdsReader
 from training.corpora.tsv import read_tsv
+from training.progress import shown
 from training.recipes.sections import CorpusOptions
 
 __all__ = ["load_corpus"]
@@ -24,11 +25,13 @@ _VALIDATION_NAMES = ("val", "valid", "validation", "dev")
 _Splits = tuple[Split, Split, dict[str, Split]]  # train, validation, tests
 
 
-def load_corpus(options: CorpusOptions) -> Corpus:
+def load_corpus(options: CorpusOptions, folder: Path | None = None) -> Corpus:
     """Reads or generates the corpus that a recipe asks for.
 
     Args:
         options: The recipe's corpus section.
+        folder: On whose disk the pairs are kept until the corpus is no longer used, in
+            files without a name; `None`: where the system has its temporary files.
 
     Returns:
         The corpus, every split with at least one pair.
@@ -43,7 +46,7 @@ def load_corpus(options: CorpusOptions) -> Corpus:
         "tsv": _tsv,
         "tfds": _tfds,
     }
-    train, validation, tests = readers[options.kind](options)
+    train, validation, tests = readers[options.kind](options, folder)
     corpus = Corpus(
         source_language=options.source_language,
         target_language=options.target_language,
@@ -61,7 +64,7 @@ def load_corpus(options: CorpusOptions) -> Corpus:
     return corpus
 
 
-def _builtin(options: CorpusOptions) -> _Splits:
+def _builtin(options: CorpusOptions, kept: Path | None) -> _Splits:
     languages = (options.source_language, options.target_language)
     if sorted(languages) != ["de", "en"]:
         raise CorpusError(
@@ -77,7 +80,7 @@ def _builtin(options: CorpusOptions) -> _Splits:
         )
         if languages[0] == "en":
             pairs = (pair.swapped() for pair in pairs)
-        return Split.of(pairs)
+        return Split.of(shown(pairs, f"generating {name}", count), kept)
 
     return (
         split("train", options.train_pairs),
@@ -86,7 +89,7 @@ def _builtin(options: CorpusOptions) -> _Splits:
     )
 
 
-def _files(options: CorpusOptions) -> _Splits:
+def _files(options: CorpusOptions, kept: Path | None) -> _Splits:
     folder = _data(options)
     languages = (options.source_language, options.target_language)
 
@@ -103,27 +106,29 @@ def _files(options: CorpusOptions) -> _Splits:
                 f"corpus.validation_split={HELD_OUT} takes it out of train."
             )
         links = find_links(paths[0], *languages)
-        return read_parallel(*paths, links, options.words)
+        return read_parallel(*paths, links, options.words, kept)
 
     tests = options.test_splits or find_tests(folder, *languages)
-    return _assemble(options, read, tests)
+    return _assemble(options, read, tests, kept)
 
 
-def _tsv(options: CorpusOptions) -> _Splits:
+def _tsv(options: CorpusOptions, kept: Path | None) -> _Splits:
     pairs = read_tsv(
         _data(options),
         source_column=options.columns.index(options.source_language) + 1,
         target_column=options.columns.index(options.target_language) + 1,
+        folder=kept,
     )
     train, validation, test = hold_out(
         pairs,
         validation_share=options.validation_share,
         test_share=options.test_share,
+        folder=kept,
     )
     return train, validation, {"test": test} if options.test_share else {}
 
 
-def _tfds(options: CorpusOptions) -> _Splits:
+def _tfds(options: CorpusOptions, kept: Path | None) -> _Splits:
     reader = TfdsReader(
         options.name or "", data_dir=options.data, download=options.download
     )
@@ -134,18 +139,20 @@ def _tfds(options: CorpusOptions) -> _Splits:
             (found or names)[0],
             source_language=options.source_language,
             target_language=options.target_language,
+            folder=kept,
         )
 
     tests = options.test_splits or [
         name for name in reader.splits if name.startswith("test")
     ]
-    return _assemble(options, read, tests)
+    return _assemble(options, read, tests, kept)
 
 
 def _assemble(
     options: CorpusOptions,
     read: Callable[[Sequence[str]], Split],
     tests: Sequence[str],
+    kept: Path | None,
 ) -> _Splits:
     """Reads each split by name, or takes it out of train where that is asked."""
     train = read([options.train_split])
@@ -155,6 +162,7 @@ def _assemble(
         train,
         validation_share=options.validation_share if hold_validation else 0,
         test_share=options.test_share if hold_test else 0,
+        folder=kept,
     )
     if not hold_validation:
         named = options.validation_split

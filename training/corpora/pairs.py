@@ -2,44 +2,18 @@
 
 import dataclasses
 import itertools
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import overload
 
-__all__ = ["Corpus", "CorpusError", "SentencePair", "Split"]
+from training.corpora.sentence_pair import SentencePair
+from training.corpora.stored import StoredPairs, store_pairs
 
-_LINK = re.compile(r"(\d+)([-p])(\d+)")
+__all__ = ["Corpus", "CorpusError", "SentencePair", "Split"]
 
 
 class CorpusError(ValueError):
     """A corpus cannot be read as asked; the message names the file and line."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SentencePair:
-    """A sentence and its translation.
-
-    Attributes:
-        source: The sentence to translate.
-        target: Its translation.
-        alignment: Gold word alignment where one is known: links `i-j` (sure) or
-            `ipj` (possible), zero-based, source-target, separated by spaces.
-
-    Example:
-    >>> SentencePair("Guten Tag", "Hello", "0-0 1p0").swapped()
-    SentencePair(source='Hello', target='Guten Tag', alignment='0-0 0p1')
-    """
-
-    source: str
-    target: str
-    alignment: str | None = None
-
-    def swapped(self) -> "SentencePair":
-        """Returns the pair for translating the other way, alignment included."""
-        alignment = self.alignment
-        if alignment is not None:
-            alignment = _LINK.sub(r"\3\2\1", alignment)
-        return SentencePair(self.target, self.source, alignment)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +23,7 @@ class Split(Sequence[SentencePair]):
     Attributes:
         pairs: Pairs with text on both sides.
         skipped_empty: Pairs left out because a side held nothing but white space.
+        first_skipped: Where the first of these is, if that is known.
 
     Example:
     >>> split = Split.of([SentencePair("eins", "one"), SentencePair("zwei", " ")])
@@ -56,23 +31,47 @@ class Split(Sequence[SentencePair]):
     (1, 'one', 1)
     """
 
-    pairs: tuple[SentencePair, ...]
+    pairs: Sequence[SentencePair]
     skipped_empty: int = 0
+    first_skipped: str | None = None
 
     @classmethod
-    def of(cls, pairs: Iterable[SentencePair]) -> "Split":
-        """Collects pairs, counting instead of keeping those with an empty side."""
-        kept, skipped = [], 0
-        for pair in pairs:
-            if pair.source.strip() and pair.target.strip():
-                kept.append(pair)
-            else:
-                skipped += 1
-        return cls(tuple(kept), skipped)
+    def of(
+        cls,
+        pairs: Iterable[SentencePair],
+        folder: str | Path | None = None,
+        place: Callable[[int], str] | None = None,
+    ) -> "Split":
+        """Stores pairs as they come, counting those with an empty side instead.
+
+        Args:
+            pairs: Read once; they go to disk, not to memory.
+            folder: As in `training.corpora.stored.store_pairs`.
+            place: From the number of a pair, the first being 1, to where it was read.
+        """
+        skipped: list[int] = []  # the number of the first, and how many
+
+        def kept():
+            for number, pair in enumerate(pairs, start=1):
+                if pair.source.strip() and pair.target.strip():
+                    yield pair
+                elif skipped:
+                    skipped[1] += 1
+                else:
+                    skipped[:] = number, 1
+
+        stored = store_pairs(kept(), folder)
+        if not skipped:
+            return cls(stored)
+        number, count = skipped
+        return cls(stored, count, place(number) if place else None)
 
     def first(self, count: int | None) -> "Split":
         """Returns the first `count` pairs, or all of them for `None`."""
-        return dataclasses.replace(self, pairs=self.pairs[:count])
+        pairs = self.pairs
+        if isinstance(pairs, StoredPairs):
+            return dataclasses.replace(self, pairs=pairs.first(count))
+        return dataclasses.replace(self, pairs=pairs[:count])
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -117,6 +116,9 @@ class Corpus:
         ):
             line = f"{name}: {len(split):,} pairs"
             if split.skipped_empty:
-                line += f" ({split.skipped_empty:,} with an empty side skipped)"
+                line += f" ({split.skipped_empty:,} with an empty side skipped"
+                if split.first_skipped:
+                    line += f", the first at {split.first_skipped}"
+                line += ")"
             lines.append(line)
         return lines

@@ -97,6 +97,14 @@ class Recipe:
                 f"model.dropout={self.model.dropout}. Set for example "
                 "model.dropout=0.3, or training.r_drop=none."
             )
+        if self.text.sampling is not None and self.training.batch_tokens is not None:
+            raise RecipeError(
+                "`text.sampling` changes the tokens of every epoch, by which "
+                "`training.batch_tokens` would change its number of batches. Received: "
+                f"text.sampling={self.text.sampling}, "
+                f"training.batch_tokens={self.training.batch_tokens}. Set one of them "
+                "to none."
+            )
         if self.model.attention is None and self.decoding.coverage_penalty:
             raise RecipeError(
                 "`decoding.coverage_penalty` adds up attention, which the model must "

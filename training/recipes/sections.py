@@ -67,6 +67,11 @@ class CorpusOptions(Options):
     test_pairs: int | None = option(
         None, help="Pairs of each test: the first ones; none: all.", at_least=1
     )
+    cache: str | None = option(
+        None,
+        help="Folder that keeps tokenised pairs for other runs; none: in the run "
+        "folder, until the run is finished.",
+    )
     seed: int = option(0, help="builtin: seed of the generator.", at_least=0)
     words: str = option(
         "marks",
@@ -131,6 +136,12 @@ class TextOptions(Options):
     )
     symbols: tuple[str, ...] = option(
         (), help="Texts that are always one subword, such as the tag <bt>."
+    )
+    sample_sentences: int | None = option(
+        200_000,
+        help="Most sentences that a subword model learns from, drawn from all of them; "
+        "none: all.",
+        at_least=1,
     )
     sampling: float | None = option(
         None,
@@ -286,6 +297,12 @@ class TrainingOptions(Options):
     )
     tensorboard: bool = option(False, help="Write curves and samples for TensorBoard.")
     batch_size: int = option(64, help="Sentences in a batch.", at_least=1)
+    batch_tokens: int | None = option(
+        None,
+        help="Instead of batch_size: most positions of a batch's longer side, padding "
+        "included.",
+        at_least=2,
+    )
     max_length: int = option(
         100,
         help="Longest side in subwords, end token included; longer pairs are dropped.",
@@ -393,6 +410,13 @@ class TrainingOptions(Options):
                 "cannot be above training.learning_rate. Received: "
                 f"training.final_learning_rate={self.final_learning_rate}, "
                 f"training.learning_rate={self.learning_rate}."
+            )
+        if self.batch_tokens is not None and self.batch_tokens < self.max_length:
+            raise RecipeError(
+                "A batch must have room for the longest sentence, so "
+                "training.batch_tokens is at least training.max_length. Received: "
+                f"training.batch_tokens={self.batch_tokens}, "
+                f"training.max_length={self.max_length}."
             )
         if self.best_by == "bleu" and self.validation_bleu is None:
             raise RecipeError(

@@ -2,15 +2,19 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training.batching import Shapes
+from training.batching import Shapes, joint_lengths
+from training.corpora.pairs import SentencePair
 from training.recipes import TextOptions
+from training.stored_file import StoredFile
 from training.subwords.sampler import SubwordSampler
-from training.tokens import Tokens
+from training.tokens import TokenPairs, Tokens
 
 __all__ = ["SubwordSampling", "draw_epochs", "sampling_of"]
 
@@ -49,12 +53,13 @@ def sampling_of(text: TextOptions, seed: int) -> SubwordSampling | None:
 
 
 def draw_epochs(
-    texts: tuple[Sequence[str], Sequence[str]],
-    plain: Sides,
+    pairs: Iterable[SentencePair],
+    plain: TokenPairs,
     codecs: tuple[Any, Any],
     sampling: SubwordSampling,
     max_length: int,
-) -> tuple[Callable[[int | None], Sides], Shapes]:
+    folder: Path | None = None,
+) -> tuple[Callable[[int | None], TokenPairs], Shapes]:
     """Returns the tokens by epoch (`None`: plain), and the shapes that hold all epochs.
 
     Shapes are chosen once, by the lengths of the first epochs, so that they stay few.
@@ -62,45 +67,64 @@ def draw_epochs(
     plain tokens in that epoch.
 
     Args:
-        texts: The sources and the targets.
+        pairs: The sentences, read once a side.
         plain: Their tokens as at inference.
         codecs: The codecs of both sides.
         sampling: What to draw.
         max_length: Most tokens of a side, counting the end token.
+        folder: On whose disk the tokens of an epoch are; `None`: where the system has
+            its temporary files.
     """
-    names = ("source", "target")
     samplers = [
-        SubwordSampler(side, codec, sampling.model_type, sampling.alpha)
+        SubwordSampler(
+            (getattr(pair, name) for pair in pairs),
+            codec,
+            sampling.model_type,
+            sampling.alpha,
+            folder,
+        )
         if sampling.sides in ("both", name)
         else None
-        for name, side, codec in zip(names, texts, codecs, strict=True)
+        for name, codec in zip(("source", "target"), codecs, strict=True)
     ]
 
-    def draw(epoch: int) -> Sides:
-        source, target = (
-            tokens
+    def draw(epoch: int) -> Iterator[tuple[Sides, Sides]]:
+        """Yields what is drawn of some sentences, and their plain tokens."""
+        parts = [
+            itertools.repeat(None)
             if sampler is None
             else sampler.draw(np.random.default_rng([sampling.seed, epoch, side]))
-            for side, (sampler, tokens) in enumerate(zip(samplers, plain, strict=True))
-        )
-        return source, target
+            for side, sampler in enumerate(samplers)
+        ]
+        for before, *drawn in zip(plain, *parts, strict=False):
+            source, target = (
+                tokens if new is None else new
+                for tokens, new in zip(before, drawn, strict=True)
+            )
+            yield (source, target), before
 
-    seen = [plain, *map(draw, range(_EPOCHS_SEEN))]
-    lengths = [
-        np.concatenate([tokens.lengths for tokens in side])
-        for side in zip(*seen, strict=True)
-    ]
+    seen = (draw(epoch) for epoch in range(_EPOCHS_SEEN))
+    drawn_lengths = (
+        (source.lengths, target.lengths)
+        for (source, target), _ in itertools.chain.from_iterable(seen)
+    )
+    *lengths, times = joint_lengths(itertools.chain(plain.lengths(), drawn_lengths))
     limits = [min(side.max(), max_length - 1) for side in lengths]
     source_lengths, target_lengths = map(np.minimum, lengths, limits)
 
     @functools.lru_cache(maxsize=1)
-    def tokens(epoch: int | None) -> Sides:
+    def tokens(epoch: int | None) -> TokenPairs:
         if epoch is None:
             return plain
-        source, target = (
-            drawn.replaced(drawn.lengths > limit, before)
-            for drawn, limit, before in zip(draw(epoch), limits, plain, strict=True)
-        )
-        return source, target
+        parts = (_within(limits, *sides) for sides in draw(epoch))
+        return TokenPairs.written(parts, StoredFile.unnamed(folder))
 
-    return tokens, Shapes.of(source_lengths + 1, target_lengths + 1)
+    return tokens, Shapes.of(source_lengths + 1, target_lengths + 1, times)
+
+
+def _within(limits: Sequence[int], drawn: Sides, plain: Sides) -> Sides:
+    source, target = (
+        tokens.replaced(tokens.lengths > limit, before)
+        for tokens, limit, before in zip(drawn, limits, plain, strict=True)
+    )
+    return source, target

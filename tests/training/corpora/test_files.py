@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from training.corpora import CorpusError, SentencePair, Split, load_corpus
-from training.corpora.files import read_lines, read_parallel
+from training.corpora.files import read_parallel
+from training.corpora.lines import read_lines
 from training.recipes import CorpusOptions
 
 
@@ -103,7 +104,7 @@ def test_a_missing_file_and_a_damaged_archive_are_named(tmp_path):
     with pytest.raises(CorpusError, match=r"readable.*nowhere \(No such file"):
         read_lines(tmp_path / "nowhere")
     path = tmp_path / "cut.gz"
-    path.write_bytes(gzip.compress(os.urandom(1000))[:-100])
+    path.write_bytes(gzip.compress(os.urandom(1000).hex().encode())[:-100])
     with pytest.raises(CorpusError, match=r"undamaged. Received: .*cut.gz"):
         read_lines(path)
 

@@ -174,5 +174,5 @@ def test_unknown_names_list_the_known(data_dir, split, language, rule, there):
 
 
 def test_a_dataset_without_translations_is_refused(data_dir):
-    with pytest.raises(CorpusError, match=r"one Translation feature.*features text\."):
+    with pytest.raises(CorpusError, match=r"a Translation feature.*features text\."):
         TfdsReader("not_translation", data_dir=data_dir)

@@ -116,7 +116,7 @@ def test_without_chance_it_is_sentencepiece(codecs, processors, kind):
     # Probabilities to the 20th power, or hardly any merge left out.
     alpha = {"unigram": 20.0, "bpe": 1e-9}[kind]
     sampler = SubwordSampler([*LINES, "", "Hund ☃☃ und"], codec, kind, alpha)
-    tokens = sampler.draw(np.random.default_rng(0))
+    [tokens] = sampler.draw(np.random.default_rng(0))
     for number, line in enumerate([*LINES, "", "Hund ☃☃ und"]):
         begin, length = tokens.begins[number], tokens.lengths[number]
         assert tokens.ids[begin : begin + length].tolist() == (
@@ -130,7 +130,7 @@ def test_words_are_drawn_as_often_as_they_are_probable(codecs, kind):
     codec = codecs[kind]
     expected = word_segmentations(codec.model, kind, 0.3)(word).all()
     sampler = SubwordSampler(["Hunde"] * draws, codec, kind, 0.3)
-    tokens = sampler.draw(np.random.default_rng(1))
+    [tokens] = sampler.draw(np.random.default_rng(1))
     counts = dict.fromkeys(expected, 0)
     for begin, length in zip(tokens.begins, tokens.lengths, strict=True):
         counts[tuple(tokens.ids[begin : begin + length].tolist())] += 1
@@ -140,11 +140,11 @@ def test_words_are_drawn_as_often_as_they_are_probable(codecs, kind):
 
 
 def test_texts_without_words_have_no_tokens(codecs):
-    for texts in ([], ["", "\u200b"]):
+    for texts, lengths in (([], []), (["", "\u200b"], [[0, 0]])):
         sampler = SubwordSampler(texts, codecs["unigram"], "unigram", 0.5)
-        tokens = sampler.draw(np.random.default_rng(0))
-        assert tokens.lengths.tolist() == [0] * len(texts)
-        assert len(tokens.ids) == 0
+        parts = list(sampler.draw(np.random.default_rng(0)))
+        assert [tokens.lengths.tolist() for tokens in parts] == lengths
+        assert not any(len(tokens.ids) for tokens in parts)
 
 
 def test_pieces_over_several_words_are_refused():
