@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from serving.listening import listening_line
+
 __all__ = ["choose_engine", "model_server_arguments", "run_model_server"]
 
 _BINARY = "tensorflow_model_server"
@@ -97,7 +99,14 @@ def model_server_arguments(
 
 
 def run_model_server(
-    binary: str, models_dir: Path, *, name: str, port: int, rest_port: int, **options
+    binary: str,
+    models_dir: Path,
+    *,
+    name: str,
+    port: int,
+    rest_port: int,
+    as_json: bool = False,
+    **options,
 ) -> int:
     """Runs TensorFlow Serving until SIGTERM or SIGINT (Ctrl+C).
 
@@ -109,6 +118,7 @@ def run_model_server(
         name: The model's name in requests.
         port: gRPC port; 0: any free one.
         rest_port: REST port; 0: any free one.
+        as_json: Whether that line is to be JSON.
         **options: The others of `model_server_arguments`.
 
     Returns:
@@ -132,11 +142,8 @@ def run_model_server(
     while process.poll() is None:
         version = None if told else _served_version(rest_port, name)
         if version is not None:
-            print(
-                f"listening on {_EVERY_ADDRESS}:{port} model={name} version={version} "
-                f"rest={_EVERY_ADDRESS}:{rest_port}",
-                flush=True,
-            )
+            address, rest = (f"{_EVERY_ADDRESS}:{n}" for n in (port, rest_port))
+            print(listening_line(address, name, version, rest, as_json), flush=True)
             told = True
         time.sleep(_LOOK_SECONDS)
     if not stopped:

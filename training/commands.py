@@ -4,12 +4,12 @@ Each function is registered as an entry point of the group `keras_attn.commands`
 is heavy is imported when it is needed, so that `keras-attn --help` is quick.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from keras_attn.command_line import AsJson, print_result, tell, track, waiting
 
 __all__ = ["evaluate", "report", "train"]
 
@@ -82,12 +82,12 @@ def train(
     import_tensorflow()
     from training.fit import fit
 
-    found = fit(resolved, out, tell=_tell)
+    found = fit(resolved, out, tell=tell)
     saved = out / SAVED_NAME
     if saved.exists():  # one of many workers has it
-        _tell(f"wrote {_write_report(out)}")
+        tell(f"wrote {_write_report(out)}")
         found = {"translator": str(saved), **found}
-    print(json.dumps(found))
+    print_result(found, "", as_json=True)
 
 
 def evaluate(
@@ -154,14 +154,13 @@ def evaluate(
     outputs: Annotated[
         Path | None, typer.Option(help="Write the translations here, one a line.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line instead of a table.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Score a translator as one cites it: BLEU, chrF and TER with signatures.
+    """Score a translator as one cites it, with signatures and intervals.
 
-    All with 95 % bootstrap intervals by sacreBLEU; BLEU by source length; the
-    significance of a difference to another system; AER where alignments are known.
+    BLEU, chrF and TER with 95 % bootstrap intervals by sacreBLEU; BLEU by source
+    length; the significance of a difference to another system; AER where alignments
+    are known.
 
     Examples: keras-attn evaluate runs/demo
 
@@ -196,9 +195,10 @@ def evaluate(
     )
     other = find_other(against, len(pairs))
     check_output(outputs)
-    import_sacrebleu()
-    import_tensorflow()
-    from training.cited_scores import cited_scores, table_of_scores
+    with waiting("loading TensorFlow"):
+        import_sacrebleu()
+        import_tensorflow()
+        from training.cited_scores import cited_scores, table_of_scores
 
     search = {
         "beam_size": beam_size,
@@ -211,10 +211,11 @@ def evaluate(
     if isinstance(other, Path):
         other, _ = _translate(other, name, pairs, search, words, batch_size)
     compared = None if other is None else (str(against), other)
-    scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
+    with waiting("resampling the test for intervals"):
+        scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
     if of_the_run:
         _keep_scores(path.parent, scores)
-    print(json.dumps(scores) if as_json else table_of_scores(scores))
+    print_result(scores, table_of_scores(scores), as_json)
 
 
 def report(
@@ -222,8 +223,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The page.", show_default="RUN/report.html")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write a page about a run: curves, recipe, environment, scores, samples.
+    """Write a page about a run: curves, recipe, scores, samples.
 
     It is one file that loads nothing. A run that is still training may be looked at,
     too; scores are those of `keras-attn evaluate RUN`.
@@ -233,14 +235,13 @@ def report(
     from training.evaluation_request import check_output
 
     check_output(out)
-    print(_write_report(run, out))
+    with waiting("writing the page"):
+        path = _write_report(run, out)
+    print_result({"report": path}, str(path), as_json)
 
 
 def _translate(path, name, pairs, search, words, batch_size):
     """Translates a test by a saved translator; returns one line each, and scores."""
-    from rich.console import Console
-    from rich.progress import track
-
     from keras_attn import Translator
     from training.evaluation import evaluate_translator
 
@@ -249,13 +250,12 @@ def _translate(path, name, pairs, search, words, batch_size):
         option: getattr(translator, option) if value is None else value
         for option, value in search.items()
     }
-    shown = {"console": Console(file=sys.stderr), "transient": True}
     result = evaluate_translator(
         translator,
         pairs,
         words=words,
         batch_size=batch_size,
-        track=lambda work: track(work, f"translating {name} by {path}", **shown),
+        track=lambda work: track(work, f"translating {name} by {path}"),
         **search,
     )
     lines = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
@@ -289,8 +289,4 @@ def _keep_scores(folder, scores):
     try:
         RunFolder(folder).append_scores(scores)
     except OSError as error:
-        _tell(f"The scores are not kept in the run folder: {error}")
-
-
-def _tell(line):
-    print(line, file=sys.stderr, flush=True)
+        tell(f"The scores are not kept in the run folder: {error}")

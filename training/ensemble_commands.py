@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result, waiting
+
 __all__ = ["ensemble"]
 
 
@@ -16,8 +18,9 @@ def ensemble(
     out: Annotated[
         Path, typer.Option(help="The .keras file to write; must not exist yet.")
     ] = ...,  # type: ignore[assignment]
+    as_json: AsJson = False,
 ) -> None:
-    """Join translators into one that decodes by the mean of their probabilities.
+    """Join translators into one that averages their probabilities.
 
     They must have the same vocabularies: runs on one corpus, with other seeds or
     models. The path of the new translator is printed.
@@ -32,11 +35,12 @@ def ensemble(
 
     from keras_attn.quiet import import_tensorflow
 
-    import_tensorflow()
-    from training.ensembling import load_ensemble
+    with waiting(f"joining {len(paths)} translators"):
+        import_tensorflow()
+        from training.ensembling import load_ensemble
 
-    translator = load_ensemble(paths)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(out) as aside:
-        translator.save(aside)
-    print(out)
+        translator = load_ensemble(paths)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(out) as aside:
+            translator.save(aside)
+    print_result({"translator": out, "members": paths}, str(out), as_json)

@@ -1,10 +1,11 @@
 """The subcommand that gives a finished translator a shortlist."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from keras_attn.command_line import AsJson, print_result, waiting
 
 __all__ = ["shortlist"]
 
@@ -23,6 +24,7 @@ def shortlist(
     words: Annotated[
         int, typer.Option(min=1, help="Likely translations kept of each subword.")
     ] = 32,
+    as_json: AsJson = False,
 ) -> None:
     """Give a translator a shortlist, so that it chooses from fewer words and is faster.
 
@@ -43,20 +45,20 @@ def shortlist(
 
     from keras_attn.quiet import import_tensorflow
 
-    import_tensorflow()
-    from keras_attn import Translator
-    from training.shortlist import learn_shortlist_of_pairs
+    with waiting(f"learning from {len(pairs):,} pairs"):
+        import_tensorflow()
+        from keras_attn import Translator
+        from training.shortlist import learn_shortlist_of_pairs
 
-    loaded = Translator.load(path)
-    print(f"learning from {len(pairs):,} pairs", file=sys.stderr)
-    loaded.shortlist = learn_shortlist_of_pairs(
-        pairs,
-        loaded.source_codec,
-        loaded.target_codec,
-        words,
-        max_length=max(loaded.max_source_length, loaded.max_target_length),
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(out) as aside:
-        loaded.save(aside)
-    print(out)
+        loaded = Translator.load(path)
+        loaded.shortlist = learn_shortlist_of_pairs(
+            pairs,
+            loaded.source_codec,
+            loaded.target_codec,
+            words,
+            max_length=max(loaded.max_source_length, loaded.max_target_length),
+        )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(out) as aside:
+            loaded.save(aside)
+    print_result({"translator": out, "pairs": len(pairs)}, str(out), as_json)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result
 from serving.deploy import DeployOptions, write_deployment
 from serving.deploy.options import TlsFiles
 
@@ -75,6 +76,7 @@ def deploy(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that are there.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the configuration by which TensorFlow Serving serves a model.
 
@@ -100,7 +102,7 @@ def deploy(
         tls=_tls(tls_certificate, tls_key, tls_client_ca),
     )
     for path in write_deployment(options, out, force=force):
-        print(path)
+        print_result({"file": path}, str(path), as_json)
 
 
 def _label(text):

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from keras_attn.command_line import AsJson, print_result, waiting
 
 __all__ = ["doctor", "examine"]
 
@@ -62,18 +63,17 @@ def doctor(
             help="Port to look at; may be repeated.",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say what is installed, which devices are there, and what works with them.
+    """Say what is installed, which devices are there, and what works.
 
     Exits with 1 where a package is installed that cannot be imported.
 
     Example: keras-attn doctor
     """
-    found = examine(port or [8500, 8501])
-    print(json.dumps(found) if as_json else "\n".join(_lines(found)))
+    with waiting("looking at this machine"):
+        found = examine(port or [8500, 8501])
+    print_result(found, "\n".join(_lines(found)), as_json)
     if found["broken"]:
         raise SystemExit(1)
 

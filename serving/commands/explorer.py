@@ -1,11 +1,12 @@
 """`keras-attn explorer`: the explorer's page in front of any model server."""
 
 import signal
-import sys
 import threading
 from typing import Annotated
 
 import typer
+
+from keras_attn.command_line import AsJson, print_result, tell
 
 __all__ = ["explorer"]
 
@@ -38,8 +39,9 @@ def explorer(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the model server.")
     ] = 60.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the attention explorer for a model server that has none of its own.
+    """Show the attention explorer in front of any model server.
 
     The page is served here, and what it asks is passed to --rest-url: that server needs
     no option and may be on a host that browsers cannot reach. Prints `explorer on URL`
@@ -73,8 +75,9 @@ def explorer(
     server.start(Starlette(routes=routes))
     try:
         shown = f"[{host}]" if ":" in host else host
-        print(f"explorer on http://{shown}:{server.port}/", flush=True)
-        print(f"It asks {rest_url}. Stop with Ctrl+C.", file=sys.stderr)
+        url = f"http://{shown}:{server.port}/"
+        print_result({"explorer": url}, f"explorer on {url}", as_json)
+        tell(f"It asks {rest_url}. Stop with Ctrl+C.")
         stop.wait()
     finally:
         server.stop(1.0)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result, tell, waiting
+
 __all__ = ["export"]
 
 
@@ -50,6 +52,7 @@ def export(
     serving_version: Annotated[
         str, typer.Option(help="The oldest TensorFlow Serving that is to load it.")
     ] = "2.20",
+    as_json: AsJson = False,
 ) -> None:
     """Export a translator as a SavedModel version for TensorFlow Serving.
 
@@ -60,8 +63,6 @@ def export(
 
     Example: keras-attn export runs/demo models/translator
     """
-    import sys
-
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
     from serving.export.operations import SERVING_VERSIONS
@@ -72,21 +73,23 @@ def export(
             f"Received: {serving_version}."
         )
     path = find_translator(translator)
-    import_tensorflow()
-    from keras_attn import Translator
-    from serving.export import export_translator
+    with waiting(f"exporting {path}"):
+        import_tensorflow()
+        from keras_attn import Translator
+        from serving.export import export_translator
 
-    loaded = Translator.load(path)
-    folder = export_translator(
-        loaded if precision is None else loaded.in_precision(precision),
-        models_dir,
-        version,
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        nbest=nbest,
-        full_vocabulary=full_vocabulary,
-        serving_version=serving_version,
-        run=path.parent,
-        tell=lambda message: print(message, file=sys.stderr, flush=True),
-    )
-    print(folder)
+        loaded = Translator.load(path)
+        folder = export_translator(
+            loaded if precision is None else loaded.in_precision(precision),
+            models_dir,
+            version,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            nbest=nbest,
+            full_vocabulary=full_vocabulary,
+            serving_version=serving_version,
+            run=path.parent,
+            tell=tell,
+        )
+    found = {"folder": folder, "version": int(folder.name)}
+    print_result(found, str(folder), as_json)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result
 from serving.version_changes import prune_versions
 
 __all__ = ["prune"]
@@ -32,6 +33,7 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would go, delete nothing.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete all versions but the newest.
 
@@ -48,4 +50,5 @@ def prune(
         with Client(server, model=model or models_dir.absolute().name) as client:
             served = [each.version for each in client.status() if each.state != "END"]
     for path in prune_versions(models_dir, keep, served, dry_run=dry_run):
-        print(path)
+        found = {"folder": path, "deleted": not dry_run}
+        print_result(found, str(path), as_json)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result, tell
 from serving.version_changes import roll_back
 
 __all__ = ["rollback"]
@@ -20,6 +21,7 @@ def rollback(
             help="The version to return to.", show_default="the one before the newest"
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take the newest version back; a server returns to the one before.
 
@@ -28,9 +30,9 @@ def rollback(
 
     Example: keras-attn rollback models/translator
     """
-    import sys
-
     newest, aside = roll_back(models_dir, to)
     for path in aside:
-        print(f"set aside: {path}", file=sys.stderr)
-    print(models_dir / str(newest))
+        tell(f"set aside: {path}")
+    folder = models_dir / str(newest)
+    found = {"folder": folder, "version": newest, "set_aside": aside}
+    print_result(found, str(folder), as_json)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_attn.command_line import AsJson
 from serving.model_server import choose_engine, run_model_server
 from serving.version_folders import check_base
 
@@ -94,8 +95,9 @@ def serve(
             "listens.",
         ),
     ] = "auto",
+    as_json: AsJson = False,
 ) -> None:
-    """Serve an exported translator as TensorFlow Serving does, from Python.
+    """Serve an exported translator as TensorFlow Serving does.
 
     The newest version is served; a version that appears later takes over without a
     failed request. Needs the extra `serve`.
@@ -118,6 +120,7 @@ def serve(
         "load_retries": load_retries,
         "batching_parameters_file": batching_parameters_file,
         "ssl_config_file": ssl_config_file,
+        "as_json": as_json,
     }
     binary = choose_engine(engine, host)
     if binary is not None:

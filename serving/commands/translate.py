@@ -2,7 +2,8 @@
 
 import contextlib
 import itertools
-import json
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from keras_attn.command_line import AsJson, print_result, progress, tell, waiting
 from keras_attn.translation import Translation
 
 __all__ = ["translate"]
@@ -103,12 +105,7 @@ def translate(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="One JSON object a line: text, score, tokens, attention."
-        ),
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Translate text, and show where the model looked.
 
@@ -143,8 +140,8 @@ def translate(
     else:
         local = _local(translator, beam_size, length_penalty, batch_size)
         answering = contextlib.nullcontext(local)
-    with answering as answer:
-        for chunk in _chunks(texts or _lines(sys.stdin.buffer)):
+    with answering as answer, _reading(texts) as lines:
+        for chunk in _chunks(lines):
             for translation in answer(chunk):
                 show(translation)
     show.close()
@@ -164,10 +161,11 @@ def _local(path, beam_size, length_penalty, batch_size) -> Callable:
     from keras_attn.saved import find_translator
 
     path = find_translator(path)
-    import_tensorflow()
-    from keras_attn import Translator
+    with waiting(f"loading {path}"):
+        import_tensorflow()
+        from keras_attn import Translator
 
-    translator = Translator.load(path)
+        translator = Translator.load(path)
 
     def answer(texts: Sequence[str]) -> list[Translation]:
         return translator.translate(
@@ -180,15 +178,45 @@ def _local(path, beam_size, length_penalty, batch_size) -> Callable:
     return answer
 
 
-def _lines(stream) -> Iterator[str]:
-    """Yields the lines of a byte stream; says so where one is not UTF-8."""
+@contextlib.contextmanager
+def _reading(texts) -> Iterator[Iterable[str]]:
+    """Yields texts, with a bar where a file is read and not written to a terminal."""
+    if texts:
+        yield texts
+        return
+    size = _bytes_left(sys.stdin)
+    if size is None or sys.stdout.isatty():
+        yield _lines(sys.stdin.buffer)
+        return
+    with progress("translating", size) as advance:
+        yield _lines(sys.stdin.buffer, advance)
+
+
+def _bytes_left(stream):
+    """Returns how long a file is; `None` of what is no file, such as a pipe."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _lines(stream, advance=None) -> Iterator[str]:
+    """Yields the lines of a byte stream; says so where one is not UTF-8.
+
+    A line's bytes count as done when the next one is asked for.
+    """
     for number, line in enumerate(stream, 1):
+        size = len(line)
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         try:
-            yield line.decode("utf-8")
+            text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             _warn(f"line {number} is not UTF-8 ({error.reason}); read with U+FFFD.")
-            yield line.decode("utf-8", "replace")
+            text = line.decode("utf-8", "replace")
+        yield text
+        if advance is not None:
+            advance(size)
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -212,10 +240,8 @@ class _Output:
 
     def __call__(self, translation: Translation) -> None:
         self.count += 1
-        if self.as_json:
-            print(json.dumps(translation.to_dict(), ensure_ascii=False), flush=True)
-        else:
-            print(translation.text, flush=True)
+        found = translation.to_dict() if self.as_json else {}
+        print_result(found, translation.text, self.as_json)
         if translation.source_truncated:
             _warn(
                 f"text {self.count} is over the translator's limit: "
@@ -250,4 +276,4 @@ class _Output:
 
 
 def _warn(message, level="warning"):
-    print(f"keras-attn: {level}: {message}", file=sys.stderr, flush=True)
+    tell(f"keras-attn: {level}: {message}")

@@ -4,6 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
+from serving.listening import listening_line
 from serving.local_server.batching import BatchingParameters
 from serving.local_server.errors import RequestError
 from serving.local_server.server import LocalServer
@@ -17,6 +18,7 @@ def run(
     *,
     batching_parameters_file: Path | None = None,
     ssl_config_file: Path | None = None,
+    as_json: bool = False,
     **options,
 ) -> int:
     """Serves until SIGTERM or SIGINT (Ctrl+C).
@@ -30,6 +32,7 @@ def run(
         models_dir: The model's base path.
         batching_parameters_file: How requests are joined into batches.
         ssl_config_file: Certificates for gRPC.
+        as_json: Whether that line is to be JSON.
         **options: Those of `LocalServer`.
 
     Returns:
@@ -58,13 +61,13 @@ def run(
             print(f"keras-attn serve: {error.message}", file=sys.stderr)
             return 1
         if version is not None:
-            _announce(server, models_dir, version)
+            _announce(server, models_dir, version, as_json)
             server.wait()
         print("Stopping: open requests are answered first.", file=sys.stderr)
     return 0
 
 
-def _announce(server, models_dir, version):
+def _announce(server, models_dir, version, as_json):
     rest = server.rest_address
     shown = f", REST on http://{rest}/v1/models/{server.name}" if rest else ""
     print(
@@ -72,8 +75,8 @@ def _announce(server, models_dir, version):
         "Stop with Ctrl+C.",
         file=sys.stderr,
     )
-    line = f"listening on {server.address} model={server.name} version={version}"
-    print(f"{line} rest={rest}" if rest else line, flush=True)
+    line = listening_line(server.address, server.name, version, rest, as_json)
+    print(line, flush=True)
 
 
 def _refuse(reason):

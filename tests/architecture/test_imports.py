@@ -21,6 +21,7 @@ MAY_IMPORT = {
     # Late, inside of the method that notebooks call.
     "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.cli": ("keras_attn",),
+    "keras_attn.command_line": (),
     "keras_attn.scanning": (),
     "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),
     # The loss and the metrics, so that a compiled model loads in a fresh process.

@@ -25,7 +25,8 @@ class Entry:
 def fail(kind: str):
     if kind == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
-    raise {"value": ValueError, "os": OSError, "key": KeyError}[kind]("the rule")
+    raise {"value": ValueError, "os": OSError, "key": KeyError, "runtime": RuntimeError,
+           "pipe": lambda _: BrokenPipeError(32, "gone")}[kind]("the rule")
 def broken():
     raise ImportError("no such package")
 importlib.metadata.entry_points = lambda group: ENTRIES
@@ -70,6 +71,56 @@ def test_a_missing_package_names_what_to_install():
     assert "Traceback" not in done.stderr
 
 
+def test_help_fits_a_terminal_and_leads_by_an_example():
+    done = run("--help", before=BLOCKED)
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert "..." not in done.stdout.partition("Start with")[2]  # nothing is cut
+    example = next(i for i, line in enumerate(lines) if "keras-attn train demo" in line)
+    assert example < next(i for i, line in enumerate(lines) if "  serve " in line)
+
+
+def test_nothing_at_all_shows_the_help():
+    done = run(before=BLOCKED)
+    assert done.returncode == 2
+    assert "keras-attn train demo" in done.stderr
+    assert done.stdout == ""
+
+
+def test_every_command_can_answer_a_program():
+    from typer.main import get_command
+
+    from keras_attn.cli import load_commands
+
+    commands = get_command(load_commands()).commands
+    assert commands
+    for name, command in commands.items():
+        options = {each for option in command.params for each in option.opts}
+        # The last line of a training is JSON whatever is asked.
+        assert "--json" in options or name == "train", name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_options(shell):
+    from typer._completion_shared import get_completion_script
+
+    script = get_completion_script(
+        prog_name="keras-attn", complete_var="_KERAS_ATTN_COMPLETE", shell=shell
+    )
+    assert "complete_" in script
+    arguments = {"COMP_WORDS": "keras-attn tra", "COMP_CWORD": "1"}
+    arguments |= {"_TYPER_COMPLETE_ARGS": "keras-attn tra"}
+    arguments |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = run(
+        before=BLOCKED + f"import os, sys; os.environ.update({arguments!r});"
+        f"os.environ['_KERAS_ATTN_COMPLETE'] = 'complete_{shell}';"
+        "sys.argv[0] = 'keras-attn'"
+    )
+    assert "train" in done.stdout, done.stderr
+    assert "translate" in done.stdout
+
+
 def test_version():
     done = run("--version", before=BLOCKED)
     assert done.returncode == 0
@@ -81,6 +132,18 @@ def test_unknown_command():
     assert done.returncode == 2
     assert "trian" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_work_that_fails_is_told_in_one_line():
+    done = run("fail", "runtime", before=REGISTER)
+    assert done.returncode == 1
+    assert done.stderr == "keras-attn: failed: the rule\n"
+
+
+def test_a_reader_that_leaves_is_no_mistake():
+    done = run("fail", "pipe", before=REGISTER)
+    assert done.returncode == 1
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize("kind", ["value", "os"])

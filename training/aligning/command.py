@@ -4,12 +4,12 @@ Registered as an entry point of the group `keras_attn.commands`. What is heavy i
 imported when it is needed, so that `keras-attn --help` is quick.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from keras_attn.command_line import AsJson, print_result, tell, track, waiting
 
 __all__ = ["align"]
 
@@ -55,11 +55,13 @@ def align(
         typer.Option(help="Write the links here, not to standard output."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    as_json: AsJson = False,
 ) -> None:
     """Align the words of sentence pairs by where a translator looks.
 
     Prints one line a pair, links i-j of source word i and target word j, counted from
-    0 (the Pharaoh format); with --gold, one JSON line of AER, precision and recall.
+    0 (the Pharaoh format), or {"links": [[i, j], ...]} with --json; with --gold, one
+    JSON line of AER, precision and recall.
 
     Examples: keras-attn align runs/de-en --source test.de --target test.en
 
@@ -100,35 +102,34 @@ def align(
     if gold is not None:
         known = [parse_pharaoh(pair.alignment) for pair in pairs]
         scores = alignment_scores(links, known)
-        print(json.dumps({"pairs": len(pairs), **scores}))
+        print_result({"pairs": len(pairs), **scores}, "", as_json=True)
+    elif out is not None and as_json:
+        print_result({"pairs": len(pairs), "file": out}, "", as_json)
     elif out is None:
-        print(lines, end="")
+        for each, line in zip(links, lines.splitlines(), strict=True):
+            print_result({"links": sorted(map(list, each))}, line, as_json)
 
 
 def _links(path, sources, targets, doing, options):
     """Returns the links of pairs by one translator, which is dropped afterwards."""
     from keras_attn.quiet import import_tensorflow
 
-    import_tensorflow()
-    from rich.console import Console
-    from rich.progress import track
+    with waiting(f"loading {path}"):
+        import_tensorflow()
+        from keras_attn import Translator
+        from training.aligning.forced import forced_links
 
-    from keras_attn import Translator
-    from training.aligning.forced import forced_links
-
+        translator = Translator.load(path)
     found = forced_links(
-        Translator.load(path),
+        translator,
         sources,
         targets,
-        track=lambda chunks: track(
-            chunks, doing, console=Console(file=sys.stderr), transient=True
-        ),
+        track=lambda chunks: track(chunks, doing),
         **options,
     )
     if found.truncated:
-        print(
+        tell(
             f"{path}: {found.truncated:,} of {len(sources):,} pairs are longer than it "
-            "reads: their last words have no links.",
-            file=sys.stderr,
+            "reads: their last words have no links."
         )
     return found.links

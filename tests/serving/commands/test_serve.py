@@ -21,6 +21,7 @@ class Blocker(importlib.abc.MetaPathFinder):
         # Of these the explorer draws, with NumPy alone.
         light = ("keras_attn.lazy", "keras_attn.quiet", "keras_attn.plotting")
         light += ("keras_attn.translation", "keras_attn.text")
+        light += ("keras_attn.command_line",)
         if name.startswith({prefixes!r}) and not name.startswith(light):
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())
