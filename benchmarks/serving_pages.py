@@ -88,8 +88,13 @@ def _soak(results: Results) -> str:
 
 def _batching(results: Results) -> str:
     clients = sorted({point["clients"] for point in results["points"]})
-    names = ("threads", "max_batch_size", "batch_timeout_micros")
-    names += ("num_batch_threads", "max_enqueued_batches")
+    names = [
+        "threads",
+        "max_batch_size",
+        "batch_timeout_micros",
+        "num_batch_threads",
+        "max_enqueued_batches",
+    ]
     settings: dict[tuple, list[str]] = {}
     for point in results["points"]:
         alone = point["max_batch_size"] is None

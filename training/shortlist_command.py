@@ -26,14 +26,14 @@ def shortlist(
     ] = 32,
     as_json: AsJson = False,
 ) -> None:
-    """Give a translator a shortlist, so that it chooses from fewer words and is faster.
+    """Make a translator faster: it then chooses from a shortlist of words.
 
     The sentences should be those that it was trained on. The path of the new translator
     is printed; the old one stays as it is. What a shortlist gains and costs:
     docs/decoding.md.
 
-    Example: keras-attn shortlist runs/de-en --source train.de --target train.en --out
-    fast.keras
+    Example: keras-attn shortlist runs/de-en --source train.de --target train.en
+    --out fast.keras
     """
     from keras_attn.saved import find_translator
     from training.evaluation_pairs import pairs_from_files
