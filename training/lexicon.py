@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["frequent_words", "translation_table"]
+__all__ = ["MOST_PAIRS", "frequent_words", "translation_table"]
 
-_MOST_PAIRS = 100_000  # more sentences change little and need much memory
+MOST_PAIRS = 100_000  # more sentences change little and need much memory
 _ROUNDS = 5
 
 
@@ -15,7 +15,6 @@ def translation_table(
     targets: Sequence[np.ndarray],
     source_size: int,
     candidates: int,
-    seed: int = 0,
 ) -> np.ndarray:
     """Returns the most probable translations of each source subword.
 
@@ -24,11 +23,10 @@ def translation_table(
     from none, for which id 0, the padding, stands.
 
     Args:
-        sources: Ids of each source sentence, without padding.
+        sources: Ids of each source sentence, without padding; `MOST_PAIRS` are enough.
         targets: Ids of each target sentence.
         source_size: Size of the source vocabulary `V`.
         candidates: Translations wanted of each word, `C`.
-        seed: Of the choice of sentences from a corpus with more than 100,000.
 
     Returns:
         `(V, C)` int32, best first; zeros where a word has fewer, and for the padding.
@@ -43,11 +41,6 @@ def translation_table(
     Reference: Brown et al., 1993, "The Mathematics of Statistical Machine
     Translation", section 4.2.
     """
-    if len(sources) > _MOST_PAIRS:
-        generator = np.random.default_rng(seed)
-        chosen = generator.choice(len(sources), _MOST_PAIRS, replace=False).tolist()
-        sources = [sources[index] for index in chosen]
-        targets = [targets[index] for index in chosen]
     heard, said, places = _links(sources, targets)
     target_size = int(said.max(initial=0)) + 1
     couples, couple = np.unique(heard * target_size + said, return_inverse=True)
@@ -91,15 +84,17 @@ def _best(heard, said, p, source_size, candidates):
     return table
 
 
-def frequent_words(targets: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """Returns the ids that are most frequent in all sentences, at most `count`.
+def frequent_words(times: np.ndarray, count: int) -> np.ndarray:
+    """Returns the ids that are most frequent, at most `count`.
+
+    Args:
+        times: `(V,)` how often each id occurs.
+        count: Ids wanted.
 
     Example:
 
-    >>> frequent_words([np.array([4, 5, 5]), np.array([5, 6, 6])], 2).tolist()
+    >>> frequent_words(np.array([0, 0, 0, 0, 1, 3, 2]), 2).tolist()
     [5, 6]
     """
-    if not len(targets):
-        return np.zeros(0, "int32")
-    ids, times = np.unique(np.concatenate(list(targets)), return_counts=True)
-    return ids[np.argsort(-times, kind="stable")[:count]].astype("int32")
+    order = np.argsort(-times, kind="stable")[:count]
+    return order[times[order] > 0].astype("int32")

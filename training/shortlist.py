@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
 from training.corpora import SentencePair
-from training.lexicon import frequent_words, translation_table
+from training.lexicon import MOST_PAIRS, frequent_words, translation_table
 from training.pipeline import Pipeline, make_pipeline
 
 __all__ = ["learn_shortlist", "learn_shortlist_of_pairs"]
@@ -28,13 +28,23 @@ def learn_shortlist(
     """
     sources: list[np.ndarray] = []
     targets: list[np.ndarray] = []
+    chosen = np.ones(train.kept, bool)
+    if train.kept > MOST_PAIRS:
+        random = np.random.default_rng(0)
+        chosen[random.choice(train.kept, train.kept - MOST_PAIRS, replace=False)] = (
+            False
+        )
+    times = np.zeros(target_codec.vocabulary_size, "int64")
     for batch in train.plan(None):
         inputs, labels = train.collate(batch)
+        times += np.bincount(labels.ravel(), minlength=len(times))
+        here = chosen[batch.indices]
         for ids, codec, rows in (
-            (sources, source_codec, inputs["source"]),
-            (targets, target_codec, labels),
+            (sources, source_codec, inputs["source"][here]),
+            (targets, target_codec, labels[here]),
         ):
-            ids += [row[row != codec.pad_id] for row in np.asarray(rows)]
+            ids += [row[row != codec.pad_id] for row in rows]
+    times[target_codec.pad_id] = 0
     codec = target_codec
     shortlist = LexicalShortlist(
         source_codec.vocabulary_size,
@@ -46,7 +56,7 @@ def learn_shortlist(
     )
     shortlist.load(
         translation_table(sources, targets, source_codec.vocabulary_size, words),
-        frequent_words(targets, shortlist.frequent),
+        frequent_words(times, shortlist.frequent),
     )
     return shortlist
 

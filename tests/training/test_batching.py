@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.batching import Shapes, best_widths, plan_epoch
+from training.batching import Shapes, best_widths, joint_lengths, plan_epoch
 
 # Mean and deviation of log length and the correlation of the sides, as measured in
 # subwords on two German-English corpora.
@@ -135,3 +135,77 @@ def test_one_pair_makes_one_batch(count):
     padded = padded_lengths(np.array([4]), np.array([6]))
     [batch] = plan_epoch(*padded, batch_size=count, seed=0, epoch=0)
     assert (batch.source_width, batch.target_width) == (4, 6)
+
+
+LENGTHS = st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), min_size=1)
+
+
+@given(LENGTHS, st.integers(30, 200), st.one_of(st.none(), st.integers(0, 3)))
+@settings(max_examples=60, deadline=None)
+def test_batches_by_tokens_hold_every_pair_once_within_the_budget(
+    lengths, budget, seed
+):
+    source, target = np.array(lengths).T
+    padded = padded_lengths(source, target)
+    batches = plan_epoch(*padded, batch_size=1, batch_tokens=budget, seed=seed, epoch=2)
+    dealt = np.concatenate([batch.indices for batch in batches])
+    assert sorted(dealt) == list(range(len(lengths)))
+    for batch in batches:
+        width = max(batch.source_width, batch.target_width)
+        assert len(batch.indices) * width <= budget
+        assert source[batch.indices].max() <= batch.source_width
+        assert target[batch.indices].max() <= batch.target_width
+
+
+@pytest.mark.parametrize("shape", [CAPTIONS, SOFTWARE_HELP])
+def test_batches_by_tokens_are_full_of_few_shapes_and_alike_in_all_epochs(shape):
+    source, target = natural_lengths(28_000, shape)
+    padded = padded_lengths(source, target)
+    budget = 2_000
+    plans = [
+        plan_epoch(*padded, batch_size=1, batch_tokens=budget, seed=seed, epoch=epoch)
+        for seed, epoch in ((1, 0), (1, 1), (2, 0), (1, 0))
+    ]
+    assert flat(plans[0]) == flat(plans[3])
+    assert flat(plans[0]) != flat(plans[1]) != flat(plans[2])
+    # With the rows: what is compiled once serves all epochs.
+    shapes = [
+        collections.Counter(
+            (len(b.indices), b.source_width, b.target_width) for b in plan
+        )
+        for plan in plans
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+    assert len(shapes[0]) <= 100
+    filled = [
+        len(b.indices) * max(b.source_width, b.target_width) / budget for b in plans[0]
+    ]
+    assert np.mean(filled) > 0.9
+    # By pairs, a batch of long sentences has many times the tokens of a short one.
+    sizes = [len(b.indices) for b in plans[0]]
+    assert max(sizes) > 3 * min(sizes)
+
+
+@given(LENGTHS, st.integers(1, 9))
+@settings(max_examples=40, deadline=None)
+def test_shapes_of_counted_lengths_are_those_of_all_lengths(lengths, size):
+    source, target = np.array(lengths).T
+    parts = [
+        (source[n : n + size], target[n : n + size])
+        for n in range(0, len(source), size)
+    ]
+    counted = Shapes.of(*joint_lengths(parts))
+    whole = Shapes.of(source, target)
+    np.testing.assert_array_equal(counted.target_widths, whole.target_widths)
+    for one, other in zip(counted.source_widths, whole.source_widths, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_plan_does_not_depend_on_how_many_pairs_are_looked_at_at_once(monkeypatch):
+    lengths = natural_lengths(500)
+    plans = []
+    for size in (7, 1_000_000):
+        monkeypatch.setattr("training.batching._AT_ONCE", size)
+        padded = padded_lengths(*lengths)
+        plans.append(flat(plan_epoch(*padded, batch_size=16, seed=1, epoch=1)))
+    assert plans[0] == plans[1]

@@ -231,9 +231,29 @@ def test_keras_fits_on_it_and_ends_each_epoch_where_it_should(pairs, codecs):
     assert int(model.optimizer.iterations) == 2 * pipeline.steps_per_epoch
 
 
+@pytest.mark.parametrize("seed", [None, 3])
+def test_batches_by_tokens_hold_every_pair_once(pairs, codecs, ids, seed):
+    options = {"batch_size": 16, "max_length": 500, "shuffle_seed": seed}
+    pipeline = make_pipeline(pairs, *codecs, batch_tokens=600, **options)
+    for epoch in (0, 1):
+        assert content(pipeline.epoch(epoch), codecs) == expected(ids, codecs)
+    assert len(pipeline.epoch(1)) == pipeline.steps_per_epoch
+    positions = [
+        max(inputs["source"].size, labels.size)
+        for inputs, labels in pipeline.epoch().as_numpy_iterator()
+    ]
+    assert len(positions) == pipeline.steps_per_epoch
+    assert max(positions) <= 600 < sum(positions) / len(positions) * 2
+    resumed = arrays(pipeline.epoch(1, step=3))
+    assert resumed == arrays(pipeline.epoch(1))[-len(resumed) :]
+    again = make_pipeline(pairs, *codecs, batch_tokens=600, **options)
+    assert arrays(again.epochs(1).take(5)) == arrays(pipeline.epochs(1).take(5))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"batch_tokens": 49}, "batch_tokens=49, max_length=50"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"max_length": 1}, "max_length=1"),
         ({"max_length": 2}, "max_length=2, 3 of 3 pairs longer"),

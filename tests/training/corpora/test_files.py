@@ -53,6 +53,35 @@ def test_pairs_are_read_in_order_and_empty_sides_are_counted(tmp_path):
     split = read_parallel(source, target)
     assert list(split) == [SentencePair("eins", "one"), SentencePair(" drei", "three")]
     assert split.skipped_empty == 2
+    assert split.first_skipped == f"{source}:2"
+
+
+def test_what_was_skipped_is_told_with_its_place(tmp_path):
+    write_folder(tmp_path, "dev.de", "dev.en")
+    write(tmp_path / "train.de", "eins\nzwei\n\n\n")
+    write(tmp_path / "train.en", "one\n\nthree\n\n")
+    corpus = load_corpus(CorpusOptions(kind="files", data=str(tmp_path)))
+    assert corpus.describe()[0] == (
+        "train: 1 pairs (3 with an empty side skipped, the first at "
+        f"{tmp_path / 'train.de'}:2)"
+    )
+
+
+@pytest.mark.parametrize("links", ["0-0\n", "0-0\n0-0\n0-0\n"])
+def test_alignments_of_another_number_of_lines_are_refused(tmp_path, links):
+    paths = [write(tmp_path / name, "eins\nzwei\n") for name in ("a.de", "a.en")]
+    path = write(tmp_path / "a.align", links)
+    count = links.count("\n")
+    with pytest.raises(CorpusError, match=f"a.align with {count} lines for 2 pairs"):
+        read_parallel(*paths, path)
+
+
+def test_a_mistake_far_down_is_found_before_any_pair_is_used(tmp_path):
+    good = b"Haus\n" * 5_000
+    source = write(tmp_path / "x.de", good.decode())
+    target = write(tmp_path / "x.en", good[:-5] + b"h\xe4user\n")
+    with pytest.raises(CorpusError, match=r"x.en:5000, byte 2 of the line is 0xe4"):
+        read_parallel(source, target)
 
 
 @pytest.mark.parametrize("shorter", ["source", "target"])

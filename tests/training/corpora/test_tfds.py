@@ -45,6 +45,49 @@ class NestedTranslation(TinyTranslation):
             yield n, {"id": str(n), "pair": {"de": f"Straße {n}", "en": english}}
 
 
+class VariableTranslation(TinyTranslation):
+    """Each row says its languages; some have several texts of one, some lack one."""
+
+    FEATURES = tfds.features.FeaturesDict(
+        {"texts": tfds.features.TranslationVariableLanguages(["de", "en", "fr"])}
+    )
+    ROWS = (
+        {"de": "Straße", "en": ["street", "road"]},
+        {"de": "nur deutsch", "fr": "seulement"},
+        {"de": ["Haus", "Heim"], "en": ["home", "house"]},
+    )
+
+    def _generate_examples(self, split):
+        yield from enumerate({"texts": row} for row in self.ROWS)
+
+
+class PlainDictionary(TinyTranslation):
+    """Texts whose keys are languages, beside another one, and deeper down more."""
+
+    FEATURES = tfds.features.FeaturesDict(
+        {
+            "de": tfds.features.Text(),
+            "en": tfds.features.Text(),
+            "n": tfds.features.Scalar("int64"),
+            "more": {"fr": tfds.features.Text(), "it": tfds.features.Text()},
+        }
+    )
+
+    def _generate_examples(self, split):
+        for n in range(SIZES[split]):
+            more = {"fr": f"rue {n}", "it": f"via {n}"}
+            yield n, {"de": f"Straße {n}", "en": f"street {n}", "n": n, "more": more}
+
+
+class ManyConfigs(TinyTranslation):
+    """A dataset that comes in configs."""
+
+    BUILDER_CONFIGS = (
+        tfds.core.BuilderConfig(name="large", version="1.0.0"),
+        tfds.core.BuilderConfig(name="small", version="1.0.0"),
+    )
+
+
 class NotTranslation(TinyTranslation):
     """Has text, but in no pair of languages."""
 
@@ -58,8 +101,15 @@ class NotTranslation(TinyTranslation):
 def data_dir(tmp_path_factory):
     tfds.disable_progress_bar()
     folder = str(tmp_path_factory.mktemp("tfds"))
-    for builder in (TinyTranslation, NestedTranslation, NotTranslation):
+    for builder in (
+        TinyTranslation,
+        NestedTranslation,
+        VariableTranslation,
+        PlainDictionary,
+        NotTranslation,
+    ):
         builder(data_dir=folder).download_and_prepare()
+    ManyConfigs(config="small", data_dir=folder).download_and_prepare()
     return folder
 
 
@@ -89,6 +139,56 @@ def test_a_nested_feature_is_found_and_empty_sides_are_counted(data_dir):
     pairs = reader.read("test", source_language="en", target_language="de")
     assert set(pairs) == {SentencePair(f"street {n}", f"Straße {n}") for n in (0, 2, 3)}
     assert pairs.skipped_empty == 1
+
+
+def test_rows_that_say_their_languages_give_a_pair_for_each_choice(data_dir):
+    reader = TfdsReader("variable_translation", data_dir=data_dir)
+    assert reader.languages == ["de", "en", "fr"]
+    pairs = reader.read("test", source_language="de", target_language="en")
+    expected = {("Straße", "street"), ("Straße", "road")}
+    expected |= {(de, en) for de in ("Haus", "Heim") for en in ("home", "house")}
+    assert sorted((pair.source, pair.target) for pair in pairs) == sorted(expected)
+    assert pairs.skipped_empty == 1
+    back = reader.read("test", source_language="fr", target_language="de")
+    assert list(back) == [SentencePair("seulement", "nur deutsch")]
+    with pytest.raises(CorpusError, match=r"3 pairs have an empty side"):
+        TfdsReader("variable_translation", data_dir=data_dir).read(
+            "test[:0%]+test", source_language="fr", target_language="en"
+        )
+
+
+def test_texts_by_language_are_found_at_any_depth(data_dir):
+    reader = TfdsReader("plain_dictionary", data_dir=data_dir)
+    assert reader.languages == ["de", "en", "fr", "it"]
+    pairs = reader.read("test", source_language="de", target_language="en")
+    assert set(pairs) == {SentencePair(f"Straße {n}", f"street {n}") for n in range(4)}
+    deep = reader.read("test", source_language="it", target_language="fr")
+    assert set(deep) == {SentencePair(f"via {n}", f"rue {n}") for n in range(4)}
+    with pytest.raises(CorpusError, match=r"'de' and 'fr', in 0 .*the row, more\."):
+        reader.read("test", source_language="de", target_language="fr")
+
+
+def test_parts_of_splits_are_cut_and_joined(data_dir):
+    reader = TfdsReader("tiny_translation", data_dir=data_dir)
+    languages = {"source_language": "de", "target_language": "en"}
+    parts = [
+        list(reader.read(split, **languages))
+        for split in ("train[:25%]", "train[25%:]", "test", "train[25%:]+test")
+    ]
+    assert set(parts[0] + parts[1]) == expected("train")
+    assert len(parts[0]) == 10
+    assert parts[3] == parts[1] + parts[2]
+
+
+def test_configs_that_are_there_are_listed(data_dir, tmp_path):
+    assert TfdsReader("many_configs/small", data_dir=data_dir).splits == list(SIZES)
+    with pytest.raises(
+        CorpusError,
+        match=r"'many_configs/tiny', not found .*There are: many_configs/small, nes",
+    ):
+        TfdsReader("many_configs/tiny", data_dir=data_dir)
+    with pytest.raises(CorpusError, match=r"no such config.*There are: large, small"):
+        TfdsReader("many_configs/tiny", data_dir=tmp_path, download=True)
 
 
 def test_a_recipe_reads_all_splits(data_dir):
