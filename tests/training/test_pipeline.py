@@ -10,6 +10,8 @@ import tensorflow as tf
 from keras_attn.text import SubwordCodec, learn_subwords
 from training.corpora import SentencePair
 from training.pipeline import make_pipeline
+from training.steps import Steps
+from training.workers import Workers
 
 WORDS = [
     "der",
@@ -248,6 +250,33 @@ def test_batches_by_tokens_hold_every_pair_once(pairs, codecs, ids, seed):
     assert resumed == arrays(pipeline.epoch(1))[-len(resumed) :]
     again = make_pipeline(pairs, *codecs, batch_tokens=600, **options)
     assert arrays(again.epochs(1).take(5)) == arrays(pipeline.epochs(1).take(5))
+
+
+def test_two_workers_share_every_pair_of_batches_by_tokens(pairs, codecs, ids):
+    class Two(Workers):
+        replicas = 2
+
+    steps = object.__new__(Steps)
+    steps.workers = Two(tf.distribute.get_strategy())
+    steps.pad_id = codecs[0].pad_id
+    pipeline = make_pipeline(
+        pairs,
+        *codecs,
+        batch_size=16,
+        batch_tokens=600,
+        max_length=500,
+        shuffle_seed=1,
+    )
+    found = collections.Counter()
+    for batch in pipeline.epoch(1):
+        halves = [steps._share(batch, tf.constant(replica)) for replica in range(2)]
+        assert len({labels.shape for _, labels in halves}) == 1
+        for inputs, labels in halves:
+            for row in zip(inputs["source"], inputs["target"], labels, strict=True):
+                unpadded_row = [unpadded(each.numpy(), steps.pad_id) for each in row]
+                if unpadded_row[2]:  # padding goes round where rows do not
+                    found[tuple(unpadded_row)] += 1
+    assert found == expected(ids, codecs)
 
 
 @pytest.mark.parametrize(

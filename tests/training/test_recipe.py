@@ -193,6 +193,14 @@ def test_types_are_not_guessed_from_values(kind, values, message):
         (["model.readout_units=7"], "model.readout_units=7, model.embedding_dim="),
         (["training.final_learning_rate=1"], "final_learning_rate=1.0"),
         (["model.share_embeddings=true", "text.shared=false"], "one vocabulary"),
+        (
+            ["training.batch_tokens=70", "training.max_length=80"],
+            "training.batch_tokens=70, training.max_length=80",
+        ),
+        (
+            ["training.batch_tokens=900", "text.sampling=0.2"],
+            "text.sampling=0.2, training.batch_tokens=900",
+        ),
         (["training.epochs"], "written `section.option=value`. Received: 'training."),
     ],
 )

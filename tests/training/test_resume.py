@@ -99,6 +99,22 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(tmp_path
     assert not (tmp_path / "run" / "translator.keras").exists()
 
 
+@pytest.mark.slow  # two trainings
+def test_batches_by_tokens_go_on_where_they_stood(tmp_path):
+    cache = tmp_path / "cache"
+    recipe = RECIPE.override(["training.batch_tokens=200", f"corpus.cache={cache}"])
+    fit(recipe, tmp_path / "whole", lambda line: None)
+    files = sorted(cache.iterdir())
+    assert len(files) == 2  # of train and of validation
+    run = tmp_path / "run"
+    stop_after_next_checkpoint(run)
+    with pytest.raises(SystemExit):
+        fit(recipe, run, lambda line: None)
+    fit(recipe, run, lambda line: None)
+    assert sorted(cache.iterdir()) == files
+    assert_equal_runs(run, tmp_path / "whole", rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.slow  # two trainings for one refusal
 def test_another_corpus_under_the_same_name_is_refused(tmp_path):
     for split in ("train", "validation"):

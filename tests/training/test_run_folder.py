@@ -65,14 +65,17 @@ def test_one_process_at_a_time_trains(tmp_path):
 
 def test_what_a_killed_process_was_writing_is_removed(tmp_path):
     run = started(tmp_path)
-    for place in (run.path, run.checkpoints):
+    run.cache.mkdir()
+    for place in (run.path, run.checkpoints, run.cache):
         (place / ".writing-123-step-1.npz").write_bytes(b"half")
     with run.locked():
         assert sorted(each.name for each in run.path.iterdir()) == [
+            "cache",
             "checkpoints",
             "recipe.toml",
         ]
         assert list(run.checkpoints.iterdir()) == []
+        assert list(run.cache.iterdir()) == []
 
 
 def test_history_is_written_whole(tmp_path):

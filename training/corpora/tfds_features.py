@@ -35,19 +35,22 @@ class TextPlace:
     def pairs(
         self, row: Any, source: str, target: str
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Yields the pairs of a row; a language that it lacks has an empty text."""
+        """Yields the pairs of a row; empty ones where it lacks one of the languages."""
         for key in self.path:
             row = row[key]
         if not self.varies:
             yield row[source], row[target]
             return
         names = [name.decode("utf-8", "replace") for name in row["language"]]
-        sides = (
-            [text for name, text in zip(names, row["translation"], strict=True)
-             if name == language]
+        texts = list(zip(names, row["translation"], strict=True))
+        sources, targets = (
+            [text for name, text in texts if name == language]
             for language in (source, target)
-        )  # fmt: skip
-        yield from itertools.product(*(side or [b""] for side in sides))
+        )
+        if sources and targets:
+            yield from itertools.product(sources, targets)
+        else:
+            yield b"", b""
 
 
 def text_places(features: Any) -> Sequence[TextPlace]:
@@ -56,27 +59,30 @@ def text_places(features: Any) -> Sequence[TextPlace]:
     Args:
         features: Those of a `tfds.core.DatasetInfo`.
     """
+    # Late: who has no such corpus needs no such package.
+    from tensorflow_datasets import features as kinds
+
     translations, dictionaries = [], []
-    for path, feature in _walk(features, ()):
-        kind = type(feature).__name__
-        if kind == "TranslationVariableLanguages":
+    for path, feature in _walk(features, (), kinds.FeaturesDict):
+        if isinstance(feature, kinds.TranslationVariableLanguages):
             languages = tuple(feature.languages or ())
             translations.append(TextPlace(path, languages, varies=True))
-        elif kind == "Translation":
+        elif isinstance(feature, kinds.Translation):
             translations.append(TextPlace(path, tuple(feature.languages)))
-        elif hasattr(feature, "keys"):
+        elif isinstance(feature, kinds.FeaturesDict):
             texts = tuple(sorted(key for key in feature if _is_text(feature[key])))
             if len(texts) > 1:
                 dictionaries.append(TextPlace(path, texts))
     return translations or dictionaries
 
 
-def _walk(feature: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _walk(feature: Any, path: tuple[str, ...], dictionary: type) -> Iterator[Any]:
+    """Yields path and feature of all that dictionaries hold."""
     yield path, feature
-    if hasattr(feature, "keys"):
+    if isinstance(feature, dictionary):
         for key in feature:
-            yield from _walk(feature[key], (*path, key))
+            yield from _walk(feature[key], (*path, key), dictionary)
 
 
 def _is_text(feature: Any) -> bool:
-    return getattr(feature, "shape", None) == () and feature.tf_dtype == "string"
+    return feature.shape == () and feature.tf_dtype == "string"

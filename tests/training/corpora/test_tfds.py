@@ -153,7 +153,7 @@ def test_rows_that_say_their_languages_give_a_pair_for_each_choice(data_dir):
     assert list(back) == [SentencePair("seulement", "nur deutsch")]
     with pytest.raises(CorpusError, match=r"3 pairs have an empty side"):
         TfdsReader("variable_translation", data_dir=data_dir).read(
-            "test[:0%]+test", source_language="fr", target_language="en"
+            "test", source_language="fr", target_language="en"
         )
 
 
