@@ -1,4 +1,4 @@
-"""The tables of README and docs/speed.md, made of stored results: nobody types numbers.
+"""Tables of README, speed.md and start.md, of stored results: nobody types numbers.
 
 `python -m benchmarks.table` writes them from `benchmarks/results/*.json`, one line that
 a benchmark printed with `--json` in each file.
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.newcomer import PAGE, STORED, fill_start
 from benchmarks.pages import replace_between
 from benchmarks.rows import COMMANDS, ROWS
 
@@ -33,6 +34,8 @@ def read_results(folder: Path = _ROOT / "benchmarks" / "results") -> list[Result
     """
     found = []
     for path in sorted(folder.glob("*.json")):
+        if path.name == STORED.name:
+            continue  # of docs/start.md
         results = json.loads(path.read_text(encoding="utf-8"))
         if results.get("benchmark") not in COMMANDS:
             raise ValueError(
@@ -105,6 +108,8 @@ def main() -> None:
     for path, headlines in PAGES.items():
         page = path.read_text(encoding="utf-8")
         path.write_text(fill_page(page, results, headlines), encoding="utf-8")
+    page = fill_start(PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
