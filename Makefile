@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
+.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,9 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY) ## Train, evaluate, export, serve and ask, on the built-in corpus
 	@$(BIN)/python examples/quickstart.py
+
+newcomer: ## From a fresh clone to an answer of a server: the minutes of each step
+	@$(PYTHON) examples/newcomer.py $(if $(OUT),--out $(OUT))
 
 docs: $(READY) ## Build the documentation as a site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.newcomer import PAGE, STORED, fill_start
 from benchmarks.pages import replace_between
 from benchmarks.rows import COMMANDS, ROWS
 from benchmarks.serving_pages import (
@@ -38,8 +39,8 @@ def read_results(folder: Path = _ROOT / "benchmarks" / "results") -> list[Result
     """
     found = []
     for path in sorted(folder.glob("*.json")):
-        if path.stem in BENCHMARKS:  # these have tables of their own
-            continue
+        if path.stem in BENCHMARKS or path.name == STORED.name:
+            continue  # these have tables of their own
         results = json.loads(path.read_text(encoding="utf-8"))
         if results.get("benchmark") not in COMMANDS:
             raise ValueError(
@@ -116,6 +117,8 @@ def main() -> None:
         page = path.read_text(encoding="utf-8")
         page = fill_serving_page(page, name, read_serving_result(name))
         path.write_text(page, encoding="utf-8")
+    page = fill_start(PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

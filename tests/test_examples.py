@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-LONG = {"quickstart.py", "serve_demo.py"}  # takes minutes; tests/system has its parts
+LONG = {
+    "newcomer.py",
+    "quickstart.py",
+    "serve_demo.py",
+}  # takes minutes; tests/system has its parts
 
 
 def run(name, folder):

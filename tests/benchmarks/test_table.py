@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks.newcomer import PAGE, STORED, fill_start
 from benchmarks.rows import COMMANDS, ROWS
 from benchmarks.table import PAGES, fill_page, read_results
 
@@ -31,6 +32,15 @@ def test_pages_hold_what_the_generator_writes(path):
     assert page == fill_page(page, read_results(), PAGES[path]), (
         "run `python -m benchmarks.table`"
     )
+
+
+def test_the_minutes_of_a_newcomer_are_those_that_are_stored():
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == fill_start(page), "run `python -m benchmarks.table`"
+    if STORED.exists():
+        spent = json.loads(STORED.read_text("utf-8"))["minutes"]
+        for minutes in spent.values():
+            assert f" | {minutes:.1f} |" in page
 
 
 def test_without_results_every_benchmark_is_not_measured_yet():
