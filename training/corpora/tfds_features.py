@@ -76,7 +76,7 @@ def text_places(features: Any) -> Sequence[TextPlace]:
     return translations or dictionaries
 
 
-def _walk(feature: Any, path: tuple[str, ...], dictionary: type) -> Iterator[Any]:
+def _walk(feature: Any, path: tuple[str, ...], dictionary: Any) -> Iterator[Any]:
     """Yields path and feature of all that dictionaries hold."""
     yield path, feature
     if isinstance(feature, dictionary):
