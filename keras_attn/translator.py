@@ -5,28 +5,25 @@ import os
 from collections.abc import Iterable
 
 import keras
-import numpy as np
-from keras import ops
 
-from keras_attn.decoding import beam_search, greedy_search, score_targets
-from keras_attn.decoding.options import row_penalties
-from keras_attn.layers.arguments import restored_parts
 from keras_attn.models import Ensemble, Seq2Seq
-from keras_attn.side_by_side import each_side_by_side
-from keras_attn.translation import (
-    Translation,
-    check_texts,
-    translations_from_outputs,
+from keras_attn.translating.checks import (
+    check_limits,
+    check_model,
+    check_penalties,
+    check_vocabularies,
 )
+from keras_attn.translating.file import (
+    FORMAT_VERSION,
+    check_format,
+    config_of,
+    restored_config,
+)
+from keras_attn.translating.precision import cast_model
+from keras_attn.translating.search import SearchOptions, make_search
+from keras_attn.translation import Translation, check_texts
 
 __all__ = ["Translator"]
-
-PRECISIONS = ("float32", "bfloat16")
-FORMAT_VERSION = 1
-
-# A translation may have this many target tokens for each source token, and some more.
-# Longer ones are loops of the decoder, which would hold up the whole batch.
-_TARGET_PER_SOURCE, _TARGET_MORE = 3, 10
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -89,22 +86,14 @@ class Translator(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(seq2seq, Seq2Seq | Ensemble):
-            raise ValueError(
-                "`seq2seq` must be a `Seq2Seq` or an `Ensemble` of them. "
-                f"Received: seq2seq={seq2seq!r}."
-            )
-        if format_version > FORMAT_VERSION:
-            raise ValueError(
-                f"This release reads translators up to format {FORMAT_VERSION}. "
-                f"Received: format_version={format_version}. Install a newer one."
-            )
-        _check_limits(
+        check_model(seq2seq)
+        check_format(format_version)
+        check_limits(
             beam_size=beam_size,
             max_source_length=max_source_length,
             max_target_length=max_target_length,
         )
-        _check_penalties(
+        check_penalties(
             length_penalty=length_penalty, coverage_penalty=coverage_penalty
         )
         self.seq2seq = seq2seq
@@ -150,17 +139,7 @@ class Translator(keras.Model):
         Raises:
             ValueError: If `precision` is something else.
         """
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"`precision` must be one of {', '.join(map(repr, PRECISIONS))}. "
-                f"Received: precision={precision!r}."
-            )
-        model = self.seq2seq
-        if isinstance(model, Ensemble):
-            model = Ensemble([_cast(member, precision) for member in model.members])
-        else:
-            model = _cast(model, precision)
-        return self.with_model(model)
+        return self.with_model(cast_model(self.seq2seq, precision))
 
     def with_model(self, seq2seq: Seq2Seq | Ensemble) -> "Translator":
         """Returns a translator with the same options around another model.
@@ -178,12 +157,8 @@ class Translator(keras.Model):
             seq2seq,
             self.source_codec,
             None if self.shares_codec else self.target_codec,
-            beam_size=self.beam_size,
-            length_penalty=self.length_penalty,
-            coverage_penalty=self.coverage_penalty,
-            max_source_length=self.max_source_length,
-            max_target_length=self.max_target_length,
             shortlist=self.shortlist,
+            **self._options(),
         )
 
     @property
@@ -223,13 +198,9 @@ class Translator(keras.Model):
         """
         respond = functools.partial(
             self.respond,
-            beam_size=self.beam_size if beam_size is None else beam_size,
-            length_penalty=(
-                self.length_penalty if length_penalty is None else length_penalty
-            ),
-            coverage_penalty=(
-                self.coverage_penalty if coverage_penalty is None else coverage_penalty
-            ),
+            beam_size=_given(beam_size, self.beam_size),
+            length_penalty=_given(length_penalty, self.length_penalty),
+            coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
             full_vocabulary=full_vocabulary,
         )
         texts = check_texts("texts", texts)
@@ -294,8 +265,12 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
         """
-        search = self._searcher(
-            beam_size, length_penalty, coverage_penalty, full_vocabulary, max_length
+        search = self._search(
+            full_vocabulary,
+            beam_size=_given(beam_size, self.beam_size),
+            length_penalty=_given(length_penalty, self.length_penalty),
+            coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
+            row_limits=max_length,
         )
         return self._answer(text, search)
 
@@ -315,81 +290,14 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `nbest`.
         """
-        _check_limits(count=count)
-        beam_size = max(self.beam_size if beam_size is None else beam_size, count)
-        search = self._searcher(beam_size, length_penalty, None, full_vocabulary)
+        check_limits(count=count)
+        search = self._search(
+            full_vocabulary,
+            beam_size=max(_given(beam_size, self.beam_size), count),
+            length_penalty=_given(length_penalty, self.length_penalty),
+            coverage_penalty=self.coverage_penalty,
+        )
         return self._answer(text, search, count)
-
-    def _searcher(
-        self,
-        beam_size,
-        length_penalty,
-        coverage_penalty,
-        full_vocabulary,
-        max_length=None,
-    ):
-        """Returns the search of encoded texts that these options ask for."""
-        from keras_attn.text import graph
-
-        beam_size = self.beam_size if beam_size is None else beam_size
-        if length_penalty is None:
-            length_penalty = self.length_penalty
-        if coverage_penalty is None:
-            coverage_penalty = self.coverage_penalty
-        _check_limits(beam_size=beam_size)
-        _check_penalties(coverage_penalty=coverage_penalty)
-        if hasattr(length_penalty, "shape"):
-            given = graph.to_backend(graph.at_least_one_row(length_penalty))
-            length_penalty = row_penalties(given, self.length_penalty)
-        else:
-            _check_penalties(length_penalty=length_penalty)
-
-        def search(ids, lengths):
-            step, special, words, given = self._words_for(ids, full_vocabulary)
-            state, memory = self.seq2seq.encode(ids)
-            limits = self._target_limits(lengths)
-            if max_length is not None:
-                given_limits = graph.to_backend(graph.at_least_one_row(max_length))
-                limits = ops.minimum(limits, given_limits)
-            options = {"max_lengths": limits, **special}
-            memory = memory if given is None else (memory, given)
-            if beam_size == 1:
-                found = greedy_search(step, state, memory, **options)
-            else:
-                found = beam_search(
-                    step,
-                    state,
-                    memory,
-                    beam_size=beam_size,
-                    length_penalty=length_penalty,
-                    coverage_penalty=coverage_penalty,
-                    source_mask=self._words_to_cover(ids),
-                    **options,
-                )
-            if words is not None:
-                found = found._replace(token_ids=ops.take(words, found.token_ids))
-            # Nothing is missing from the empty answer to an empty text.
-            missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
-            return found._replace(truncated=missing)
-
-        return search
-
-    def _words_for(self, ids, full_vocabulary):
-        """Returns the step of a search, its special ids, the words, what is allowed.
-
-        With a shortlist, ids of the search are positions in its words, and `allowed` is
-        handed to each step beside the memory.
-        """
-        special = self._special_ids()
-        if self.shortlist is None or full_vocabulary:
-            return self.seq2seq.step, special, None, None
-        words, allowed = self.shortlist(ids)
-        place = self.shortlist.special_ids.index
-        special = {
-            name: tuple(map(place, value)) if isinstance(value, tuple) else place(value)
-            for name, value in special.items()
-        }
-        return self.seq2seq.step_of_words(words), special, words, allowed
 
     def respond_aligned(self, text, target):
         """Scores given targets in the graph.
@@ -403,182 +311,82 @@ class Translator(keras.Model):
             tokens lie in that.
         """
         from keras_attn.text import graph
+        from keras_attn.translating.answer import placed_targets, score_given
 
         given = graph.at_least_one_row(target)
         forced = self.target_codec.encode(given, self.max_target_length)
-
-        def score(ids, _):
-            state, memory = self.seq2seq.encode(ids)
-            hypotheses = score_targets(
-                self.seq2seq.step,
-                state,
-                memory,
-                target_ids=graph.to_backend(forced.ids),
-                target_lengths=graph.to_backend(forced.lengths),
-                start_id=self.target_codec.start_id,
-                pad_id=self.target_codec.pad_id,
-            )
-            cut = ops.greater(graph.to_backend(forced.truncated), 0)
-            return hypotheses._replace(truncated=cut[:, None])
-
+        score = score_given(self.seq2seq, self.target_codec, forced)
         outputs = self._answer(text, score)
-        rows = ops.shape(outputs["score"])[0]
-        placed = {
-            "translation": given,
-            "target_tokens": forced.pieces,
-            "target_begin": forced.begin,
-            "target_end": forced.end,
-        }
-        return outputs | {name: tensor[:rows] for name, tensor in placed.items()}
+        rows = keras.ops.shape(outputs["score"])[0]
+        return outputs | placed_targets(given, forced, rows)
+
+    def _search(self, full_vocabulary, **options):
+        """Returns the search of encoded texts that these options ask for."""
+        sought = SearchOptions(max_target_length=self.max_target_length, **options)
+        return make_search(
+            self.seq2seq,
+            self.source_codec,
+            self.target_codec,
+            None if full_vocabulary else self.shortlist,
+            sought.for_rows(self.length_penalty),
+        )
 
     def _answer(self, text, search, count=None):
-        """Runs encode -> search -> decode and names the results for serving.
+        """Runs encode -> search -> decode and names the results for serving."""
+        from keras_attn.translating.answer import answer_texts
 
-        Of each row the best hypothesis is named, or the best `count` on an axis of
-        their own.
-        """
-        from keras_attn.text import answers, graph
-
-        self._check_vocabularies()
-        encoded = self.source_codec.encode(
-            graph.at_least_one_row(text), self.max_source_length
-        )
-        found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
-        found = type(found)(
-            *(graph.from_backend(field)[:, : count or 1] for field in found)
-        )
-        written = answers.written_outputs(self.target_codec, found)
-        if count is None:
-            written = {name: tensor[:, 0] for name, tensor in written.items()}
-        outputs = answers.read_outputs(encoded) | written
-        rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
-        return {name: tensor[:rows] for name, tensor in outputs.items()}
-
-    def _check_vocabularies(self):
         # Not in the constructor: a codec that is being restored has no model yet.
-        config = self.seq2seq.config
-        for side, codec, size in (
-            ("source", self.source_codec, config.source_vocabulary_size),
-            ("target", self.target_codec, config.target_vocabulary_size),
-        ):
-            if codec.vocabulary_size != size:
-                raise ValueError(
-                    f"`{side}_codec` must have the vocabulary that `seq2seq` was made "
-                    f"for. Received: vocabulary_size={codec.vocabulary_size} for a "
-                    f"model with {side}_vocabulary_size={size}."
-                )
-
-    def _target_limits(self, source_lengths):
-        limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
-        limits = ops.minimum(limits, self.max_target_length)
-        # A text without words, only the end token, gets a translation without words.
-        return ops.where(source_lengths > 1, limits, 1)
-
-    def _words_to_cover(self, ids):
-        codec = self.source_codec
-        special = ops.logical_or(
-            ops.equal(ids, codec.pad_id), ops.equal(ids, codec.end_id)
+        check_vocabularies(self.seq2seq.config, self.source_codec, self.target_codec)
+        return answer_texts(
+            text,
+            self.source_codec,
+            self.max_source_length,
+            self.target_codec,
+            search,
+            count,
         )
-        return ops.logical_not(special)
-
-    def _special_ids(self):
-        codec = self.target_codec
-        return {
-            "start_id": codec.start_id,
-            "end_id": codec.end_id,
-            "pad_id": codec.pad_id,
-            "forbidden_ids": (codec.pad_id, codec.unknown_id, codec.start_id),
-        }
 
     def _in_batches(self, respond, columns, batch_size, parallel_batches):
-        """Answers rows of `columns` in batches of similar length, order kept."""
+        """Answers rows of `columns` by a function that is compiled once."""
         from keras_attn.text import graph
+        from keras_attn.translating.batches import answer_in_batches
 
         if parallel_batches is None:
             parallel_batches = graph.parallel_batches()
-        _check_limits(batch_size=batch_size, parallel_batches=parallel_batches)
-        compiled = self._compile(respond, len(columns))
-        order = np.argsort([len(text) for text in columns[0]], kind="stable")
-        starts = range(0, len(order), batch_size)
-        # The longest first: no thread is left with a long one at the end.
-        batches = [order[start : start + batch_size] for start in reversed(starts)]
-
-        def answer(rows):
-            outputs = compiled(
-                *(graph.strings(column[row] for row in rows) for column in columns)
-            )
-            arrays = {name: np.asarray(value) for name, value in outputs.items()}
-            return translations_from_outputs([columns[0][row] for row in rows], arrays)
-
-        answers: list[Translation | None] = [None] * len(order)
-        found = each_side_by_side(answer, batches, parallel_batches)
-        for rows, translations in zip(batches, found, strict=True):
-            for row, translation in zip(rows, translations, strict=True):
-                answers[row] = translation
-        return answers
-
-    def _compile(self, respond, arguments):
-        """Compiles an answering function once for each set of its options."""
-        from keras_attn.text import graph
-
-        key = (arguments, *sorted(getattr(respond, "keywords", {}).items()))
+        check_limits(batch_size=batch_size, parallel_batches=parallel_batches)
+        key = (len(columns), *sorted(getattr(respond, "keywords", {}).items()))
         if key not in self._compiled:
-            self._compiled[key] = graph.compile_texts(respond, arguments)
-        return self._compiled[key]
+            self._compiled[key] = graph.compile_texts(respond, len(columns))
+        return answer_in_batches(
+            self._compiled[key], columns, batch_size, parallel_batches
+        )
 
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
+    def _options(self):
+        """The arguments of the constructor that are plain values."""
         return {
-            "name": self.name,
-            "seq2seq": _without_training(serialize(self.seq2seq)),
-            "source_codec": serialize(self.source_codec),
-            "target_codec": None if self.shares_codec else serialize(self.target_codec),
             "beam_size": self.beam_size,
             "length_penalty": self.length_penalty,
             "max_source_length": self.max_source_length,
             "max_target_length": self.max_target_length,
-            "shortlist": None if self.shortlist is None else serialize(self.shortlist),
             "coverage_penalty": self.coverage_penalty,
-            "format_version": FORMAT_VERSION,
         }
+
+    def get_config(self):
+        parts = {
+            "seq2seq": self.seq2seq,
+            "source_codec": self.source_codec,
+            "target_codec": None if self.shares_codec else self.target_codec,
+            "shortlist": self.shortlist,
+        }
+        return config_of(parts, {"name": self.name, **self._options()})
 
     @classmethod
     def from_config(cls, config):
-        # Registers the class of the codecs that are restored here.
-        from keras_attn.text import codec  # noqa: F401
-
-        parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
-        return cls(**restored_parts(config, *parts))
+        return cls(**restored_config(config))
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""
 
 
-def _cast(model, precision):
-    """Returns a new `Seq2Seq` with the same weights in another precision."""
-    cast = Seq2Seq(model.config, dtype=precision)
-    for new, old in zip(cast.weights, model.weights, strict=True):
-        new.assign(old)
-    return cast
-
-
-def _without_training(config):
-    """Drops optimizer, loss and metrics: a translator only answers."""
-    return {key: config[key] for key in config if key != "compile_config"}
-
-
-def _check_penalties(**values):
-    for name, value in values.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not value >= 0:
-            raise ValueError(
-                f"`{name}` must be a number, 0 or more. Received: {name}={value!r}."
-            )
-
-
-def _check_limits(**values):
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value!r}."
-            )
+def _given(value, default):
+    return default if value is None else value

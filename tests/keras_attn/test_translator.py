@@ -116,7 +116,7 @@ def test_a_beam_of_one_is_greedy_search(translator, monkeypatch):
         calls.append(options)
         return greedy_search(*args, **options)
 
-    monkeypatch.setattr("keras_attn.translator.greedy_search", spy)
+    monkeypatch.setattr("keras_attn.translating.search.greedy_search", spy)
     translator.respond(tf.constant(["Hund"]), beam_size=1)
     assert len(calls) == 1
 
