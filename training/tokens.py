@@ -118,7 +118,7 @@ class TokenPairs:
         return len(self.begins)
 
     def select(self, rows: np.ndarray) -> "TokenPairs":
-        """Returns some of the pairs."""
+        """Returns some of the pairs, `rows` rising."""
         if len(rows) == len(self):
             return self
         return dataclasses.replace(
