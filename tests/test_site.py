@@ -1,5 +1,6 @@
 """The documentation builds as a site, without a warning and without a network."""
 
+import json
 import os
 import re
 import subprocess
@@ -38,6 +39,28 @@ def test_links_into_the_code_point_at_its_lines(site):
     assert links
     for page, anchor in links:
         assert f'id="{anchor}"' in (site / page).read_text("utf-8")
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_charts_show_what_is_stored(site, look):
+    stored = json.loads(
+        (ROOT / "benchmarks" / "results" / "serve_roundtrip.json").read_text("utf-8")
+    )
+    picture = (site / "charts" / f"request-{look}.svg").read_text("utf-8")
+    shown = re.findall(r">(\d+)</text>", picture)
+    for size in (1, 8, 32):
+        for way in ("grpc", "inprocess"):
+            assert f"{stored[f'{way}_ms_batch{size}']:.0f}" in shown
+    page = (site / "speed.html").read_text("utf-8")
+    for name in ("request", "growth", "share"):
+        assert f'src="charts/{name}-{look}.svg#only-{look}"' in page
+
+
+def test_a_notebook_is_a_page(site):
+    page = (site / "source/examples/notebooks/own_model.ipynb.html").read_text("utf-8")
+    assert "<h1" in page
+    assert "&quot;cell_type&quot;" not in page
+    assert 'href="../../../layers.html"' in page
 
 
 def test_the_reference_has_the_docstrings(site):

@@ -2,13 +2,16 @@
 
 Pages link to code, to folders and to the project's own pages at the top, so that they
 can be read in the repository. On the site these are pages, too: `source/...` shows a
-file, `project/...` one of the top pages. The reference is written from docstrings, one
-page a room, and all of it is put into the navigation here.
+file or a notebook, `project/...` one of the top pages. Charts are drawn of the stored
+results. The reference is written from docstrings, one page a room, and all of it is put
+into the navigation here.
 """
 
 import ast
+import json
 import posixpath
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -30,6 +33,8 @@ ROOMS = {
     "client": "serving/client",
 }
 
+_CHARTS = runpy.run_path(str(Path(__file__).with_name("charts.py")))
+_CHART = re.compile(r"^<!-- chart: (\w+) -->$", re.MULTILINE)
 _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]*)(#[^)\s]*)?(?=\))")
 _LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".css": "css"}
@@ -43,6 +48,11 @@ def on_files(files, config):
         _add(files, config, f"reference/{room}.md", _reference(room, ROOT / path))
     for path in sorted(_linked_files(files)):
         _add(files, config, _place(path), _source(path))
+    for name, series in _CHARTS["CHARTS"].items():
+        chart = series()
+        for look in _CHARTS["LOOKS"] if chart else ():
+            picture = _CHARTS["draw"](chart, look)
+            _add(files, config, f"charts/{name}-{look}.svg", picture)
     config.nav = _navigation()
     return files
 
@@ -55,6 +65,7 @@ def on_page_markdown(markdown, page, config, files):
         return markdown
     # A box in front of a link would be read as the text of a reference.
     markdown = markdown.replace("- [ ] ", "- ☐ ")
+    markdown = _CHART.sub(_to_pictures(source), markdown)
     return _outside_code(markdown, lambda text: _LINK.sub(_to_page(home, source), text))
 
 
@@ -83,6 +94,22 @@ def _entry(place):
     pages = sorted((ROOT / "docs" / folder).glob("*.md"))
     others = [f"{folder}/{page.name}" for page in pages if page.name != "README.md"]
     return {folder: [place, *others]}
+
+
+def _to_pictures(source):
+    """Returns what puts a chart in the place of its mark, for light and dark pages."""
+
+    def replace(match):
+        chart = _CHARTS["CHARTS"][match.group(1)]()
+        if chart is None:
+            return ""
+        folder = posixpath.relpath("charts", posixpath.dirname(source) or ".")
+        return "\n".join(
+            f"![{chart['title']}]({folder}/{match.group(1)}-{look}.svg#only-{look})"
+            for look in _CHARTS["LOOKS"]
+        )
+
+    return replace
 
 
 def _to_page(home, source):
@@ -140,10 +167,23 @@ def _source(path):
         ).stdout or "\n".join(sorted(each.name for each in whole.iterdir()))
         return f"# {path}/\n\n```text\n{listing.strip()}\n```\n"
     text = whole.read_text("utf-8")
+    if whole.suffix == ".ipynb":
+        return _notebook(path, json.loads(text))
     # A fence longer than any in the file.
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`{3,}", text))])
     language = _LANGUAGES.get(whole.suffix, "text")
     return f'# {path}\n\n{fence}{language} linenums="1"\n{text.rstrip()}\n{fence}\n'
+
+
+def _notebook(path, notebook):
+    """Returns a notebook as a page: its text as it is, its code in fences."""
+    parts = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            source = f"```python\n{source}\n```"
+        parts.append(_LINK.sub(_to_page(path, _place(path)), source))
+    return "\n\n".join([*parts, f"(`{path}`)\n"])
 
 
 def _reference(room, path):

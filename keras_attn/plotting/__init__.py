@@ -7,6 +7,7 @@ neither matplotlib nor Keras.
 from keras_attn.lazy import lazy_names
 
 _HOMES = {
+    "MissingGlyphWarning": "keras_attn.plotting.fonts",
     "attention_html": "keras_attn.plotting.page",
     "attention_text": "keras_attn.plotting.terminal",
     "plot_attention": "keras_attn.plotting.figure",

@@ -5,6 +5,7 @@ import itertools
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -257,12 +258,16 @@ class _Output:
         elif self.attention is AttentionForm.html:
             self.page.append(translation)
         elif self.attention is AttentionForm.png:
-            from keras_attn.plotting import save_attention_png
+            from keras_attn.plotting import MissingGlyphWarning, save_attention_png
 
             path = self.out or Path("attention.png")
             if self.count > 1:
                 path = path.with_stem(f"{path.stem}-{self.count}")
-            save_attention_png(translation, path, words=self.words)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always", MissingGlyphWarning)
+                save_attention_png(translation, path, words=self.words)
+            for each in said:
+                _warn(str(each.message))
             _warn(f"wrote {path}", level="note")
 
     def close(self) -> None:

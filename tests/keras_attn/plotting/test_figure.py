@@ -2,16 +2,14 @@ import subprocess
 import sys
 import warnings
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from keras_attn.plotting.figure import (
-    _fonts_for,
-    _white_to_blue,
-    plot_attention,
-    save_attention_png,
-)
+from keras_attn.plotting.colours import white_to_blue
+from keras_attn.plotting.figure import plot_attention, save_attention_png
+from keras_attn.plotting.fonts import MissingGlyphWarning, fonts_for
 
 
 def labels(axis):
@@ -76,10 +74,13 @@ def test_an_80_word_sentence_is_written(tmp_path, make_translation):
     ],
 )
 @pytest.mark.parametrize("words", [True, False])
-def test_any_text_is_drawn_without_a_warning(tmp_path, make_translation, text, words):
+def test_any_text_is_drawn_without_a_warning_of_matplotlib(
+    tmp_path, make_translation, text, words
+):
     answer = make_translation(text, text)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", MissingGlyphWarning)
         save_attention_png(
             answer, tmp_path / "map.png", words=words, title=f"$ {text}", dpi=40
         )
@@ -94,14 +95,63 @@ def test_dollars_are_not_mathematics(make_translation):
 
 def test_a_glyph_that_no_font_has_becomes_a_box(make_translation):
     unassigned = "\U000e1234\u0378"
-    _, missing = _fonts_for(frozenset(unassigned + "a"))
+    _, missing = fonts_for(frozenset(unassigned + "a"))
     assert missing == set(unassigned)
-    axes = plot_attention(make_translation("a\u0378", "b"), words=False).axes[0]
+    with pytest.warns(MissingGlyphWarning, match=r"U\+0378\).*Install one"):
+        axes = plot_attention(make_translation("a\u0378", "b"), words=False).axes[0]
     assert labels(axes.xaxis)[0] == "▁a□"
 
 
+def test_many_missing_glyphs_are_counted(make_translation):
+    text = "".join(map(chr, range(0xE1230, 0xE1240)))
+    with pytest.warns(MissingGlyphWarning, match="and 11 more"):
+        plot_attention(make_translation(text, "b"), words=False)
+
+
+def ink(text):
+    """The columns of pixels with ink, of a text drawn as labels are."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    families, missing = fonts_for(frozenset(text))
+    assert not missing
+    figure = Figure(figsize=(4, 1), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    figure.text(0.1, 0.4, text, fontsize=30, fontfamily=families)
+    canvas.draw()
+    dark = np.asarray(canvas.buffer_rgba())[..., 0] < 128
+    return dark[:, np.flatnonzero(dark.any(axis=0)).min() :]
+
+
+SHAPES = tuple(map(int, matplotlib.__version__.split(".")[:2])) >= (3, 11)
+
+
+@pytest.mark.skipif(not SHAPES, reason="matplotlib before 3.11 shapes no text")
+def test_hebrew_stands_from_the_right():
+    alef, both = ink("א"), ink("אב")
+    last = np.flatnonzero(both.any(axis=0)).max()
+    width = np.flatnonzero(alef.any(axis=0)).max() + 1
+    # The first letter is the one at the right; drawing may move it by a part.
+    at_right = both[:, last + 1 - width : last + 1]
+    at_left = both[:, :width]
+    assert (at_right != alef[:, :width]).sum() < 0.5 * (
+        at_left != alef[:, :width]
+    ).sum()
+
+
+@pytest.mark.skipif(not SHAPES, reason="matplotlib before 3.11 shapes no text")
+def test_arabic_letters_are_joined():
+    # Two letters that join: one stretch of ink; a non-joiner between them parts them.
+    def stretches(text):
+        filled = np.pad(ink(text).any(axis=0).astype(int), 1)
+        return (np.diff(filled) == 1).sum()
+
+    assert stretches("سم") == 1
+    assert stretches("س\u200cم") == 2
+
+
 def test_colors_go_from_white_down_in_even_steps_of_lightness():
-    colors = _white_to_blue()(np.linspace(0, 1, 11))[:, :3]
+    colors = white_to_blue()(np.linspace(0, 1, 11))[:, :3]
     np.testing.assert_allclose(colors[0], 1.0, atol=1e-3)
     linear = np.where(
         colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4
