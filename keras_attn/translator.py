@@ -53,6 +53,8 @@ class Translator(keras.Model):
             log p is over the allowed words.
         coverage_penalty: Of hypotheses that leave source tokens without attention,
             when hypotheses are compared (see `beam_search`); 0: none.
+        replace_unknown: Whether the unknown token may be written; in its place comes
+            the source word with the most attention. `False`: it is never written.
         format_version: Of the saved file.
         **kwargs: Passed to `keras.Model`.
 
@@ -84,6 +86,7 @@ class Translator(keras.Model):
         max_target_length=256,
         shortlist=None,
         coverage_penalty=0.0,
+        replace_unknown=False,
         format_version=FORMAT_VERSION,
         **kwargs,
     ):
@@ -106,6 +109,12 @@ class Translator(keras.Model):
         _check_penalties(
             length_penalty=length_penalty, coverage_penalty=coverage_penalty
         )
+        if replace_unknown and seq2seq.config.attention is None:
+            raise ValueError(
+                "`replace_unknown` copies the word with the most attention, which the "
+                f"model must have. Received: replace_unknown={replace_unknown!r} for a "
+                "model with attention=None."
+            )
         self.seq2seq = seq2seq
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
@@ -115,6 +124,7 @@ class Translator(keras.Model):
         self.max_target_length = max_target_length
         self.shortlist = shortlist
         self.coverage_penalty = coverage_penalty
+        self.replace_unknown = replace_unknown
         self._compiled = {}
         self.built = True
 
@@ -183,6 +193,7 @@ class Translator(keras.Model):
             max_source_length=self.max_source_length,
             max_target_length=self.max_target_length,
             shortlist=self.shortlist,
+            replace_unknown=self.replace_unknown,
         )
 
     @property
@@ -424,17 +435,21 @@ class Translator(keras.Model):
         Of each row the best hypothesis is named, or the best `count` on an axis of
         their own.
         """
-        from keras_attn.text import answers, graph
+        from keras_attn.text import answers, copying, graph
 
         self._check_vocabularies()
-        encoded = self.source_codec.encode(
-            graph.at_least_one_row(text), self.max_source_length
-        )
+        given = graph.at_least_one_row(text)
+        encoded = self.source_codec.encode(given, self.max_source_length)
         found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
         found = type(found)(
             *(graph.from_backend(field)[:, : count or 1] for field in found)
         )
-        written = answers.written_outputs(self.target_codec, found)
+        copies = None
+        if self.replace_unknown:
+            copies = copying.copies_for_unknown(
+                given, encoded, self.source_codec.unknown_id, found.attention
+            )
+        written = answers.written_outputs(self.target_codec, found, copies)
         if count is None:
             written = {name: tensor[:, 0] for name, tensor in written.items()}
         outputs = answers.read_outputs(encoded) | written
@@ -470,11 +485,14 @@ class Translator(keras.Model):
 
     def _special_ids(self):
         codec = self.target_codec
+        forbidden = (codec.pad_id, codec.unknown_id, codec.start_id)
+        if self.replace_unknown:
+            forbidden = (codec.pad_id, codec.start_id)
         return {
             "start_id": codec.start_id,
             "end_id": codec.end_id,
             "pad_id": codec.pad_id,
-            "forbidden_ids": (codec.pad_id, codec.unknown_id, codec.start_id),
+            "forbidden_ids": forbidden,
         }
 
     def _in_batches(self, respond, columns, batch_size):
@@ -520,6 +538,7 @@ class Translator(keras.Model):
             "max_target_length": self.max_target_length,
             "shortlist": None if self.shortlist is None else serialize(self.shortlist),
             "coverage_penalty": self.coverage_penalty,
+            "replace_unknown": self.replace_unknown,
             "format_version": FORMAT_VERSION,
         }
 
