@@ -51,6 +51,8 @@ class Translator(keras.Model):
             log p is over the allowed words.
         coverage_penalty: Of hypotheses that leave source tokens without attention,
             when hypotheses are compared (see `beam_search`); 0: none.
+        replace_unknown: Whether the unknown token may be written; in its place comes
+            the source word with the most attention. `False`: it is never written.
         format_version: Of the saved file.
         **kwargs: Passed to `keras.Model`.
 
@@ -82,6 +84,7 @@ class Translator(keras.Model):
         max_target_length=256,
         shortlist=None,
         coverage_penalty=0.0,
+        replace_unknown=False,
         format_version=FORMAT_VERSION,
         **kwargs,
     ):
@@ -96,6 +99,12 @@ class Translator(keras.Model):
         check_penalties(
             length_penalty=length_penalty, coverage_penalty=coverage_penalty
         )
+        if replace_unknown and seq2seq.config.attention is None:
+            raise ValueError(
+                "`replace_unknown` copies the word with the most attention, which the "
+                f"model must have. Received: replace_unknown={replace_unknown!r} for a "
+                "model with attention=None."
+            )
         self.seq2seq = seq2seq
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
@@ -105,6 +114,7 @@ class Translator(keras.Model):
         self.max_target_length = max_target_length
         self.shortlist = shortlist
         self.coverage_penalty = coverage_penalty
+        self.replace_unknown = replace_unknown
         self._compiled = {}
         self.built = True
 
@@ -322,7 +332,11 @@ class Translator(keras.Model):
 
     def _search(self, full_vocabulary, **options):
         """Returns the search of encoded texts that these options ask for."""
-        sought = SearchOptions(max_target_length=self.max_target_length, **options)
+        sought = SearchOptions(
+            max_target_length=self.max_target_length,
+            writes_unknown=self.replace_unknown,
+            **options,
+        )
         return make_search(
             self.seq2seq,
             self.source_codec,
@@ -344,6 +358,7 @@ class Translator(keras.Model):
             self.target_codec,
             search,
             count,
+            replace_unknown=self.replace_unknown,
         )
 
     def _in_batches(self, respond, columns, batch_size, parallel_batches):
@@ -369,6 +384,7 @@ class Translator(keras.Model):
             "max_source_length": self.max_source_length,
             "max_target_length": self.max_target_length,
             "coverage_penalty": self.coverage_penalty,
+            "replace_unknown": self.replace_unknown,
         }
 
     def get_config(self):

@@ -30,12 +30,16 @@ def read_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
     }
 
 
-def written_outputs(codec: SubwordCodec, found: Any) -> dict[str, tf.Tensor]:
+def written_outputs(
+    codec: SubwordCodec, found: Any, copies: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
     """Decodes hypotheses and names what is known of them.
 
     Args:
         codec: Of the target.
         found: `keras_attn.decoding.Hypotheses` of TensorFlow tensors, `(B, K, ...)`.
+        copies: `(B, K, T)` strings to write for unknown tokens; `None`: they add
+            nothing to the text.
 
     Returns:
         The other outputs, each with the axes `(B, K)` first. A hypothesis that does
@@ -43,9 +47,11 @@ def written_outputs(codec: SubwordCodec, found: Any) -> dict[str, tf.Tensor]:
     """
     shape = tf.shape(found.token_ids)  # B, K, T
     steps = shape[2]
+    rows = [shape[0] * shape[1], steps]
     decoded = codec.surface(
-        tf.reshape(found.token_ids, [shape[0] * shape[1], steps]),
+        tf.reshape(found.token_ids, rows),
         tf.reshape(found.lengths, [-1]),
+        None if copies is None else tf.reshape(copies, rows),
     )
     return {
         "translation": tf.reshape(decoded.text, shape[:2]),

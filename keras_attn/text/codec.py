@@ -191,7 +191,9 @@ class SubwordCodec(keras.layers.Layer):
         truncated = tf.maximum(counts - kept, tf.cast(is_cut, tf.int32))
         return EncodedText(ids, pieces, begin, end, kept + 1, truncated)
 
-    def surface(self, ids: tf.Tensor, lengths: tf.Tensor) -> DecodedText:
+    def surface(
+        self, ids: tf.Tensor, lengths: tf.Tensor, copies: tf.Tensor | None = None
+    ) -> DecodedText:
         """Joins decoded ids into text, and says where each token lies in it.
 
         Pieces are joined, `▁` becomes a space, and spaces at the beginning go, as in
@@ -202,6 +204,8 @@ class SubwordCodec(keras.layers.Layer):
             ids: `(B, T)` int32, with or without an end token.
             lengths: `(B,)` int32, tokens in each row; what is beyond is ignored.
                 An id that the vocabulary lacks counts as unknown.
+            copies: `(B, T)` strings without blanks at their ends, the text of each
+                token that is unknown; `None`: none.
 
         Returns:
             The text, its pieces and their bytes, leading spaces left out.
@@ -216,6 +220,9 @@ class SubwordCodec(keras.layers.Layer):
             ids[:, :, tf.newaxis] == tf.constant(vocabulary.silent_ids), axis=-1
         )
         parts = tf.strings.regex_replace(tf.where(is_silent, "", pieces), "▁", " ")
+        if copies is not None:
+            is_copied = is_real & (ids == vocabulary.unknown_id)
+            parts = tf.where(is_copied, copies, parts)
         joined = tf.strings.reduce_join(parts, axis=1)
         text = tf.strings.regex_replace(joined, "^ +", "")
         stripped = (tf.strings.length(joined) - tf.strings.length(text))[:, tf.newaxis]

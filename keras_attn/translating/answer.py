@@ -9,7 +9,7 @@ from typing import Any
 from keras import ops
 
 from keras_attn.decoding import score_targets
-from keras_attn.text import answers, graph
+from keras_attn.text import answers, copying, graph
 
 __all__ = ["answer_texts", "placed_targets", "score_given"]
 
@@ -21,6 +21,7 @@ def answer_texts(
     target_codec: Any,
     search: Callable[[Any, Any], Any],
     count: int | None = None,
+    replace_unknown: bool = False,
 ) -> dict[str, Any]:
     """Returns the outputs of a serving signature.
 
@@ -32,13 +33,21 @@ def answer_texts(
         search: From ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
         count: Of each row the best hypotheses, on an axis of their own; `None`: the
             best one, without that axis.
+        replace_unknown: Whether the unknown token is written as the source word that
+            has the most attention.
     """
-    encoded = source_codec.encode(graph.at_least_one_row(text), max_source_length)
+    given = graph.at_least_one_row(text)
+    encoded = source_codec.encode(given, max_source_length)
     found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
     found = type(found)(
         *(graph.from_backend(field)[:, : count or 1] for field in found)
     )
-    written = answers.written_outputs(target_codec, found)
+    copies = None
+    if replace_unknown:
+        copies = copying.copies_for_unknown(
+            given, encoded, source_codec.unknown_id, found.attention
+        )
+    written = answers.written_outputs(target_codec, found, copies)
     if count is None:
         written = {name: tensor[:, 0] for name, tensor in written.items()}
     outputs = answers.read_outputs(encoded) | written

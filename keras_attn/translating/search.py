@@ -28,6 +28,7 @@ class SearchOptions:
         max_target_length: The most target tokens of any row, end token included.
         row_limits: `(B,)` integers, the most target tokens of each row; `None`: no
             other limit.
+        writes_unknown: Whether the unknown token may be written.
 
     Raises:
         ValueError: If a Python number is out of range.
@@ -38,6 +39,7 @@ class SearchOptions:
     coverage_penalty: float
     max_target_length: int
     row_limits: Any = None
+    writes_unknown: bool = False
 
     def __post_init__(self):
         check_limits(beam_size=self.beam_size)
@@ -81,7 +83,7 @@ def make_search(
 
     def search(ids, lengths):
         step, special, words, allowed = _words_for(
-            ids, seq2seq, target_codec, shortlist
+            ids, seq2seq, _special_ids(target_codec, options), shortlist
         )
         state, memory = seq2seq.encode(ids)
         special["max_lengths"] = _target_limits(lengths, options)
@@ -108,13 +110,12 @@ def make_search(
     return search
 
 
-def _words_for(ids, seq2seq, codec, shortlist):
+def _words_for(ids, seq2seq, special, shortlist):
     """Returns the step of a search, its special ids, the words, what is allowed.
 
     With a shortlist, ids of the search are positions in its words, and `allowed` is
     handed to each step beside the memory.
     """
-    special = _special_ids(codec)
     if shortlist is None:
         return seq2seq.step, special, None, None
     words, allowed = shortlist(ids)
@@ -126,12 +127,13 @@ def _words_for(ids, seq2seq, codec, shortlist):
     return seq2seq.step_of_words(words), special, words, allowed
 
 
-def _special_ids(codec):
+def _special_ids(codec, options):
+    never = () if options.writes_unknown else (codec.unknown_id,)
     return {
         "start_id": codec.start_id,
         "end_id": codec.end_id,
         "pad_id": codec.pad_id,
-        "forbidden_ids": (codec.pad_id, codec.unknown_id, codec.start_id),
+        "forbidden_ids": (codec.pad_id, *never, codec.start_id),
     }
 
 

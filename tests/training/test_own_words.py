@@ -6,6 +6,7 @@ import tensorflow as tf
 import tiny
 
 from keras_attn.metrics import MaskedCrossentropy
+from training.fit import compile_seq2seq
 from training.own_words import mix_own_words
 from training.recipes import TrainingOptions
 from training.schedule import own_word_share
@@ -112,3 +113,39 @@ def test_share_rises_with_updates_and_not_with_batches():
     found = [float(share(tf.constant(updates))) for updates in (0, 5, 20, 90)]
     np.testing.assert_allclose(found, [0.0, 0.125, 0.5, 0.5], rtol=1e-6)
     assert own_word_share(TrainingOptions(), steps_per_epoch=40) is None
+
+
+def test_both_in_mixed_precision_are_near_those_of_float32():
+    """With R-Drop and accumulated gradients, in the compiled step of a training."""
+    spec = tf.TensorSpec((None, None), tf.int32)
+    batch = (
+        {name: tf.constant(ids, tf.int32) for name, ids in INPUTS.items()},
+        tf.constant(LABELS, tf.int32),
+    )
+    found = []
+    for policy in ("float32", "mixed_bfloat16"):
+        model = WatchedSeq2Seq(
+            tiny.config(seed=4, dropout=0.3), reads_own_words=True, dtype=policy
+        )
+        options = TrainingOptions(r_drop=1.0, gradient_accumulation_steps=2)
+        compile_seq2seq(model, options, steps=4)
+        model.set_weights(found[0][1] if found else model.get_weights())
+        before = model.get_weights()
+        model.optimizer.build(model.trainable_variables)
+        steps = Steps(
+            model,
+            Workers(tf.distribute.get_strategy()),
+            batches=({"source": spec, "target": spec}, spec),
+            label_smoothing=0.1,
+            r_drop=options.r_drop,
+            own_words=lambda updates: 0.5,
+        )
+        sums = tf.constant(NO_SUMS, tf.float64)
+        for _ in range(2):
+            sums, _ = steps.train(batch, sums, tf.constant(False))
+        found.append((sums.numpy(), before))
+        moved = zip(model.get_weights(), before, strict=True)
+        assert all((now != old).any() for now, old in moved)
+    # bfloat16 has 8 bits, and another first word here and there.
+    np.testing.assert_allclose(found[1][0][0], found[0][0][0], rtol=0.05)
+    assert found[0][0][3] == 2 * np.count_nonzero(LABELS)

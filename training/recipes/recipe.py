@@ -113,6 +113,14 @@ class Recipe:
                 "model.attention=none. Set decoding.coverage_penalty=0."
             )
 
+        if self.model.attention is None and self.decoding.replace_unknown:
+            raise RecipeError(
+                "`decoding.replace_unknown` copies the source word with the most "
+                "attention, which the model must have. Received: "
+                "decoding.replace_unknown=true, model.attention=none. Set "
+                "decoding.replace_unknown=false."
+            )
+
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Recipe":
         """Builds a recipe from nested dictionaries, refusing unknown keys.

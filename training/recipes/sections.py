@@ -453,6 +453,10 @@ class DecodingOptions(Options):
         help="Price of source words that a hypothesis left without attention; 0: none.",
         at_least=0,
     )
+    replace_unknown: bool = option(
+        False,
+        help="For words that the vocabulary lacks, write the source word looked at.",
+    )
     shortlist: int | None = option(
         None,
         help="Likely translations of each source subword to choose from; none: all.",
