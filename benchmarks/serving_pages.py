@@ -1,10 +1,12 @@
 """The tables of docs/serving.md and docs/deploy.md, made of stored results."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.batching.plan import Setting
 from benchmarks.pages import replace_between
 
 __all__ = ["BENCHMARKS", "fill_serving_page", "read_serving_result"]
@@ -88,13 +90,7 @@ def _soak(results: Results) -> str:
 
 def _batching(results: Results) -> str:
     clients = sorted({point["clients"] for point in results["points"]})
-    names = [
-        "threads",
-        "max_batch_size",
-        "batch_timeout_micros",
-        "num_batch_threads",
-        "max_enqueued_batches",
-    ]
+    names = [field.name for field in dataclasses.fields(Setting)]
     settings: dict[tuple, list[str]] = {}
     for point in results["points"]:
         alone = point["max_batch_size"] is None

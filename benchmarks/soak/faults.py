@@ -153,9 +153,9 @@ def send_oversized(site: Site) -> None:
     """A text of 40 MiB, a batch of 5,000, and more than the server takes."""
     with site.client(timeout=_SECONDS) as client:
         for texts in (
-            np.array(["x " * (20 * _MIB)]),
+            np.array([b"x " * (20 * _MIB)], object),
             np.array(["x"] * 5000),
-            np.array(["x " * (40 * _MIB)]),
+            np.array([b"x " * (40 * _MIB)], object),
         ):
             _count(site, "oversized", lambda t=texts: client.predict({"text": t}))
 

@@ -16,7 +16,7 @@ __all__ = ["Answer", "export_versions", "know"]
 _TEXTS = 100
 _SUBWORDS = 200
 _WIDTH = 8
-_LARGE = 0.5  # so that words differ clearly in their scores, untrained as they are
+_LARGE = 1.0  # so that words differ clearly in their scores, untrained as they are
 
 # What identifies an answer: the text, its subwords, and the shape of its attention.
 Answer = tuple[str, tuple[str, ...], tuple[int, ...]]
