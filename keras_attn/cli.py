@@ -26,6 +26,7 @@ _ORDER = (
     "report",
     "align",
     "ensemble",
+    "shortlist",
     "translate",
     "export",
     "serve",

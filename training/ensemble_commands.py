@@ -25,26 +25,15 @@ def ensemble(
     Example: keras-attn ensemble runs/1 runs/2 --out ensemble.keras
     """
     from keras_attn.saved import find_translator
+    from training.new_translator import check_new_translator, save_new_translator
 
-    if out.suffix != ".keras":
-        raise ValueError(
-            f"A saved translator is a .keras file. Received: --out {out}. Name it so."
-        )
-    if out.exists():
-        raise FileExistsError(
-            f"An ensemble is written to a new file. Received: --out {out}, which "
-            "exists. Choose another name, or delete it."
-        )
+    check_new_translator(out)
     paths = [find_translator(path) for path in translators]
 
     from keras_attn.quiet import import_tensorflow
 
     import_tensorflow()
     from training.ensembling import load_ensemble
-    from training.run_folder import written_aside
 
-    translator = load_ensemble(paths)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(out) as aside:
-        translator.save(aside)
+    save_new_translator(load_ensemble(paths), out)
     print(out)

@@ -1,13 +1,18 @@
-"""The shortlist of a translator, learnt from the sentences that it is trained on."""
+"""The shortlist of a translator, learnt from sentence pairs."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from keras_attn import Translator
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from training.corpora import CorpusError, SentencePair
 from training.lexicon import frequent_words, translation_table
-from training.pipeline import Pipeline
+from training.pipeline import Pipeline, make_pipeline
 
-__all__ = ["learn_shortlist"]
+__all__ = ["add_shortlist", "learn_shortlist"]
 
+_BATCH = 256  # sentences that are read together
 _FREQUENT = 200  # words that every sentence may use: articles, prepositions, marks
 
 
@@ -22,16 +27,53 @@ def learn_shortlist(
         target_codec: Of their targets.
         words: Likely translations of each source subword.
     """
-    sources: list[np.ndarray] = []
-    targets: list[np.ndarray] = []
-    for batch in train.plan(None):
-        inputs, labels = train.collate(batch)
-        for ids, codec, rows in (
-            (sources, source_codec, inputs["source"]),
-            (targets, target_codec, labels),
-        ):
-            ids += [row[row != codec.pad_id] for row in np.asarray(rows)]
-    codec = target_codec
+    codecs = source_codec, target_codec
+    return _learn(_sentences(train, *codecs), *codecs, words)
+
+
+def add_shortlist(
+    translator: Translator, pairs: Sequence[SentencePair], words: int, name: str
+) -> tuple[Translator, dict[str, int]]:
+    """Gives a translator the words that its sources can be translated by.
+
+    Args:
+        translator: Left as it is. A shortlist that it has is not used.
+        pairs: Sentence pairs of its languages. Those that are longer than it reads or
+            writes, and empty ones, are not counted.
+        words: Likely translations of each source subword.
+        name: Of the pairs, for the message.
+
+    Returns:
+        A translator of the same model, and what was counted: `pairs`, `words`,
+        `source_subwords`, and of those the ones `with_translation`.
+
+    Raises:
+        CorpusError: If most subwords of a side are unknown to the translator.
+        ValueError: If no pair can be counted.
+    """
+    codecs = translator.source_codec, translator.target_codec
+    train = make_pipeline(
+        pairs,
+        *codecs,
+        batch_size=_BATCH,
+        max_length=min(translator.max_source_length, translator.max_target_length),
+        shuffle_seed=None,
+    )
+    sides = _sentences(train, *codecs)
+    for side, codec, sentences in zip(("source", "target"), codecs, sides, strict=True):
+        _check_known(side, codec, sentences, name)
+    learnt = _learn(sides, *codecs, words)
+    counted = {
+        "pairs": len(sides[0]),
+        "words": words,
+        "source_subwords": learnt.source_size,
+        "with_translation": int(np.asarray(learnt.table).any(axis=1).sum()),
+    }
+    return translator.with_shortlist(learnt), counted
+
+
+def _learn(sides, source_codec, codec, words):
+    sources, targets = sides
     shortlist = LexicalShortlist(
         source_codec.vocabulary_size,
         codec.vocabulary_size,
@@ -45,3 +87,28 @@ def learn_shortlist(
         frequent_words(targets, shortlist.frequent),
     )
     return shortlist
+
+
+def _sentences(train, *codecs):
+    """Returns the ids of all sources and of all targets, end included, no padding."""
+    sides: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    for batch in train.plan(None):
+        inputs, labels = train.collate(batch)
+        for ids, codec, rows in zip(
+            sides, codecs, (inputs["source"], labels), strict=True
+        ):
+            ids += [row[row != codec.pad_id] for row in np.asarray(rows)]
+    return sides
+
+
+def _check_known(side, codec, sentences, name):
+    ids = np.concatenate(sentences)
+    ids = ids[ids != codec.end_id]
+    unknown = int((ids == codec.unknown_id).sum())
+    if 2 * unknown > len(ids):
+        raise CorpusError(
+            f"Pairs must be written in the subwords of the translator's {side} "
+            f"vocabulary. Received: {name}, in whose {side} sentences {unknown:,} of "
+            f"{len(ids):,} subwords are unknown to it. Are these its languages, in "
+            "this order?"
+        )

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "keras_attn.translation",
     ),
     "keras_attn.translator": (
+        "keras_attn.layers",
         "keras_attn.models",
         "keras_attn.text",
         "keras_attn.translating",
