@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import keras
 
+from keras_attn.layers.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
 from keras_attn.translating.checks import (
     check_limits,
@@ -163,11 +164,25 @@ class Translator(keras.Model):
         Raises:
             ValueError: If `seq2seq` is no such model.
         """
+        return self._with(seq2seq, self.shortlist)
+
+    def with_shortlist(self, shortlist: LexicalShortlist | None) -> "Translator":
+        """Returns a translator with the same model and options, and other words.
+
+        Args:
+            shortlist: The words that a source can be translated by; `None`: all.
+
+        Returns:
+            A new translator; model and codecs are shared with this one.
+        """
+        return self._with(self.seq2seq, shortlist)
+
+    def _with(self, seq2seq, shortlist):
         return Translator(
             seq2seq,
             self.source_codec,
             None if self.shares_codec else self.target_codec,
-            shortlist=self.shortlist,
+            shortlist=shortlist,
             **self._options(),
         )
 

@@ -28,7 +28,7 @@ def ensemble(
     Example: keras-attn ensemble runs/1 runs/2 --out ensemble.keras
     """
     from keras_attn.saved import find_translator
-    from training.run_folder import check_new_translator, written_aside
+    from training.new_translator import check_new_translator, save_new_translator
 
     check_new_translator(out)
     paths = [find_translator(path) for path in translators]
@@ -39,8 +39,5 @@ def ensemble(
         import_tensorflow()
         from training.ensembling import load_ensemble
 
-        translator = load_ensemble(paths)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(out) as aside:
-            translator.save(aside)
+        save_new_translator(load_ensemble(paths), out)
     print_result({"translator": out, "members": paths}, str(out), as_json)

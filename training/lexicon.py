@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from training.aligning.couples import couples_of, likeliest
+
 __all__ = ["MOST_PAIRS", "frequent_words", "translation_table"]
 
 MOST_PAIRS = 100_000  # more sentences change little and need much memory
@@ -41,34 +43,18 @@ def translation_table(
     Reference: Brown et al., 1993, "The Mathematics of Statistical Machine
     Translation", section 4.2.
     """
-    heard, said, places = _links(sources, targets)
-    target_size = int(said.max(initial=0)) + 1
-    couples, couple = np.unique(heard * target_size + said, return_inverse=True)
-    heard_of = couples // target_size
-    p = np.ones(len(couples))
+    heard = [np.append(np.asarray(source, "int64"), 0) for source in sources]
+    said = [np.asarray(target, "int64") for target in targets]
+    couples = couples_of(heard, said)
+    p = np.ones(len(couples.source))
     for _ in range(_ROUNDS):
-        share = p[couple]
-        share /= np.bincount(places, share)[places]
-        counts = np.bincount(couple, share, minlength=len(couples))
-        p = counts / np.bincount(heard_of, counts)[heard_of]
-    return _best(heard_of, couples % target_size, p, source_size, candidates)
-
-
-def _links(sources, targets):
-    """Every source word with every target word of its sentence.
-
-    Returns the source ids, the target ids, and which target position it is of all.
-    """
-    heard, said, places = [], [], []
-    first = 0
-    for source, target in zip(sources, targets, strict=True):
-        words = np.append(np.asarray(source, "int64"), 0)
-        heard.append(np.tile(words, len(target)))
-        said.append(np.repeat(np.asarray(target, "int64"), len(words)))
-        places.append(np.repeat(np.arange(first, first + len(target)), len(words)))
-        first += len(target)
-    empty = [np.zeros(0, "int64")]
-    return tuple(np.concatenate(each or empty) for each in (heard, said, places))
+        counts = np.zeros(len(p))
+        for group in couples.groups:
+            share = p[group.couples]
+            share /= share.sum(axis=2, keepdims=True)
+            np.add.at(counts, group.couples, share)
+        p = likeliest(counts, couples.source)
+    return _best(couples.source, couples.target, p, source_size, candidates)
 
 
 def _best(heard, said, p, source_size, candidates):

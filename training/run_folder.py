@@ -30,7 +30,7 @@ from typing import Any
 from keras_attn.saved import SAVED_NAME
 from training.recipes import Recipe, load_recipe
 
-__all__ = ["RunFolder", "check_new_translator", "written_aside"]
+__all__ = ["RunFolder", "written_aside"]
 
 _ASIDE = ".writing-"
 
@@ -50,24 +50,6 @@ def written_aside(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def check_new_translator(path: Path) -> None:
-    """Raises unless a translator can be written to `path` without losing anything.
-
-    Raises:
-        ValueError: If it does not end in `.keras`.
-        FileExistsError: If there is something.
-    """
-    if path.suffix != ".keras":
-        raise ValueError(
-            f"A saved translator is a .keras file. Received: --out {path}. Name it so."
-        )
-    if path.exists():
-        raise FileExistsError(
-            f"A translator is written to a new file. Received: --out {path}, which "
-            "exists. Choose another name, or delete it."
-        )
 
 
 class RunFolder:

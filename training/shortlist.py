@@ -1,17 +1,18 @@
-"""The shortlist of a translator, learnt from the sentences that it is trained on."""
+"""The shortlist of a translator, learnt from sentence pairs."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from keras_attn import Translator
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
-from training.corpora import SentencePair
+from training.corpora import CorpusError, SentencePair
 from training.lexicon import MOST_PAIRS, frequent_words, translation_table
 from training.pipeline import Pipeline, make_pipeline
 
-__all__ = ["learn_shortlist", "learn_shortlist_of_pairs"]
+__all__ = ["add_shortlist", "learn_shortlist"]
 
-_ROWS = 64  # read together
+_BATCH = 256  # sentences that are read together
 _FREQUENT = 200  # words that every sentence may use: articles, prepositions, marks
 
 
@@ -26,26 +27,54 @@ def learn_shortlist(
         target_codec: Of their targets.
         words: Likely translations of each source subword.
     """
-    sources: list[np.ndarray] = []
-    targets: list[np.ndarray] = []
-    chosen = np.ones(train.kept, bool)
-    if train.kept > MOST_PAIRS:
-        random = np.random.default_rng(0)
-        chosen[random.choice(train.kept, train.kept - MOST_PAIRS, replace=False)] = (
-            False
-        )
-    times = np.zeros(target_codec.vocabulary_size, "int64")
-    for batch in train.plan(None):
-        inputs, labels = train.collate(batch)
-        times += np.bincount(labels.ravel(), minlength=len(times))
-        here = chosen[batch.indices]
-        for ids, codec, rows in (
-            (sources, source_codec, inputs["source"][here]),
-            (targets, target_codec, labels[here]),
-        ):
-            ids += [row[row != codec.pad_id] for row in rows]
-    times[target_codec.pad_id] = 0
-    codec = target_codec
+    codecs = source_codec, target_codec
+    sides, times = _read(train, *codecs)
+    return _learn(sides, times, *codecs, words)
+
+
+def add_shortlist(
+    translator: Translator, pairs: Sequence[SentencePair], words: int, name: str
+) -> tuple[Translator, dict[str, int]]:
+    """Gives a translator the words that its sources can be translated by.
+
+    Args:
+        translator: Left as it is. A shortlist that it has is not used.
+        pairs: Sentence pairs of its languages. Those that are longer than it reads or
+            writes, and empty ones, are not counted.
+        words: Likely translations of each source subword.
+        name: Of the pairs, for the message.
+
+    Returns:
+        A translator of the same model, and what was counted: `pairs`, `words`,
+        `source_subwords`, and of those the ones `with_translation`.
+
+    Raises:
+        CorpusError: If most subwords of a side are unknown to the translator.
+        ValueError: If no pair can be counted.
+    """
+    codecs = translator.source_codec, translator.target_codec
+    train = make_pipeline(
+        pairs,
+        *codecs,
+        batch_size=_BATCH,
+        max_length=min(translator.max_source_length, translator.max_target_length),
+        shuffle_seed=None,
+    )
+    sides, times = _read(train, *codecs)
+    for side, codec, sentences in zip(("source", "target"), codecs, sides, strict=True):
+        _check_known(side, codec, sentences, name)
+    learnt = _learn(sides, times, *codecs, words)
+    counted = {
+        "pairs": train.kept,
+        "words": words,
+        "source_subwords": learnt.source_size,
+        "with_translation": int(np.asarray(learnt.table).any(axis=1).sum()),
+    }
+    return translator.with_shortlist(learnt), counted
+
+
+def _learn(sides, times, source_codec, codec, words):
+    sources, targets = sides
     shortlist = LexicalShortlist(
         source_codec.vocabulary_size,
         codec.vocabulary_size,
@@ -61,31 +90,42 @@ def learn_shortlist(
     return shortlist
 
 
-def learn_shortlist_of_pairs(
-    pairs: Sequence[SentencePair],
-    source_codec,
-    target_codec,
-    words: int,
-    max_length: int,
-) -> LexicalShortlist:
-    """Returns a shortlist for a translator that was trained before.
+def _read(train, source_codec, target_codec):
+    """Returns sentences of both sides, and how often each target word occurs.
 
-    Args:
-        pairs: To learn from.
-        source_codec: Of the translator.
-        target_codec: Of the translator.
-        words: Likely translations of each source subword.
-        max_length: Pairs with more tokens on a side are left out.
-
-    Raises:
-        ValueError: If no pair is short enough.
+    Ids are without padding, with end tokens. Of a large corpus, words are counted in
+    all of it, and sentences are some that are drawn from all of it.
     """
-    train = make_pipeline(
-        pairs,
-        source_codec,
-        target_codec,
-        batch_size=_ROWS,
-        max_length=max_length,
-        shuffle_seed=None,
-    )
-    return learn_shortlist(train, source_codec, target_codec, words)
+    chosen = np.ones(train.kept, bool)
+    if train.kept > MOST_PAIRS:
+        random = np.random.default_rng(0)
+        dropped = random.choice(train.kept, train.kept - MOST_PAIRS, replace=False)
+        chosen[dropped] = False
+    sides: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    times = np.zeros(target_codec.vocabulary_size, "int64")
+    for batch in train.plan(None):
+        inputs, labels = train.collate(batch)
+        times += np.bincount(labels.ravel(), minlength=len(times))
+        here = chosen[batch.indices]
+        for ids, codec, rows in zip(
+            sides,
+            (source_codec, target_codec),
+            (inputs["source"][here], labels[here]),
+            strict=True,
+        ):
+            ids += [row[row != codec.pad_id] for row in rows]
+    times[target_codec.pad_id] = 0
+    return sides, times
+
+
+def _check_known(side, codec, sentences, name):
+    ids = np.concatenate(sentences)
+    ids = ids[ids != codec.end_id]
+    unknown = int((ids == codec.unknown_id).sum())
+    if 2 * unknown > len(ids):
+        raise CorpusError(
+            f"Pairs must be written in the subwords of the translator's {side} "
+            f"vocabulary. Received: {name}, in whose {side} sentences {unknown:,} of "
+            f"{len(ids):,} subwords are unknown to it. Are these its languages, in "
+            "this order?"
+        )

@@ -1,6 +1,7 @@
 """What the tests of align functions with a history, or positions, do with each."""
 
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import reference
@@ -17,12 +18,7 @@ PAD, START, END, V = 0, 1, 2, 9
 
 
 def make_batch(dtype="float32"):
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, T, E)).astype(dtype),
-        "memory": generator.normal(size=(B, S, M)).astype(dtype),
-        "memory_mask": np.arange(S) < np.array([[6], [4], [1]]),
-    }
+    return layer_batches.draw(dtype, inputs=(B, T, E), memory=(B, S, M))
 
 
 def make_decoder(attention, batch, scale=1.0, **kwargs):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Couples", "SameShape", "couples_of"]
+__all__ = ["Couples", "SameShape", "couples_of", "likeliest", "numbered"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,9 +32,10 @@ class Couples:
 
     Attributes:
         source: `(C,)` the source word of each couple that occurs.
-        target: `(C,)` its target word.
-        source_size: Different source words.
-        target_size: Different target words.
+        target: `(C,)` its target word. Couples are in the order of this one, then of
+            the source word.
+        source_size: One more than the largest id of a source word.
+        target_size: One more than the largest id of a target word.
         groups: The pairs with a word on both sides, those of one shape together.
     """
 
@@ -45,35 +46,33 @@ class Couples:
     groups: Sequence[SameShape]
 
 
-def couples_of(
-    sources: Sequence[Sequence[str]], targets: Sequence[Sequence[str]]
-) -> Couples:
-    """Numbers the words, and the couples of words that share a sentence pair.
+def couples_of(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Couples:
+    """Numbers the couples of words that share a sentence pair.
 
     Args:
-        sources: The words of each source sentence.
-        targets: The words of its translation.
+        sources: The ids of the words of each source sentence.
+        targets: The ids of the words of its translation.
 
     Returns:
         The couples. Four bytes for each couple of each sentence are held in memory.
 
     Example:
 
-    >>> found = couples_of([["das", "Haus"], ["das"]], [["the", "house"], ["the"]])
+    >>> sources, targets = [np.array([0, 1]), np.array([0])], [np.array([5, 6])] * 2
+    >>> found = couples_of(sources, targets)
     >>> len(found.source), [group.couples.shape for group in found.groups]
-    (4, [(1, 2, 2), (1, 1, 1)])
+    (4, [(1, 2, 2), (1, 2, 1)])
     """
-    source_ids, source_size = _numbered(sources)
-    target_ids, target_size = _numbered(targets)
+    source_size, target_size = _size(sources), _size(targets)
     rows = defaultdict(list)
-    for row, pair in enumerate(zip(source_ids, target_ids, strict=True)):
+    for row, pair in enumerate(zip(sources, targets, strict=True)):
         if all(map(len, pair)):
             rows[tuple(map(len, pair))].append(row)
     groups = [
         (
             np.array(same),
-            np.stack([source_ids[row] for row in same]),
-            np.stack([target_ids[row] for row in same]),
+            np.stack([sources[row] for row in same]),
+            np.stack([targets[row] for row in same]),
         )
         for same in rows.values()
     ]
@@ -94,10 +93,36 @@ def couples_of(
     )
 
 
-def _numbered(sentences):
+def _size(sentences):
+    return 1 + max((int(ids.max()) for ids in sentences if len(ids)), default=-1)
+
+
+def numbered(sentences: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    """Returns int64 ids of the words of sentences, by their first occurrence from 0.
+
+    Example:
+
+    >>> [ids.tolist() for ids in numbered([["das", "Haus"], ["das"]])]
+    [[0, 1], [0]]
+    """
     ids: dict[str, int] = {}
-    numbered = [
+    return [
         np.array([ids.setdefault(word, len(ids)) for word in words], "int64")
         for words in sentences
     ]
-    return numbered, len(ids)
+
+
+def likeliest(counts: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Returns the probabilities that make what was counted likeliest.
+
+    p(the other word | the given one) = count of the couple / count of the given word.
+
+    Args:
+        counts: `(C,)`, how often each couple was a link.
+        given: `(C,)` ids, the word of each couple that the other comes from.
+
+    Returns:
+        `(C,)`; 0 where the given word was in no link.
+    """
+    totals = np.bincount(given, counts)
+    return counts / np.maximum(totals[given], np.finfo(float).tiny)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from training.aligning.couples import Couples, couples_of
+from training.aligning.couples import Couples, couples_of, likeliest, numbered
 from training.aligning.forward_backward import forward_backward
 
 __all__ = ["learn_links"]
@@ -62,9 +62,9 @@ def learn_links(
             "Each source needs one target. "
             f"Received: sources={len(sources)}, targets={len(targets)}."
         )
-    couples = couples_of(sources, targets)
-    there = _Direction(couples.source, couples.source_size, couples.target_size)
-    back = _Direction(couples.target, couples.target_size, couples.source_size)
+    couples = couples_of(numbered(sources), numbered(targets))
+    there = _Direction(couples.source, couples.target_size)
+    back = _Direction(couples.target, couples.source_size)
     for number in track(range(_WORD_ROUNDS + _ORDER_ROUNDS)):
         _learn_once(couples, there, back, in_order=number >= _WORD_ROUNDS)
     links: list[frozenset[Link]] = [frozenset()] * len(sources)
@@ -81,9 +81,8 @@ def learn_links(
 class _Direction:
     """The model that writes the words of one side from those of the other."""
 
-    def __init__(self, given, given_size, size):
+    def __init__(self, given, size):
         self.given = given  # (C,) the word of each couple that the other comes from
-        self.given_size = given_size
         self.p = np.full(len(given), 1 / max(size, 1))  # (C,) of the other word
         self.null = self.p[:1].repeat(size)  # (size,) of a word that comes from none
         distance = np.arange(-_LONGEST_JUMP, _LONGEST_JUMP + 1)
@@ -101,8 +100,7 @@ class _Direction:
 
     def update(self, counts, nulls, jumps):
         """Takes the probabilities that make what was counted likeliest."""
-        totals = np.bincount(self.given, counts, minlength=self.given_size)
-        self.p = counts / np.maximum(totals[self.given], np.finfo(float).tiny)
+        self.p = likeliest(counts, self.given)
         # Never 0: a sentence that no alignment explains would have no posteriors.
         self.null = (nulls + 1e-6) / (nulls.sum() + 1e-6 * max(len(nulls), 1))
         if jumps is not None:

@@ -1,6 +1,7 @@
 """What all align functions share; each formula has a test file of its own."""
 
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -23,12 +24,7 @@ class MeanAttention(Attention):
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "query": generator.normal(size=(B, Q)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-    }
+    return layer_batches.draw(query=(B, Q), memory=(B, S, M))
 
 
 @pytest.fixture

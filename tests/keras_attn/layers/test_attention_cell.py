@@ -1,9 +1,9 @@
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
 import reference
-import tensorflow as tf
 from keras import layers
 
 from keras_attn import AttentionCell, BahdanauAttention
@@ -13,27 +13,13 @@ B, S, E, M, Q = 3, 5, 2, 6, 4
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-        "summary": generator.normal(size=(B, M)).astype("float32"),
-    }
-
-
-def state_like(cell, seed=1):
-    generator = np.random.default_rng(seed)
-    return keras.tree.map_structure(
-        lambda zeros: tf.constant(generator.normal(size=zeros.shape), "float32"),
-        cell.get_initial_state(np.zeros((B, S, M))),
-    )
+    return layer_batches.draw(inputs=(B, E), memory=(B, S, M), summary=(B, M))
 
 
 def test_is_the_simple_recurrence_of_the_design(batch):
     """s_t = tanh(A [x'_t ; s_{t-1} ; c_t] + b), with c_t from s_{t-1}."""
     cell = AttentionCell(layers.SimpleRNNCell(Q), BahdanauAttention(8))
-    state = state_like(cell)
+    state = layer_batches.state_like(cell, (B, S, M))
     cell(state=state, **batch)
     layer_tools.randomise(cell)
     output, context, weights, after = cell(state=state, **batch)
@@ -53,7 +39,9 @@ def test_is_the_simple_recurrence_of_the_design(batch):
 
 def test_without_attention_the_context_is_the_summary(batch):
     cell = AttentionCell(layers.GRUCell(Q))
-    _, context, weights, _ = cell(state=state_like(cell), **batch)
+    _, context, weights, _ = cell(
+        state=layer_batches.state_like(cell, (B, S, M)), **batch
+    )
     np.testing.assert_array_equal(context, batch["summary"])
     np.testing.assert_array_equal(weights, np.zeros((B, S)))
     assert weights.dtype == "float32"
@@ -63,7 +51,7 @@ def test_without_attention_the_summary_is_needed(batch):
     cell = AttentionCell(layers.GRUCell(Q), name="plain")
     del batch["summary"]
     with pytest.raises(ValueError, match=r"summary=None .layer 'plain'."):
-        cell(state=state_like(cell), **batch)
+        cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)
 
 
 CELLS = {
@@ -79,7 +67,7 @@ CELLS = {
 @pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
 def test_the_state_keeps_its_structure(batch, make):
     cell = AttentionCell(make(), BahdanauAttention(8))
-    state = state_like(cell)
+    state = layer_batches.state_like(cell, (B, S, M))
     *_, after = cell(state=state, **batch)
     keras.tree.assert_same_structure(state, after)
     *_, third = cell(state=after, **batch)
@@ -88,7 +76,7 @@ def test_the_state_keeps_its_structure(batch, make):
 
 def test_the_query_is_the_first_state_of_the_last_layer(batch):
     cell = AttentionCell(CELLS["stack"](), BahdanauAttention(8))
-    state = state_like(cell)
+    state = layer_batches.state_like(cell, (B, S, M))
     _, _, weights, _ = cell(state=state, **batch)
     [upper] = keras.tree.flatten(state.cell[-1])
     _, want = cell.attention(upper, batch["memory"], batch["memory_mask"])
@@ -112,4 +100,4 @@ def test_refuses_whole_sequences(batch):
     cell = AttentionCell(layers.GRUCell(Q), BahdanauAttention(8))
     batch["inputs"] = np.ones((B, 7, E), "float32")
     with pytest.raises(ValueError, match=r"have shape \(B, E\).*\(3, 7, 2\)"):
-        cell(state=state_like(cell), **batch)
+        cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)

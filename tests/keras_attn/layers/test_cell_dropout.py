@@ -1,5 +1,6 @@
 """Masks of every cell of ours in loops of ours and of Keras's."""
 
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -31,12 +32,7 @@ every_cell = pytest.mark.parametrize(("kind", "options", "order"), CASES)
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, T, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-    }
+    return layer_batches.draw(inputs=(B, T, E), memory=(B, S, M))
 
 
 def leaves(cell):

@@ -1,4 +1,5 @@
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -12,10 +13,7 @@ from keras_attn.layers.cells import make_cell
 B, S, E, M, Q = 3, 5, 2, 6, 4
 
 CELLS = {
-    "simple": lambda: layers.SimpleRNNCell(Q),
-    "gru": lambda: layers.GRUCell(Q),
-    "lstm": lambda: layers.LSTMCell(Q),
-    "stack": lambda: layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(Q)]),
+    **layer_batches.plain_cells(Q),
     "stack of one": lambda: layers.StackedRNNCells([layers.LSTMCell(Q)]),
     "residual": lambda: make_cell("gru", Q, layers=2, residual=True),
     "layer norm": lambda: make_cell("lstm", Q, layer_norm=True),
@@ -25,36 +23,20 @@ every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-        "summary": generator.normal(size=(B, M)).astype("float32"),
-    }
-
-
-def state_like(cell, seed=1):
-    generator = np.random.default_rng(seed)
-    return keras.tree.map_structure(
-        lambda zeros: keras.ops.convert_to_tensor(
-            generator.normal(size=zeros.shape), "float32"
-        ),
-        cell.get_initial_state(np.zeros((B, S, M))),
-    )
+    return layer_batches.draw(inputs=(B, E), memory=(B, S, M), summary=(B, M))
 
 
 def make_step(batch, make, with_attention=True, **kwargs):
     attention = BahdanauAttention(8) if with_attention else None
     cell = ConditionalCell(make(), attention, **kwargs)
-    cell(state=state_like(cell), **batch)
+    cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)
     return layer_tools.randomise(cell)
 
 
 def test_is_the_conditional_gru_of_nematus(batch):
     """Section 2, letter by letter; there, too, no equation has a bias."""
     cell = make_step(batch, lambda: layers.GRUCell(Q, use_bias=False))
-    state = state_like(cell)
+    state = layer_batches.state_like(cell, (B, S, M))
     output, context, weights, after = cell(state=state, **batch)
     kernels = [cell.cell.kernel, cell.cell.recurrent_kernel]
     w_z1, w_r1, w_1, u_z1, u_r1, u_1 = split_gates(kernels)
@@ -94,7 +76,7 @@ def test_equals_two_moves_around_a_look(batch, make, with_attention):
     cell = make_step(batch, make, with_attention)
     generator = np.random.default_rng(2)
     words = generator.normal(size=(3, B, E)).astype("float32")
-    first = state = state_like(cell)
+    first = state = layer_batches.state_like(cell, (B, S, M))
     steps = []
     for inputs in words:
         *results, state = cell(state=state, **{**batch, "inputs": inputs})
@@ -135,7 +117,7 @@ def test_the_second_cell_begins_with_other_weights(batch):
     """Even where a seed says how the first begins."""
     initializer = keras.initializers.Orthogonal(seed=1)
     cell = ConditionalCell(layers.GRUCell(Q, recurrent_initializer=initializer))
-    cell(state=state_like(cell), **batch)
+    cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)
     first, second = (c.recurrent_kernel for c in (cell.cell, cell.second_cell))
     assert np.abs(first - second).max() > 0.1
 
@@ -145,7 +127,7 @@ def test_the_second_cell_is_not_built_like_the_first(batch):
     first = CELLS["residual"]()
     first.build((None, E))
     cell = ConditionalCell(first, BahdanauAttention(8))
-    cell(state=state_like(cell), **batch)
+    cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)
     kernels = [each.cells[0].kernel for each in (cell.cell, cell.second_cell)]
     assert [kernel.shape[0] for kernel in kernels] == [E, M]
 
@@ -164,7 +146,7 @@ def test_config_survives_json(batch, make):
     cell = ConditionalCell(make(), BahdanauAttention(8), name="step")
     again = layer_tools.through_json(cell)
     assert again.get_config() == cell.get_config()
-    state = state_like(cell)
+    state = layer_batches.state_like(cell, (B, S, M))
     want = cell(state=state, **batch)
     again(state=state, **batch)
     again.set_weights(cell.get_weights())

@@ -1,4 +1,5 @@
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -24,13 +25,7 @@ both_kinds = pytest.mark.parametrize("with_attention", [True, False])
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, T, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-        "summary": generator.normal(size=(B, M)).astype("float32"),
-    }
+    return layer_batches.draw(inputs=(B, T, E), memory=(B, S, M), summary=(B, M))
 
 
 @pytest.fixture(autouse=True)

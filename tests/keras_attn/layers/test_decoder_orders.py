@@ -1,6 +1,7 @@
 """`AttentionDecoder` in each order, around each kind of cell."""
 
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -17,10 +18,7 @@ from keras_attn.layers.residual_cell import ResidualCell
 B, S, T, E, M, Q, A = 3, 5, 3, 2, 6, 4, 8
 
 CELLS = {
-    "simple": lambda: layers.SimpleRNNCell(Q),
-    "gru": lambda: layers.GRUCell(Q),
-    "lstm": lambda: layers.LSTMCell(Q),
-    "stack": lambda: layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(Q)]),
+    **layer_batches.plain_cells(Q),
     "all": lambda: make_cell("lstm", Q, layers=2, residual=True, layer_norm=True),
 }
 every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
@@ -30,13 +28,7 @@ both_kinds = pytest.mark.parametrize("with_attention", [True, False])
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, T, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-        "summary": generator.normal(size=(B, M)).astype("float32"),
-    }
+    return layer_batches.draw(inputs=(B, T, E), memory=(B, S, M), summary=(B, M))
 
 
 def make_decoder(batch, make, order, with_attention=True, **kwargs):

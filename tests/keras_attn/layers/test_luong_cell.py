@@ -1,4 +1,5 @@
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -12,10 +13,7 @@ from keras_attn.layers.cells import make_cell
 B, S, E, M, Q, F = 3, 5, 2, 6, 4, 7
 
 CELLS = {
-    "simple": lambda: layers.SimpleRNNCell(Q),
-    "gru": lambda: layers.GRUCell(Q),
-    "lstm": lambda: layers.LSTMCell(Q),
-    "stack": lambda: layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(Q)]),
+    **layer_batches.plain_cells(Q),
     "stack of one": lambda: layers.StackedRNNCells([layers.LSTMCell(Q)]),
     "residual": lambda: make_cell("lstm", Q, layers=2, residual=True),
     "layer norm": lambda: make_cell("gru", Q, layer_norm=True),
@@ -25,13 +23,7 @@ every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "inputs": generator.normal(size=(B, E)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-        "summary": generator.normal(size=(B, M)).astype("float32"),
-    }
+    return layer_batches.draw(inputs=(B, E), memory=(B, S, M), summary=(B, M))
 
 
 def make_step(batch, make, with_attention=True, **kwargs):

@@ -1,4 +1,5 @@
 import keras
+import layer_batches
 import layer_tools
 import numpy as np
 import pytest
@@ -12,12 +13,7 @@ B, S, Q, M, A = 3, 5, 4, 6, 8
 
 @pytest.fixture
 def batch():
-    generator = np.random.default_rng(0)
-    return {
-        "query": generator.normal(size=(B, Q)).astype("float32"),
-        "memory": generator.normal(size=(B, S, M)).astype("float32"),
-        "memory_mask": np.arange(S) < np.array([[5], [3], [1]]),
-    }
+    return layer_batches.draw(query=(B, Q), memory=(B, S, M))
 
 
 def test_one_head_is_scaled_dot_attention_and_two_projections(batch):

@@ -5,7 +5,7 @@ import pytest
 from real_data import real_data
 
 from keras_attn.metrics import alignment_scores, parse_pharaoh, read_pharaoh
-from training.aligning.couples import couples_of
+from training.aligning.couples import couples_of, numbered
 from training.aligning.guidance import folded_words
 from training.aligning.learn import learn_links
 from training.corpora.builtin import generate
@@ -14,7 +14,7 @@ from training.corpora.builtin import generate
 def test_couples_are_those_of_each_pair():
     sources = [["a", "b"], ["b"], [], ["c"], ["b", "a"]]
     targets = [["x"], ["y"], ["x"], [], ["z"]]
-    found = couples_of(sources, targets)
+    found = couples_of(numbered(sources), numbered(targets))
     assert (found.source_size, found.target_size) == (3, 3)
     seen = {}
     for group in found.groups:
