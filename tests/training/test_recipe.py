@@ -193,6 +193,10 @@ def test_types_are_not_guessed_from_values(kind, values, message):
         (["model.readout_units=7"], "model.readout_units=7, model.embedding_dim="),
         (["training.final_learning_rate=1"], "final_learning_rate=1.0"),
         (["model.share_embeddings=true", "text.shared=false"], "one vocabulary"),
+        (
+            ["decoding.replace_unknown=true", "model.attention=none"],
+            "decoding.replace_unknown=true, model.attention=none",
+        ),
         (["training.epochs"], "written `section.option=value`. Received: 'training."),
     ],
 )
