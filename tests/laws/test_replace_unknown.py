@@ -142,12 +142,13 @@ def test_saved_translators_keep_the_option(copying, tmp_path):
 
 def test_a_model_without_attention_is_refused(codec):
     blind = model(codec, attention=None)
-    for each in (blind, Ensemble([blind, blind])):
+    for each in (blind, Ensemble([blind, model(codec, attention=None)])):
         with pytest.raises(ValueError, match=r"most attention.*replace_unknown=True"):
             Translator(each, codec, replace_unknown=True)
 
 
 @pytest.mark.slow  # exports
+@pytest.mark.timeout(1200)
 def test_an_exported_translator_copies_the_same(copying, tmp_path):
     from serving.export import export_translator
 

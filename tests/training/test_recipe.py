@@ -201,6 +201,10 @@ def test_types_are_not_guessed_from_values(kind, values, message):
             ["training.batch_tokens=900", "text.sampling=0.2"],
             "text.sampling=0.2, training.batch_tokens=900",
         ),
+        (
+            ["decoding.replace_unknown=true", "model.attention=none"],
+            "decoding.replace_unknown=true, model.attention=none",
+        ),
         (["training.epochs"], "written `section.option=value`. Received: 'training."),
     ],
 )
