@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -103,7 +103,7 @@ def track(items: Iterable[Item], doing: str) -> Iterator[Item]:
     >>> list(track([1, 2], "counting"))
     [1, 2]
     """
-    total = len(items) if hasattr(items, "__len__") else None
+    total = len(items) if isinstance(items, Sized) else None
     with progress(doing, total) as advance:
         for item in items:
             yield item
