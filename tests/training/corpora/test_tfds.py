@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 from training.corpora import CorpusError, SentencePair, TfdsReader, load_corpus
@@ -68,7 +69,7 @@ class PlainDictionary(TinyTranslation):
         {
             "de": tfds.features.Text(),
             "en": tfds.features.Text(),
-            "n": tfds.features.Scalar("int64"),
+            "n": tfds.features.Scalar(np.int64),
             "more": {"fr": tfds.features.Text(), "it": tfds.features.Text()},
         }
     )
