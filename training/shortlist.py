@@ -122,7 +122,7 @@ def _check_known(side, codec, sentences, name):
     ids = np.concatenate(sentences)
     ids = ids[ids != codec.end_id]
     unknown = int((ids == codec.unknown_id).sum())
-    if 2 * unknown > len(ids):
+    if len(ids) and 2 * unknown >= len(ids):
         raise CorpusError(
             f"Pairs must be written in the subwords of the translator's {side} "
             f"vocabulary. Received: {name}, in whose {side} sentences {unknown:,} of "
