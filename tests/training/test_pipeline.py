@@ -258,6 +258,7 @@ def test_two_workers_share_every_pair_of_batches_by_tokens(pairs, codecs, ids):
 
     steps = object.__new__(Steps)
     steps.workers = Two(tf.distribute.get_strategy())
+    steps.parts = 1
     steps.pad_id = codecs[0].pad_id
     pipeline = make_pipeline(
         pairs,
