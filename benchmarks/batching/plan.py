@@ -53,7 +53,7 @@ def plan(cores: int) -> list[Setting]:
     Example:
 
     >>> len(plan(2)), len(plan(1))
-    (10, 8)
+    (10, 7)
     """
     middle = Setting(cores, 32, 2000, cores, 100)
     change = dataclasses.replace

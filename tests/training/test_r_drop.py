@@ -100,8 +100,10 @@ def test_where_nothing_is_dropped_two_passes_are_one():
     calm = {"dropout": 0.0, "recurrent_dropout": 0.0, "target_word_dropout": 0.0}
     seq2seq = model(**calm)
     count = tf.constant(float(np.count_nonzero(labels)))
-    gradients, sums = steps_of(seq2seq, r_drop=WEIGHT)._backward(inputs, labels, count)
-    wanted, wanted_sums = steps_of(seq2seq)._backward(inputs, labels, count)
+    gradients, sums = steps_of(seq2seq, r_drop=WEIGHT)._backward(
+        [(inputs, labels)], count
+    )
+    wanted, wanted_sums = steps_of(seq2seq)._backward([(inputs, labels)], count)
     np.testing.assert_allclose(sums, wanted_sums, rtol=1e-5)
     for found, want in zip(gradients, wanted, strict=True):
         # The same sums of float32 in another order.
@@ -115,10 +117,10 @@ def test_shares_of_a_batch_add_up_to_it():
     seq2seq.alignment_weight = 0.0  # a mean over linked tokens, not over tokens
     steps = steps_of(seq2seq, r_drop=WEIGHT)
     count = tf.constant(float(np.count_nonzero(labels)))
-    whole, sums = steps._backward(inputs, labels, count)
+    whole, sums = steps._backward([(inputs, labels)], count)
     halves = [
         steps._backward(
-            {name: each[rows] for name, each in inputs.items()}, labels[rows], count
+            [({name: each[rows] for name, each in inputs.items()}, labels[rows])], count
         )
         for rows in (slice(0, 2), slice(2, ROWS))
     ]

@@ -267,7 +267,7 @@ def test_symbols_are_never_cut(kind):
     sampler = SubwordSampler(sentences, codec, kind, 0.5)
     tag, cut = processor.piece_to_id("<bt>"), set()
     for seed in range(20):
-        tokens = sampler.draw(np.random.default_rng(seed))
+        [tokens] = sampler.draw(np.random.default_rng(seed))
         first = tokens.lengths[0]
         for sentence, ids in zip(
             sentences, (tokens.ids[:first], tokens.ids[first:]), strict=True
