@@ -197,6 +197,8 @@ def kill_and_restart(site: Site) -> None:
         site.server.kill()
         time.sleep(0.5)
         site.server.start()
+        with site.client() as client:
+            client.wait_until_ready()  # its connection may wait to be tried again
         site.check()
     site.restarts += 1
 
