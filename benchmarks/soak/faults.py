@@ -25,7 +25,7 @@ _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _MIB = 2**20
 _TIMES = 20
 _CONNECTIONS = 200
-_SECONDS = 60
+_SECONDS = 180
 _CORRUPT = 1_000_000  # above the numbers of good versions
 
 
