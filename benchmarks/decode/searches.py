@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.translators import load_exported
 from keras_attn import Translation, Translator
-from keras_attn.side_by_side import each_side_by_side
 from keras_attn.text.graph import parallel_batches
+from keras_attn.translating.batches import in_batches
 from serving.export import export_translator
 
 __all__ = ["Search", "exported_search", "make_search"]
@@ -52,17 +52,11 @@ def exported_search(translator: Translator, *, batch_size: int) -> Search:
         )
 
     def search(texts: Sequence[str]) -> list[Translation]:
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        starts = range(0, len(order), batch_size)
-        batches = [order[start : start + batch_size] for start in reversed(starts)]
-        found = each_side_by_side(
+        return in_batches(
             lambda rows: answer([texts[row] for row in rows]),
-            batches,
+            texts,
+            batch_size,
             parallel_batches(),
         )
-        answers: dict[int, Translation] = {}
-        for rows, translations in zip(batches, found, strict=True):
-            answers.update(zip(rows, translations, strict=True))
-        return [answers[row] for row in range(len(texts))]
 
     return search

@@ -5,7 +5,7 @@ best differs between contenders.
 
     python -m benchmarks.train_step.process NAME RECIPE BATCHES PASSES
 
-prints the seconds of a first pass, and those of another one for each line that it gets.
+prints the seconds of a pass over the batches for each line that it gets.
 """
 
 import contextlib

@@ -9,7 +9,7 @@ from keras_attn.side_by_side import each_side_by_side
 from keras_attn.text import graph
 from keras_attn.translation import Translation, translations_from_outputs
 
-__all__ = ["answer_in_batches"]
+__all__ = ["answer_in_batches", "in_batches"]
 
 
 def answer_in_batches(
@@ -26,10 +26,6 @@ def answer_in_batches(
         batch_size: Rows computed together.
         parallel_batches: Batches computed at the same time.
     """
-    order = np.argsort([len(text) for text in columns[0]], kind="stable")
-    starts = range(0, len(order), batch_size)
-    # The longest first: no thread is left with a long one at the end.
-    batches = [order[start : start + batch_size] for start in reversed(starts)]
 
     def answer(rows):
         outputs = respond(
@@ -38,6 +34,28 @@ def answer_in_batches(
         arrays = {name: np.asarray(value) for name, value in outputs.items()}
         return translations_from_outputs([columns[0][row] for row in rows], arrays)
 
+    return in_batches(answer, columns[0], batch_size, parallel_batches)
+
+
+def in_batches(
+    answer: Callable[[Sequence[int]], Sequence[Translation]],
+    texts: Sequence[str],
+    batch_size: int,
+    parallel_batches: int,
+) -> list[Translation]:
+    """Returns the answers to all rows, in their order, asked for in batches.
+
+    Args:
+        answer: From the rows of a batch, in the order of their length, to an answer
+            for each.
+        texts: By whose length rows are put together.
+        batch_size: Rows computed together.
+        parallel_batches: Batches computed at the same time.
+    """
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    starts = range(0, len(order), batch_size)
+    # The longest first: no thread is left with a long one at the end.
+    batches = [order[start : start + batch_size] for start in reversed(starts)]
     answers: list[Any] = [None] * len(order)
     found = each_side_by_side(answer, batches, parallel_batches)
     for rows, translations in zip(batches, found, strict=True):

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.metadata
-import os
 import platform
 import shutil
 import socket
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_attn.command_line import AsJson, print_result, waiting
+from keras_attn.side_by_side import cores
 
 __all__ = ["doctor", "examine"]
 
@@ -96,9 +96,7 @@ def examine(ports: list[int]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": packages,
         "broken": broken,
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpus": cores(),
         "bfloat16_products": _has_bfloat16_products(),
         "devices": devices,
         "ports": {str(port): _is_free(port) for port in ports},
