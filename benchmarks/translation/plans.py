@@ -78,14 +78,14 @@ def plan_trainings(
             Plan(
                 "captions_de-en",
                 label.format("German to English"),
-                "multi30k",
+                "multi30k-best",
                 (),
                 captions,
             ),
             Plan(
                 "captions_en-de",
                 label.format("English to German"),
-                "multi30k",
+                "multi30k-best",
                 _EN_DE,
                 captions,
             ),
