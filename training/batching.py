@@ -14,6 +14,11 @@ __all__ = ["Batch", "Shapes", "best_widths", "joint_lengths", "plan_epoch"]
 
 _AT_ONCE = 65_536  # pairs, where each needs more memory while it is looked at
 
+# Target widths, and source widths for each. Of Multi30k's source positions 5 % are
+# padding with many, 14 % with few; of its target positions 1 % and 3 %.
+_MANY = 20, 8
+_FEW = 14, 3
+
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Batch:
@@ -96,8 +101,7 @@ class Shapes:
         target_lengths: np.ndarray,
         times: np.ndarray | None = None,
         *,
-        target_widths: int = 14,
-        source_widths: int = 3,
+        few: bool = False,
     ) -> "Shapes":
         """Chooses the shapes.
 
@@ -105,10 +109,10 @@ class Shapes:
             source_lengths: `(N,)` tokens of each source.
             target_lengths: `(N,)` tokens of each target.
             times: `(N,)` how often each pair of lengths occurs; `None`: once.
-            target_widths: The most different target widths.
-            source_widths: The most different source widths for one target width that
-                these lengths need.
+            few: For a compiler that takes seconds for each shape: 14 target widths at
+                most, and 3 source widths for each; otherwise 20, and 8.
         """
+        target_widths, source_widths = _FEW if few else _MANY
         if times is None:
             times = np.ones(len(target_lengths), "int64")
         widths = best_widths(target_lengths, target_widths, times)

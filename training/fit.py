@@ -235,6 +235,7 @@ def _pipelines(
             batch_size=options.batch_size,
             batch_tokens=options.batch_tokens,
             max_length=options.max_length,
+            few_shapes=options.jit_compile,
             cache=cache,
             tell=tell,
             **more,

@@ -155,6 +155,7 @@ def make_pipeline(
     max_length: int,
     shuffle_seed: int | None,
     sampling: SubwordSampling | None = None,
+    few_shapes: bool = False,
     cache: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Pipeline:
@@ -178,6 +179,8 @@ def make_pipeline(
         sampling: How to cut the texts into other subwords every epoch; `None`: always
             as at inference. Which pairs are kept does not depend
             on it.
+        few_shapes: For a compiler that takes seconds for each shape, as XLA does, and
+            with it JAX. Then more positions are padding.
         cache: Folder for tokens, to be found there by the next run (see
             `training.token_cache`); `None`: a file without a name.
         tell: Gets a line about a damaged cache.
@@ -202,7 +205,9 @@ def make_pipeline(
     plain = tokens.select(rows)
     kept = _Chosen(pairs, ~is_empty & ~is_long)
     codecs = source_codec, target_codec
-    of_epoch, shapes = _epochs(plain, kept, codecs, sampling, max_length, cache)
+    of_epoch, shapes = _epochs(
+        plain, kept, codecs, sampling, max_length, few_shapes, cache
+    )
 
     @functools.lru_cache(maxsize=1)
     def padded(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
@@ -276,12 +281,12 @@ def _tokenized(pairs, source_codec, target_codec, cache, tell) -> TokenPairs:
     return cached_tokens(pairs, source_codec, target_codec, cache, tell)
 
 
-def _epochs(plain, kept, codecs, sampling, max_length, cache):
+def _epochs(plain, kept, codecs, sampling, max_length, few_shapes, cache):
     """Returns the tokens by epoch (`None`: plain), and the shapes that hold them."""
     if sampling is not None:
-        return draw_epochs(kept, plain, codecs, sampling, max_length, cache)
+        return draw_epochs(kept, plain, codecs, sampling, max_length, few_shapes, cache)
     source, target, times = joint_lengths(plain.lengths())
-    shapes = Shapes.of(source + 1, target + 1, times)
+    shapes = Shapes.of(source + 1, target + 1, times, few=few_shapes)
     return (lambda epoch: plain), shapes
 
 

@@ -16,8 +16,8 @@ CAPTIONS = (2.72, 0.32, 0.84)  # Multi30k
 SOFTWARE_HELP = (2.76, 0.81, 0.965)  # LibreOffice help: headings and long sentences
 
 
-def padded_lengths(source, target):
-    return Shapes.of(source, target).pad(source, target)
+def padded_lengths(source, target, few=False):
+    return Shapes.of(source, target, few=few).pad(source, target)
 
 
 def natural_lengths(pairs: int, shape=CAPTIONS):
@@ -71,10 +71,14 @@ def test_every_pair_is_dealt_once_to_a_batch_that_holds_it(lengths, batch_size, 
         assert target[batch.indices].max() <= batch.target_width
 
 
+@pytest.mark.parametrize(
+    ("few", "most_shapes", "densities"),
+    [(True, 45, (0.8, 0.9)), (False, 160, (0.9, 0.94))],
+)
 @pytest.mark.parametrize("shape", [CAPTIONS, SOFTWARE_HELP])
-def test_padding_is_little_and_shapes_are_few_on_natural_lengths(shape):
+def test_padding_is_little_on_natural_lengths(shape, few, most_shapes, densities):
     source, target = natural_lengths(28_000, shape)
-    padded = padded_lengths(source, target)
+    padded = padded_lengths(source, target, few)
     plans = [
         plan_epoch(*padded, batch_size=64, seed=1, epoch=epoch) for epoch in range(3)
     ]
@@ -84,13 +88,13 @@ def test_padding_is_little_and_shapes_are_few_on_natural_lengths(shape):
             for b in plans[0]
         ]
     ).sum(axis=0)
-    assert target.sum() / positions[1] >= 0.9
-    assert source.sum() / positions[0] >= 0.8
+    assert source.sum() / positions[0] >= densities[0]
+    assert target.sum() / positions[1] >= densities[1]
     shapes = [
         collections.Counter((b.source_width, b.target_width) for b in plan)
         for plan in plans
     ]
-    assert len(shapes[0]) <= 45
+    assert len(shapes[0]) <= most_shapes
     assert shapes[0] == shapes[1] == shapes[2]  # so later epochs compile nothing new
 
 
@@ -160,7 +164,7 @@ def test_batches_by_tokens_hold_every_pair_once_within_the_budget(
 @pytest.mark.parametrize("shape", [CAPTIONS, SOFTWARE_HELP])
 def test_batches_by_tokens_are_full_of_few_shapes_and_alike_in_all_epochs(shape):
     source, target = natural_lengths(28_000, shape)
-    padded = padded_lengths(source, target)
+    padded = padded_lengths(source, target, few=True)
     budget = 2_000
     plans = [
         plan_epoch(*padded, batch_size=1, batch_tokens=budget, seed=seed, epoch=epoch)

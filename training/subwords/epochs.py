@@ -58,6 +58,7 @@ def draw_epochs(
     codecs: tuple[Any, Any],
     sampling: SubwordSampling,
     max_length: int,
+    few_shapes: bool = False,
     folder: Path | None = None,
 ) -> tuple[Callable[[int | None], TokenPairs], Shapes]:
     """Returns the tokens by epoch (`None`: plain), and the shapes that hold all epochs.
@@ -72,6 +73,7 @@ def draw_epochs(
         codecs: The codecs of both sides.
         sampling: What to draw.
         max_length: Most tokens of a side, counting the end token.
+        few_shapes: For a compiler that takes seconds for each shape.
         folder: On whose disk the tokens of an epoch are; `None`: where the system has
             its temporary files.
     """
@@ -119,7 +121,8 @@ def draw_epochs(
         parts = (_within(limits, *sides) for sides in draw(epoch))
         return TokenPairs.written(parts, StoredFile.unnamed(folder))
 
-    return tokens, Shapes.of(source_lengths + 1, target_lengths + 1, times)
+    shapes = Shapes.of(source_lengths + 1, target_lengths + 1, times, few=few_shapes)
+    return tokens, shapes
 
 
 def _within(limits: Sequence[int], drawn: Sides, plain: Sides) -> Sides:
