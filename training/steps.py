@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from keras_attn import Seq2Seq
-from keras_attn.metrics import TokenAccuracy, symmetric_divergence
-from keras_attn.metrics.loss import token_losses
+from keras_attn.metrics import symmetric_divergence
+from keras_attn.metrics.loss import token_figures
 from training.workers import Workers
 
 __all__ = ["NO_SUMS", "Steps", "evaluate", "means"]
@@ -71,7 +71,6 @@ class Steps:
         self.r_drop = r_drop
         self.own_words = own_words
         self.pad_id = seq2seq.config.pad_id
-        self.accuracy = TokenAccuracy(pad_id=self.pad_id)
         compiled = functools.partial(tf.function, jit_compile=jit_compile or None)
         self._forward_compiled = compiled(self._forward)
         self._backward_compiled = compiled(self._backward)
@@ -203,14 +202,11 @@ class Steps:
         """Returns the sum of the tokens' losses, the sums to report, the logits."""
         logits = self.seq2seq(inputs, training=training)
         real = tf.cast(labels != self.pad_id, tf.float32)
-        losses = token_losses(labels, logits, self.label_smoothing)
+        losses, plain, right = token_figures(labels, logits, self.label_smoothing)
         # The model's own losses are means, too.
         loss = tf.reduce_sum(losses * real)
         loss += sum(self.seq2seq.losses) * self._real(labels)
-        # Once, where it is the same: logits are the largest tensor of a step.
-        plain = token_losses(labels, logits) if self.label_smoothing else losses
-        plain = tf.reduce_sum(plain * real)
-        right = tf.reduce_sum(self.accuracy.values(labels, logits) * real)
+        plain, right = tf.reduce_sum(plain * real), tf.reduce_sum(right * real)
         found = tf.stack([loss, plain, right, self._real(labels)])
         return loss, tf.cast(found, tf.float64), logits
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-__all__ = ["MaskedCrossentropy", "pick", "token_losses"]
+__all__ = ["MaskedCrossentropy", "pick", "token_figures", "token_losses"]
 
 
 def token_losses(labels, logits, label_smoothing=0.0):
@@ -21,20 +21,43 @@ def token_losses(labels, logits, label_smoothing=0.0):
 
     Reference: Szegedy et al., 2016, arXiv:1512.00567, section 7.
     """
+    losses, _, _ = token_figures(labels, logits, label_smoothing)
+    return losses
+
+
+def token_figures(labels, logits, label_smoothing=0.0):
+    """Returns what is to be known of each target token, from one look at the logits.
+
+    Args:
+        labels: `(B, T)` integer ids.
+        logits: `(B, T, V)` of any float dtype; computed in float32.
+        label_smoothing: As in `token_losses`.
+
+    Returns:
+        Each `(B, T)` float32: the losses of `token_losses`; those without smoothing; 1
+        where no logit is higher, else 0. The last two have no gradient.
+    """
     logits = ops.cast(logits, "float32")
     labels = ops.cast(labels, "int32")
     if keras.backend.backend() == "tensorflow":
-        return _losses_with_gradient(labels, label_smoothing)(logits)
-    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    if not label_smoothing:
-        return losses
-    # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
+        losses, plain, right = _figures_with_gradient(labels, label_smoothing)(logits)
+        return losses, ops.stop_gradient(plain), ops.stop_gradient(right)
+    plain = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     label_logits = pick(logits, labels)
-    return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
+    right = ops.cast(label_logits >= ops.max(logits, axis=-1), "float32")
+    losses = _smoothed(plain, logits, label_logits, label_smoothing)
+    return losses, ops.stop_gradient(plain), ops.stop_gradient(right)
 
 
-def _losses_with_gradient(labels, label_smoothing):
-    """Returns the function from logits to losses, with its gradient.
+def _smoothed(plain, logits, label_logits, label_smoothing):
+    if not label_smoothing:
+        return plain
+    # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
+    return plain + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
+
+
+def _figures_with_gradient(labels, label_smoothing):
+    """Returns the function from logits to figures, with the gradient of the losses.
 
     Logits are the largest tensor of a training step. TensorFlow's own gradient of the
     formula goes over them many more times, and scatters into all of them to reach one
@@ -42,17 +65,19 @@ def _losses_with_gradient(labels, label_smoothing):
     """
 
     @ops.custom_gradient
-    def losses_of(logits):
+    def figures_of(logits):
         size = logits.shape[-1]
         p = ops.softmax(logits)
         # log sum exp, where no exponential is too small: some p is 1 / V or more.
-        normaliser = ops.max(logits, axis=-1) - ops.log(ops.max(p, axis=-1))
+        highest = ops.max(logits, axis=-1)
+        normaliser = highest - ops.log(ops.max(p, axis=-1))
         label_logits = pick(logits, labels)
-        losses = normaliser - (1 - label_smoothing) * label_logits
-        if label_smoothing:
-            losses = losses - label_smoothing * ops.mean(logits, axis=-1)
+        plain = normaliser - label_logits
+        losses = _smoothed(plain, logits, label_logits, label_smoothing)
+        right = ops.cast(label_logits >= highest, "float32")
 
-        def gradient(upstream):
+        def gradient(upstream, *of_the_others):
+            del of_the_others  # nothing flows back through them
             share = label_smoothing / size  # of each word in the smoothed target
             everywhere = (p - share if share else p) * upstream[:, :, None]
             at_labels = (pick(p, labels) - share - (1 - label_smoothing)) * upstream
@@ -65,9 +90,9 @@ def _losses_with_gradient(labels, label_smoothing):
             )
             return ops.reshape(found, ops.shape(logits))
 
-        return losses, gradient
+        return (losses, plain, right), gradient
 
-    return losses_of
+    return figures_of
 
 
 def pick(values, labels):
