@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attn.layers.cell_protocol import run_cell
+from keras_attn.layers.gru_cell import FusedGRUCell
 from keras_attn.layers.step_cell import StepCell
 
 __all__ = ["AttentionCell"]
@@ -45,6 +46,9 @@ class AttentionCell(StepCell):
 
     def advance(self, inputs, state, look, training):
         context, weights = look(self.query(state.cell))
-        cell_inputs = ops.concatenate([inputs, context], axis=-1)
+        cell_inputs = [inputs, context]
+        # Cutting the kernel pays where it is done once for all steps of a target.
+        if not (training and isinstance(self.cell, FusedGRUCell)):
+            cell_inputs = ops.concatenate(cell_inputs, axis=-1)
         output, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         return output, context, weights, cell_states, ()

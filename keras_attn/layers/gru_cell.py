@@ -1,5 +1,8 @@
 """The gated recurrent unit of Keras in fewer operations."""
 
+import functools
+import itertools
+
 import keras
 from keras import ops
 
@@ -19,6 +22,10 @@ class FusedGRUCell(keras.layers.GRUCell):
     as long as the products. Weights, arguments, call arguments and returns are those of
     Keras's cell; with dropout, or without bias or `reset_after`, so is the computation.
 
+    Inputs may also be a list of tensors `(B, I_1)`, `(B, I_2)`, ... that side by side
+    are `x_t`. Each is then multiplied by itself, with its rows of the kernel: a loop
+    that knows one of them for all steps takes that product out.
+
     Example:
 
     >>> cell = FusedGRUCell(4)
@@ -31,13 +38,15 @@ class FusedGRUCell(keras.layers.GRUCell):
     """
 
     def call(self, inputs, states, training=False):
+        parts = inputs if isinstance(inputs, list | tuple) else [inputs]
         dropped = training and (self.dropout or self.recurrent_dropout)
         if dropped or not (self.use_bias and self.reset_after):
+            inputs = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
             return super().call(inputs, states, training=training)
         [state] = keras.tree.flatten(states)
         input_bias, state_bias = ops.split(self.bias, 2, axis=0)  # each (1, 3 Q)
         gates = [2 * self.units]
-        from_input = ops.matmul(inputs, self.kernel) + input_bias
+        from_input = self._products(parts) + input_bias
         from_state = ops.matmul(state, self.recurrent_kernel) + state_bias
         input_gates, input_new = ops.split(from_input, gates, axis=-1)
         state_gates, state_new = ops.split(from_state, gates, axis=-1)
@@ -46,3 +55,11 @@ class FusedGRUCell(keras.layers.GRUCell):
         new = self.activation(input_new + reset * state_new)
         state = new + keep * (state - new)
         return state, keras.tree.pack_sequence_as(states, [state])
+
+    def _products(self, parts):
+        if len(parts) == 1:
+            return ops.matmul(parts[0], self.kernel)
+        ends = itertools.accumulate(part.shape[-1] for part in parts[:-1])
+        kernels = ops.split(self.kernel, list(ends), axis=0)
+        products = [ops.matmul(*pair) for pair in zip(parts, kernels, strict=True)]
+        return functools.reduce(ops.add, products)

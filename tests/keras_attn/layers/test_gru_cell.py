@@ -51,3 +51,25 @@ def test_drops_in_training_as_keras_does():
     calm, _ = cell(inputs, state)
     dropped, _ = cell(inputs, state, training=True)
     assert not np.allclose(ops.convert_to_numpy(calm), ops.convert_to_numpy(dropped))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"use_bias": False}, {"dropout": 0.5, "seed": 1}], ids=str
+)
+def test_inputs_in_parts_are_inputs_side_by_side(options):
+    whole, in_parts = (FusedGRUCell(Q, **options) for _ in range(2))
+    for cell in (whole, in_parts):
+        cell.build((B, E))
+    in_parts.set_weights(whole.get_weights()[: len(in_parts.weights)])
+    generator = np.random.default_rng(5)
+    inputs = generator.normal(size=(B, E)).astype("float32")
+    state = [generator.normal(size=(B, Q)).astype("float32")]
+    for parts in (np.split(inputs, [1], axis=1), np.split(inputs, [1, 2], axis=1)):
+        want, _ = whole(inputs, state, training=True)
+        got, _ = in_parts(list(parts), state, training=True)
+        np.testing.assert_allclose(
+            *map(ops.convert_to_numpy, (got, want)), rtol=1e-5, atol=1e-6
+        )
+        for cell in (whole, in_parts):  # the same masks next time
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()

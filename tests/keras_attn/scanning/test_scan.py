@@ -268,8 +268,10 @@ def step_graph(attention="additive"):
 def test_weight_matrices_wait_until_the_loop_is_over():
     graph = step_graph()
     waiting = sorted(tuple(product.fixed.shape) for product in graph.products)
-    # The memory's rows; both kernels of the GRU, its inputs and context; W_q.
-    assert waiting == [(3, 5, 7), (8, 8), (8, 24), (13, 24)]
+    # The memory's rows; both kernels of the GRU, that of inputs for the context; W_q.
+    assert waiting == [(3, 5, 7), (7, 24), (8, 8), (8, 24)]
+    # The words of a target are known before its first step.
+    assert [tuple(each.fixed.shape) for each in graph.input_products] == [(6, 24)]
 
 
 @pytest.mark.parametrize("attention", ["additive", "concat", "location", "general"])
