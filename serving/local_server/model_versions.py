@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 
 from serving.local_server.errors import RequestError, error_code
+from serving.local_server.freed_memory import return_freed_memory
 from serving.local_server.servable import Servable
 from serving.local_server.version_policies import VersionPolicy, newest
 from serving.version_folders import version_folders
@@ -98,6 +99,7 @@ class ModelVersions:
         self._states: dict[int, State] = {}
         self._attempts: dict[int, _Attempts] = {}
         self._unreadable = False
+        self._memory_is_free = False
 
     def configure(self, base: Path | None, policy: VersionPolicy) -> None:
         """Serves from another folder, or others of its versions, from `refresh` on.
@@ -118,6 +120,10 @@ class ModelVersions:
         Returns:
             The newest version that is served now, or `None`.
         """
+        # Of what was unloaded before: by now nothing refers to it any more.
+        if self._memory_is_free:
+            self._memory_is_free = False
+            return_freed_memory()
         folders = self._readable_folders()
         if folders is not None:
             wanted = self._policy(folders)
@@ -244,6 +250,7 @@ class ModelVersions:
 
     def _unload(self, number, loaded):
         loaded.servable.close()
+        self._memory_is_free = True
         with self._lock:
             # It may have been loaded anew meanwhile, after a rollback.
             if number not in self._loaded:
