@@ -131,6 +131,21 @@ ROWS = (
     ),
     Row(
         "decode",
+        "With both, greedy; beam 5: sentences a second",
+        [
+            "bfloat16_shortlist_sentences_per_s",
+            "bfloat16_shortlist_beam5_sentences_per_s",
+        ],
+        "{:,.1f}",
+    ),
+    Row(
+        "decode",
+        "With both, one sentence alone, greedy: ms",
+        ["bfloat16_shortlist_batch1_ms"],
+        "{:.1f}",
+    ),
+    Row(
+        "decode",
         "BLEU with weights of 16 bits, greedy; beam 5",
         ["bleu_bfloat16", "bleu_bfloat16_beam5"],
         "{:.1f}",

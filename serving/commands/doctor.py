@@ -31,6 +31,7 @@ _NEEDS = {
         "starlette",
         "uvicorn",
     ),
+    "explorer": ("starlette", "uvicorn"),
 }
 _PACKAGES = (
     "keras",
@@ -186,7 +187,7 @@ def _lines(found):
         if not lacks:
             yield f"works      keras-attn {name}"
             continue
-        extra = "serve" if name == "serve" else "train"
+        extra = "serve" if name in ("serve", "explorer") else "train"
         yield (
             f"lacks      keras-attn {name}: {', '.join(lacks)} "
             f"(pip install 'keras-attn[{extra}]')"
