@@ -99,6 +99,13 @@ ROWS = (
     Row("decode", "The same, 95th percentile: ms", ["batch1_p95_ms"], "{:.1f}"),
     Row(
         "decode",
+        "One sentence alone, greedy, compiled by XLA; with the shortlist, too: ms",
+        ["xla_batch1_ms", "shortlist_xla_batch1_ms"],
+        "{:.1f}",
+        headline=True,
+    ),
+    Row(
+        "decode",
         "Beam 5, times the time of greedy search",
         ["beam5_over_greedy"],
         headline=True,

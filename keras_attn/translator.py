@@ -199,6 +199,7 @@ class Translator(keras.Model):
         length_penalty: float | None = None,
         coverage_penalty: float | None = None,
         full_vocabulary: bool = False,
+        jit_compile: bool = False,
         batch_size: int = 64,
         parallel_batches: int | None = None,
     ) -> list[Translation]:
@@ -210,6 +211,9 @@ class Translator(keras.Model):
             length_penalty: Overrides the translator's own.
             coverage_penalty: Overrides the translator's own.
             full_vocabulary: Whether to choose from all words, in spite of a shortlist.
+            jit_compile: Whether XLA compiles the search, on TensorFlow. That takes
+                seconds for each number of texts and every 16 tokens of the longest
+                one, once; then texts that come one by one are answered sooner.
             batch_size: Texts computed together.
             parallel_batches: Batches computed at the same time, which changes no
                 answer. `None`: 2 on a CPU with several cores, else 1.
@@ -227,6 +231,7 @@ class Translator(keras.Model):
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
             full_vocabulary=full_vocabulary,
+            jit_compile=jit_compile,
         )
         texts = check_texts("texts", texts)
         return self._in_batches(respond, [texts], batch_size, parallel_batches)
@@ -272,6 +277,7 @@ class Translator(keras.Model):
         full_vocabulary=False,
         coverage_penalty=None,
         max_length=None,
+        jit_compile=False,
     ):
         """Translates a string tensor in the graph: what the exporter serves.
 
@@ -286,6 +292,8 @@ class Translator(keras.Model):
             max_length: `(B,)` integers, the most target tokens of each row, end token
                 included; clamped to [1, `max_target_length`]. `None`: the
                 translator's own.
+            jit_compile: As in `translate`; a Python bool. Stock TensorFlow Serving
+                refuses such a graph.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
@@ -296,6 +304,7 @@ class Translator(keras.Model):
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
             row_limits=max_length,
+            jit_compile=jit_compile,
         )
         return self._answer(text, search)
 

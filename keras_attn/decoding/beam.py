@@ -59,6 +59,7 @@ def beam_search(
     coverage_penalty: float = 0.0,
     source_mask: Any = None,
     compact: bool = True,
+    most_steps: Any = None,
 ) -> Hypotheses:
     """Follows the `K` best histories until each has ended.
 
@@ -100,6 +101,7 @@ def beam_search(
         source_mask: `(B, S)` booleans, True where attention is to be covered; needed
             with a coverage penalty.
         compact: As in `greedy_search`.
+        most_steps: As in `greedy_search`.
 
     Returns:
         `Hypotheses`, best first by rank.
@@ -119,7 +121,7 @@ def beam_search(
     special = SpecialTokens(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
-    limits = row_limits(max_lengths)
+    limits = row_limits(max_lengths, most_steps)
     beam_limits = ops.repeat(limits, beam_size)
     penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
     penalty = ops.reshape(ops.maximum(penalty, 0.0), (-1, 1))
@@ -152,19 +154,22 @@ def beam_search(
         alive = ops.any(beams.scores > _ABSENT, axis=1, keepdims=True)
         return ops.reshape(ops.logical_and(alive, slots < _open(beams)), (-1,))
 
-    beams, (token_ids, token_scores, parents, weights) = run_steps(
+    beams, records = run_steps(
         step,
         state,
         memory,
         advance,
         _initial_beams(limits, beam_size, special.start_id),
         is_open=is_open,
-        limit=ops.max(limits, initial=1),
+        limit=ops.max(limits, initial=1) if most_steps is None else most_steps,
         width=beam_size,
         compact=compact,
     )
     finished = beams.finished
-    found = _read_back(finished, token_ids, token_scores, parents, weights, special)
+    longest = most_steps
+    if most_steps is None:
+        longest = ops.max(finished.lengths, initial=0)
+    found = _read_back(finished, longest, [each[:longest] for each in records], special)
     return rerank(found, finished.ranks, coverage_penalty, source_mask)
 
 
@@ -257,20 +262,18 @@ def _sort(continuations):
     return sorted_ones._replace(scores=scores)
 
 
-def _read_back(finished, token_ids, token_scores, parents, weights, special):
+def _read_back(finished, longest, records, special):
     """Follows the parents of each finished hypothesis from its end to its start."""
-    longest = ops.max(finished.lengths, initial=0)
+    token_ids, token_scores, parents, weights = records
     origins = _trace_origins(finished, parents, longest)
     # Step t's token is kept in the slot that step t + 1 started from.
     slots = ops.concatenate([origins[1:], origins[-1:]])
     positions = ops.arange(longest, dtype="int32")[:, None, None]
     at_end = ops.equal(positions, finished.lengths - 1)
     return pack_hypotheses(
-        ops.where(at_end, special.end_id, gather_along(token_ids[:longest], slots)),
-        ops.where(
-            at_end, finished.end_scores, gather_along(token_scores[:longest], slots)
-        ),
-        gather_along(weights[:longest], origins),
+        ops.where(at_end, special.end_id, gather_along(token_ids, slots)),
+        ops.where(at_end, finished.end_scores, gather_along(token_scores, slots)),
+        gather_along(weights, origins),
         lengths=finished.lengths,
         scores=finished.scores,
         truncated=finished.truncated,

@@ -34,6 +34,7 @@ def greedy_search(
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
     compact: bool = True,
+    most_steps: Any = None,
 ) -> Hypotheses:
     """Takes the most probable token at every step.
 
@@ -56,6 +57,9 @@ def greedy_search(
         forbidden_ids: Never chosen; their probability is not given to the others.
         compact: Whether rows that have ended are dropped from the batch. Set it to
             False where XLA compiles the search; on JAX it is.
+        most_steps: Room for so many tokens of a row, and `T` of the result, as XLA
+            needs it: known from shapes alone. No row gets more. `None`: as many as
+            the batch needs.
 
     Returns:
         `Hypotheses` with `K = 1`.
@@ -81,7 +85,7 @@ def greedy_search(
     special = SpecialTokens(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
-    limits = row_limits(max_lengths)
+    limits = row_limits(max_lengths, most_steps)
 
     def advance(t, found, rows, logits, weights):
         candidates = special.candidates(logits, t + 1 >= rows.pick(limits), 1)
@@ -117,10 +121,12 @@ def greedy_search(
             truncated=ops.zeros_like(limits, "bool"),
         ),
         is_open=lambda found: found.running,
-        limit=ops.max(limits, initial=1),
+        limit=ops.max(limits, initial=1) if most_steps is None else most_steps,
         compact=compact,
     )
-    longest = ops.max(found.lengths, initial=0)
+    longest = most_steps
+    if most_steps is None:
+        longest = ops.max(found.lengths, initial=0)
     return pack_hypotheses(
         *(buffer[:longest][:, :, None] for buffer in buffers),
         lengths=found.lengths[:, None],

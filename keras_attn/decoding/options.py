@@ -37,12 +37,13 @@ def check_id(name: str, value: Any) -> int:
     return token_id
 
 
-def row_limits(max_lengths: Any) -> Any:
+def row_limits(max_lengths: Any, most_steps: Any = None) -> Any:
     """Returns the length limits as `(B,)` int32, at least 1.
 
     Args:
         max_lengths: `(B,)` integers. A value below 1 counts as 1 instead of failing,
             since it would fail the other rows of the batch with it.
+        most_steps: The most of any row; `None`: no other limit.
 
     Returns:
         `(B,)` int32.
@@ -56,7 +57,8 @@ def row_limits(max_lengths: Any) -> Any:
             "`max_lengths` holds one limit for each row and must have shape (B,). "
             f"Received: max_lengths.shape={tuple(limits.shape)}."
         )
-    return ops.maximum(ops.cast(limits, "int32"), 1)
+    limits = ops.maximum(ops.cast(limits, "int32"), 1)
+    return limits if most_steps is None else ops.minimum(limits, most_steps)
 
 
 def row_penalties(length_penalties: Any, default: float) -> Any:

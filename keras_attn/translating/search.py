@@ -9,6 +9,7 @@ from keras import ops
 from keras_attn.decoding import beam_search, greedy_search
 from keras_attn.decoding.options import row_penalties
 from keras_attn.translating.checks import check_limits, check_penalties
+from keras_attn.translating.compiled import Words, find_compiled
 
 __all__ = ["SearchOptions", "make_search"]
 
@@ -29,6 +30,7 @@ class SearchOptions:
         row_limits: `(B,)` integers, the most target tokens of each row; `None`: no
             other limit.
         writes_unknown: Whether the unknown token may be written.
+        jit_compile: Whether XLA compiles the search for each shape that it meets.
 
     Raises:
         ValueError: If a Python number is out of range.
@@ -40,6 +42,7 @@ class SearchOptions:
     max_target_length: int
     row_limits: Any = None
     writes_unknown: bool = False
+    jit_compile: bool = False
 
     def __post_init__(self):
         check_limits(beam_size=self.beam_size)
@@ -80,29 +83,44 @@ def make_search(
         shortlist: `LexicalShortlist` of the words to choose from; `None`: all.
         options: As `SearchOptions.for_rows` returns them.
     """
+    special = _special_ids(target_codec, options)
+    if shortlist is not None:
+        special = _places_of(special, shortlist.special_ids)
+
+    def find(ids, lengths, words, most_steps=None):
+        """Searches for given ids; ids of what it finds are places in the words."""
+        step = seq2seq.step if words is None else seq2seq.step_of_words(words.ids)
+        state, memory = seq2seq.encode(ids)
+        more = {
+            **special,
+            "max_lengths": _target_limits(lengths, options),
+            "compact": most_steps is None,
+            "most_steps": most_steps,
+        }
+        memory = memory if words is None else (memory, words.allowed)
+        if options.beam_size == 1:
+            return greedy_search(step, state, memory, **more)
+        return beam_search(
+            step,
+            state,
+            memory,
+            beam_size=options.beam_size,
+            length_penalty=options.length_penalty,
+            coverage_penalty=options.coverage_penalty,
+            source_mask=_words_to_cover(ids, source_codec),
+            **more,
+        )
 
     def search(ids, lengths):
-        step, special, words, allowed = _words_for(
-            ids, seq2seq, _special_ids(target_codec, options), shortlist
-        )
-        state, memory = seq2seq.encode(ids)
-        special["max_lengths"] = _target_limits(lengths, options)
-        memory = memory if allowed is None else (memory, allowed)
-        if options.beam_size == 1:
-            found = greedy_search(step, state, memory, **special)
-        else:
-            found = beam_search(
-                step,
-                state,
-                memory,
-                beam_size=options.beam_size,
-                length_penalty=options.length_penalty,
-                coverage_penalty=options.coverage_penalty,
-                source_mask=_words_to_cover(ids, source_codec),
-                **special,
+        words = None if shortlist is None else Words(*shortlist(ids))
+        if options.jit_compile:
+            found = find_compiled(
+                find, ids, lengths, words, source_codec.pad_id, _most_steps(options)
             )
+        else:
+            found = find(ids, lengths, words)
         if words is not None:
-            found = found._replace(token_ids=ops.take(words, found.token_ids))
+            found = found._replace(token_ids=ops.take(words.ids, found.token_ids))
         # Nothing is missing from the empty answer to an empty text.
         missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
         return found._replace(truncated=missing)
@@ -110,21 +128,13 @@ def make_search(
     return search
 
 
-def _words_for(ids, seq2seq, special, shortlist):
-    """Returns the step of a search, its special ids, the words, what is allowed.
-
-    With a shortlist, ids of the search are positions in its words, and `allowed` is
-    handed to each step beside the memory.
-    """
-    if shortlist is None:
-        return seq2seq.step, special, None, None
-    words, allowed = shortlist(ids)
-    place = shortlist.special_ids.index
-    special = {
+def _places_of(special, words):
+    """Returns special ids as their places in the words of a shortlist."""
+    place = words.index
+    return {
         name: tuple(map(place, value)) if isinstance(value, tuple) else place(value)
         for name, value in special.items()
     }
-    return seq2seq.step_of_words(words), special, words, allowed
 
 
 def _special_ids(codec, options):
@@ -137,9 +147,18 @@ def _special_ids(codec, options):
     }
 
 
+def _most_steps(options):
+    """Returns the function from a source width to the most target tokens of a row."""
+
+    def most_steps(width):
+        limit = _TARGET_PER_SOURCE * width + _TARGET_MORE
+        return ops.minimum(limit, options.max_target_length)
+
+    return most_steps
+
+
 def _target_limits(source_lengths, options):
-    limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
-    limits = ops.minimum(limits, options.max_target_length)
+    limits = _most_steps(options)(source_lengths)
     # A text without words, only the end token, gets a translation without words.
     limits = ops.where(source_lengths > 1, limits, 1)
     if options.row_limits is None:
