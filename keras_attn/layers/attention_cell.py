@@ -46,9 +46,9 @@ class AttentionCell(StepCell):
 
     def advance(self, inputs, state, look, training):
         context, weights = look(self.query(state.cell))
-        cell_inputs = [inputs, context]
-        # Cutting the kernel pays where it is done once for all steps of a target.
-        if not (training and isinstance(self.cell, FusedGRUCell)):
-            cell_inputs = ops.concatenate(cell_inputs, axis=-1)
+        cell_inputs = ops.concatenate([inputs, context], axis=-1)
+        if training and isinstance(self.cell, FusedGRUCell):
+            # The same in parts: a loop takes out what it knows of all steps.
+            cell_inputs = [inputs, context]
         output, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         return output, context, weights, cell_states, ()

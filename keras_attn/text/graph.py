@@ -13,6 +13,7 @@ from keras_attn.translation import utf8
 
 __all__ = [
     "at_least_one_row",
+    "compile_by_xla",
     "compile_texts",
     "from_backend",
     "parallel_batches",
@@ -34,6 +35,20 @@ def compile_texts(function, arguments=1):
     # Traced here, in the thread that asks, whose Keras settings are the right ones.
     compiled.get_concrete_function()
     return compiled
+
+
+def compile_by_xla(function):
+    """Compiles a function of tensors by XLA, for each shape that it meets.
+
+    Raises:
+        ValueError: On another backend than TensorFlow.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "`jit_compile` asks TensorFlow for XLA. "
+            f"Received: jit_compile=True on the backend {keras.backend.backend()}."
+        )
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def parallel_batches():

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 __all__ = ["Words", "find_compiled"]
@@ -47,12 +46,7 @@ def find_compiled(
     Raises:
         ValueError: On another backend than TensorFlow.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "`jit_compile` asks TensorFlow for XLA. "
-            f"Received: jit_compile=True on the backend {keras.backend.backend()}."
-        )
-    import tensorflow as tf
+    from keras_attn.text import graph
 
     width = ops.shape(ids)[1]
     ids = _padded(ids, _SOURCE_WIDTHS, pad_id)
@@ -60,12 +54,10 @@ def find_compiled(
         # Not allowed, so never written, whatever their ids are.
         words = Words(_padded(words.ids, _WORDS, 0), _padded(words.allowed, _WORDS, 0))
     # Shapes are those of its arguments, and so known to XLA.
-    compiled = tf.function(
+    compiled = graph.compile_by_xla(
         lambda ids, lengths, words: find(
             ids, lengths, words, most_steps(ops.shape(ids)[1])
-        ),
-        jit_compile=True,
-        autograph=False,
+        )
     )
     found = compiled(ids, lengths, words)
     longest = ops.max(found.lengths, initial=0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from serving.listening import listening_line
 from serving.local_server.batching import BatchingParameters
 from serving.local_server.errors import RequestError
+from serving.local_server.freed_memory import keep_what_is_there
 from serving.local_server.server import LocalServer
 from serving.local_server.tls import read_credentials
 
@@ -49,6 +50,7 @@ def run(
         return _refuse(error)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.request_stop())
+    keep_what_is_there()
     with server:
         try:
             version = server.start()

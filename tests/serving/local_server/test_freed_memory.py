@@ -1,13 +1,17 @@
 """Memory that a version leaves goes back to the system."""
 
 import ctypes
+import gc
 import sys
 from pathlib import Path
 
 import pytest
 
 from serving.local_server import freed_memory, model_versions
-from serving.local_server.freed_memory import return_freed_memory
+from serving.local_server.freed_memory import (
+    keep_what_is_there,
+    return_freed_memory,
+)
 from serving.local_server.model_versions import ModelVersions
 
 
@@ -62,3 +66,11 @@ def test_it_is_given_back_after_a_version_is_unloaded(tmp_path, monkeypatch):
     for expected in (1, 1):
         versions.refresh()
         assert len(times) == expected
+
+
+def test_what_is_there_is_not_looked_at_again():
+    keep_what_is_there()
+    try:
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
