@@ -126,4 +126,5 @@ def test_the_page_in_front_of_another_server(served, open_page):
         assert all(each.startswith(url) for each in asked)
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        process.communicate(timeout=20)
+    assert process.returncode == 0
