@@ -10,6 +10,7 @@ import dataclasses
 
 __all__ = [
     "DEFAULT_SIGNATURE",
+    "MOST_WARMUP_TEXTS",
     "SIGNATURES",
     "SIGNATURE_VERSION",
     "TRANSLATE",
@@ -19,6 +20,8 @@ __all__ = [
 
 SIGNATURE_VERSION = 1
 DEFAULT_SIGNATURE = "serving_default"  # the name that a request without one gets
+# A server whose batches hold fewer refuses the warm-up request, and so the version.
+MOST_WARMUP_TEXTS = 16
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,7 +63,7 @@ def plan(cores: int) -> list[Setting]:
         middle,
         change(middle, batch_timeout_micros=0),
         change(middle, batch_timeout_micros=10_000),
-        change(middle, max_batch_size=8),
+        change(middle, max_batch_size=16),
         change(middle, max_batch_size=128),
         change(middle, num_batch_threads=1),
         change(middle, threads=1),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from serving.signature import MOST_WARMUP_TEXTS
 from serving.version_folders import check_base, version_folders
 
 __all__ = ["DeployOptions", "TlsFiles"]
@@ -91,7 +92,13 @@ class DeployOptions:
             )
 
     def _check_numbers(self):
-        for name in ("max_batch_size", "cpus", "memory_gib"):
+        if self.max_batch_size < MOST_WARMUP_TEXTS:
+            raise ValueError(
+                f"`max_batch_size` must be at least {MOST_WARMUP_TEXTS}, the texts of "
+                "the largest warm-up request: a server that refuses it does not load "
+                f"the version. Received: max_batch_size={self.max_batch_size!r}."
+            )
+        for name in ("cpus", "memory_gib"):
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(

@@ -7,14 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE, Signature
+from serving.signature import (
+    DEFAULT_SIGNATURE,
+    MOST_WARMUP_TEXTS,
+    SIGNATURES,
+    TRANSLATE,
+    Signature,
+)
 from serving.wire.messages import message_class
 from serving.wire.tensors import read_tensor, write_tensor
 
 __all__ = ["Request", "probes", "read_requests", "warmup_requests", "write_requests"]
 
 # Words a text and texts a request: the first requests of each shape are slow.
-_WARMUP_SIZES = ((1, 1), (8, 1), (20, 4), (4, 16))
+_WARMUP_SIZES = ((1, 1), (8, 1), (20, 4), (4, MOST_WARMUP_TEXTS))
 _ODD = (b"", b" \t", b"\xff\xfe \xed\xa0\x80", "ﬁ 字 🙂".encode(), b"\x00\x01")
 
 

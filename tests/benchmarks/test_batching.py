@@ -9,6 +9,7 @@ from benchmarks.batching.plan import CLIENTS, choose, plan
 from benchmarks.serving_pages import BENCHMARKS, fill_serving_page, read_serving_result
 from serving.deploy.options import DeployOptions
 from serving.local_server.batching import BatchingParameters
+from serving.signature import MOST_WARMUP_TEXTS
 
 WHERE = {
     "command": "python -m benchmarks.batching --json",
@@ -93,3 +94,8 @@ def test_a_short_run():
         points = json.loads(done.stdout)["points"]
         assert {each["clients"] for each in points} == set(CLIENTS)
         assert all(each["per_second"] > 0 for each in points)
+
+
+def test_every_setting_takes_the_warmup_requests_of_a_version():
+    sizes = [setting.max_batch_size for setting in plan(2) if setting.parameters]
+    assert min(sizes) >= MOST_WARMUP_TEXTS

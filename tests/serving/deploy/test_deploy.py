@@ -345,6 +345,7 @@ class TestWriting:
         ({"rest_port": 0}, "rest_port=0"),
         ({"cpus": 0}, "`cpus` must be positive. Received: cpus=0"),
         ({"max_batch_size": -1}, "max_batch_size=-1"),
+        ({"max_batch_size": 15}, "at least 16, the texts of the largest warm-up"),
         ({"batch_timeout_micros": -1}, "batch_timeout_micros=-1"),
         ({"replicas": (3, 2)}, r"replicas=\(3, 2\)"),
         ({"replicas": (0, 2)}, r"replicas=\(0, 2\)"),
