@@ -8,7 +8,7 @@ from keras import ops
 from keras_attn.decoding.candidates import SpecialTokens
 from keras_attn.decoding.coverage import check_coverage_penalty, rerank
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
-from keras_attn.decoding.options import row_limits
+from keras_attn.decoding.options import row_limits, steps_of
 from keras_attn.decoding.stepping import gather_along, run_steps, write_row
 
 __all__ = ["beam_search"]
@@ -154,22 +154,22 @@ def beam_search(
         alive = ops.any(beams.scores > _ABSENT, axis=1, keepdims=True)
         return ops.reshape(ops.logical_and(alive, slots < _open(beams)), (-1,))
 
-    beams, records = run_steps(
+    beams, (token_ids, token_scores, parents, weights) = run_steps(
         step,
         state,
         memory,
         advance,
         _initial_beams(limits, beam_size, special.start_id),
         is_open=is_open,
-        limit=ops.max(limits, initial=1) if most_steps is None else most_steps,
+        limit=steps_of(limits, most_steps),
         width=beam_size,
         compact=compact,
     )
     finished = beams.finished
-    longest = most_steps
-    if most_steps is None:
-        longest = ops.max(finished.lengths, initial=0)
-    found = _read_back(finished, longest, [each[:longest] for each in records], special)
+    longest = steps_of(finished.lengths, most_steps)
+    found = _read_back(
+        finished, longest, token_ids, token_scores, parents, weights, special
+    )
     return rerank(found, finished.ranks, coverage_penalty, source_mask)
 
 
@@ -262,18 +262,19 @@ def _sort(continuations):
     return sorted_ones._replace(scores=scores)
 
 
-def _read_back(finished, longest, records, special):
+def _read_back(finished, longest, token_ids, token_scores, parents, weights, special):
     """Follows the parents of each finished hypothesis from its end to its start."""
-    token_ids, token_scores, parents, weights = records
     origins = _trace_origins(finished, parents, longest)
     # Step t's token is kept in the slot that step t + 1 started from.
     slots = ops.concatenate([origins[1:], origins[-1:]])
     positions = ops.arange(longest, dtype="int32")[:, None, None]
     at_end = ops.equal(positions, finished.lengths - 1)
     return pack_hypotheses(
-        ops.where(at_end, special.end_id, gather_along(token_ids, slots)),
-        ops.where(at_end, finished.end_scores, gather_along(token_scores, slots)),
-        gather_along(weights, origins),
+        ops.where(at_end, special.end_id, gather_along(token_ids[:longest], slots)),
+        ops.where(
+            at_end, finished.end_scores, gather_along(token_scores[:longest], slots)
+        ),
+        gather_along(weights[:longest], origins),
         lengths=finished.lengths,
         scores=finished.scores,
         truncated=finished.truncated,

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attn.decoding.candidates import SpecialTokens
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
-from keras_attn.decoding.options import row_limits
+from keras_attn.decoding.options import row_limits, steps_of
 from keras_attn.decoding.stepping import gather_along, run_steps
 
 __all__ = ["greedy_search"]
@@ -121,12 +121,10 @@ def greedy_search(
             truncated=ops.zeros_like(limits, "bool"),
         ),
         is_open=lambda found: found.running,
-        limit=ops.max(limits, initial=1) if most_steps is None else most_steps,
+        limit=steps_of(limits, most_steps),
         compact=compact,
     )
-    longest = most_steps
-    if most_steps is None:
-        longest = ops.max(found.lengths, initial=0)
+    longest = steps_of(found.lengths, most_steps)
     return pack_hypotheses(
         *(buffer[:longest][:, :, None] for buffer in buffers),
         lengths=found.lengths[:, None],

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-__all__ = ["LARGEST_PENALTY", "check_id", "row_limits", "row_penalties"]
+__all__ = ["LARGEST_PENALTY", "check_id", "row_limits", "row_penalties", "steps_of"]
 
 # What a row may ask for, far more than anyone needs: a hypothesis of twice the length
 # gets a 32nd of the score. Beyond it, lengths to this power would leave float32.
@@ -59,6 +59,16 @@ def row_limits(max_lengths: Any, most_steps: Any = None) -> Any:
         )
     limits = ops.maximum(ops.cast(limits, "int32"), 1)
     return limits if most_steps is None else ops.minimum(limits, most_steps)
+
+
+def steps_of(lengths: Any, most_steps: Any = None) -> Any:
+    """Returns how many steps a batch has, or has room for.
+
+    Args:
+        lengths: Integers, of any shape.
+        most_steps: What is known from shapes alone; `None`: the largest length.
+    """
+    return ops.max(lengths, initial=0) if most_steps is None else most_steps
 
 
 def row_penalties(length_penalties: Any, default: float) -> Any:
