@@ -21,8 +21,13 @@ def token_losses(labels, logits, label_smoothing=0.0):
 
     Reference: Szegedy et al., 2016, arXiv:1512.00567, section 7.
     """
-    losses, _, _ = token_figures(labels, logits, label_smoothing)
-    return losses
+    if keras.backend.backend() == "tensorflow":
+        losses, _, _ = token_figures(labels, logits, label_smoothing)
+        return losses
+    logits = ops.cast(logits, "float32")
+    labels = ops.cast(labels, "int32")
+    plain = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return _smoothed(plain, logits, pick(logits, labels), label_smoothing)
 
 
 def token_figures(labels, logits, label_smoothing=0.0):
@@ -41,11 +46,11 @@ def token_figures(labels, logits, label_smoothing=0.0):
     labels = ops.cast(labels, "int32")
     if keras.backend.backend() == "tensorflow":
         losses, plain, right = _figures_with_gradient(labels, label_smoothing)(logits)
-        return losses, ops.stop_gradient(plain), ops.stop_gradient(right)
-    plain = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    label_logits = pick(logits, labels)
-    right = ops.cast(label_logits >= ops.max(logits, axis=-1), "float32")
-    losses = _smoothed(plain, logits, label_logits, label_smoothing)
+    else:
+        losses = token_losses(labels, logits, label_smoothing)
+        plain = token_losses(labels, logits)
+        right = pick(logits, labels) >= ops.max(logits, axis=-1)
+        right = ops.cast(right, "float32")
     return losses, ops.stop_gradient(plain), ops.stop_gradient(right)
 
 
