@@ -52,6 +52,7 @@ def measure_decoding(
     """
     config = translator.seq2seq.config
     decoding_flops(config, 0, 0)  # refuses before the work
+    translator = translator.with_shortlist(None)
     texts = [pair.source for pair in pairs]
     beam = f"beam{beam_size}"
     searches: dict[str, Search] = {
@@ -62,20 +63,18 @@ def measure_decoding(
     one_by_one = {"alone": make_search(translator, beam_size=1, batch_size=1)}
     others = _others(translator, bfloat16, shortlist)
     for name, other in others.items():
-        make = functools.partial(make_search, other, full_vocabulary=False)
+        make = functools.partial(make_search, other)
         searches[name] = make(beam_size=1, batch_size=batch_size)
         searches[f"{name}_{beam}"] = make(beam_size=beam_size, batch_size=batch_size)
         one_by_one[f"{name}_alone"] = make(beam_size=1, batch_size=1)
     # Of 32 bits: XLA widens products of 16 bits on a CPU, and takes longer.
-    for name, full in {"xla": True, "shortlist_xla": False}.items():
-        if full or "shortlist" in others:
-            one_by_one[f"{name}_alone"] = make_search(
-                translator if full else others["shortlist"],
-                beam_size=1,
-                batch_size=1,
-                full_vocabulary=full,
-                jit_compile=True,
-            )
+    compiled = {"xla": translator}
+    if "shortlist" in others:
+        compiled["shortlist_xla"] = others["shortlist"]
+    for name, other in compiled.items():
+        one_by_one[f"{name}_alone"] = make_search(
+            other, beam_size=1, batch_size=1, jit_compile=True
+        )
     tell(f"{len(texts):,} sentences, first pass")
     answers = {name: search(texts) for name, search in searches.items()}
     scores = _scores(answers, pairs)
@@ -91,7 +90,7 @@ def measure_decoding(
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
         **_compared(list(others), times, len(texts), beam),
-        **_compiled([name for name in one_by_one if name.endswith("xla_alone")], times),
+        **_compared_alone([*others, *compiled], times),
         **_lengths(answers["greedy"]),
         **scores,
     }
@@ -152,19 +151,17 @@ def _compared(
         for search in (name, f"{name}_{beam}"):
             speeds = [count / each[search] for each in times]
             found |= figure(f"{search}_sentences_per_s", speeds)
-        alone = [1000 * statistics.median(each[f"{name}_alone"]) for each in times]
-        found |= figure(f"{name}_batch1_ms", alone)
     return found
 
 
-def _compiled(
+def _compared_alone(
     names: Sequence[str], times: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Milliseconds of a sentence alone where XLA compiles the search."""
+    """Milliseconds of a sentence that is translated alone, in other ways."""
     found: dict[str, Any] = {}
     for name in names:
-        alone = [1000 * statistics.median(each[name]) for each in times]
-        found |= figure(f"{name.removesuffix('_alone')}_batch1_ms", alone)
+        alone = [1000 * statistics.median(each[f"{name}_alone"]) for each in times]
+        found |= figure(f"{name}_batch1_ms", alone)
     return found
 
 

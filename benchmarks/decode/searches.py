@@ -21,7 +21,6 @@ def make_search(
     *,
     beam_size: int,
     batch_size: int,
-    full_vocabulary: bool = True,
     jit_compile: bool = False,
 ) -> Search:
     """Returns `Translator.translate` with its options, everything included.
@@ -30,14 +29,12 @@ def make_search(
         translator: What translates.
         beam_size: 1: greedy.
         batch_size: Texts computed together.
-        full_vocabulary: False: by the translator's shortlist.
         jit_compile: Whether XLA compiles the search.
     """
     return functools.partial(
         translator.translate,
         beam_size=beam_size,
         batch_size=batch_size,
-        full_vocabulary=full_vocabulary,
         jit_compile=jit_compile,
     )
 
