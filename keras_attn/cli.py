@@ -94,8 +94,9 @@ def _options(
         ),
     ] = False,
 ):
-    # TensorFlow reads this once, when it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "2")
+    # TensorFlow reads this once, when it is imported. Its errors are hidden as well:
+    # those that matter are raised, the others are about kernels it does without.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(2)

@@ -103,7 +103,6 @@ def serve(
     failed request. Needs the extra `serve`.
     """
     import logging
-    import os
     import sys
 
     try:
@@ -126,7 +125,6 @@ def serve(
     if binary is not None:
         raise SystemExit(run_model_server(binary, models_dir, **options))
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its errors only
     try:
         from keras_attn.quiet import import_tensorflow
 

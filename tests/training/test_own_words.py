@@ -1,5 +1,6 @@
 """Scheduled sampling against loops in NumPy, and within a training step."""
 
+import layer_tools
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,7 +53,8 @@ def test_mixture_is_that_of_a_loop_over_places(share):
 
 
 def test_a_step_learns_from_the_mixture_and_validation_does_not():
-    model = WatchedSeq2Seq(tiny.config(seed=4), reads_own_words=True)
+    model = WatchedSeq2Seq(tiny.config(), reads_own_words=True)
+    layer_tools.randomise(model, seed=4)
     spec = tf.TensorSpec((None, None), tf.int32)
     steps = Steps(
         model,
@@ -129,7 +131,7 @@ def test_both_in_mixed_precision_are_near_those_of_float32():
         )
         options = TrainingOptions(r_drop=1.0, gradient_accumulation_steps=2)
         compile_seq2seq(model, options, steps=4)
-        model.set_weights(found[0][1] if found else model.get_weights())
+        layer_tools.randomise(model, seed=4, scale=0.1)
         before = model.get_weights()
         model.optimizer.build(model.trainable_variables)
         steps = Steps(
@@ -143,9 +145,9 @@ def test_both_in_mixed_precision_are_near_those_of_float32():
         sums = tf.constant(NO_SUMS, tf.float64)
         for _ in range(2):
             sums, _ = steps.train(batch, sums, tf.constant(False))
-        found.append((sums.numpy(), before))
+        found.append(sums.numpy())
         moved = zip(model.get_weights(), before, strict=True)
         assert all((now != old).any() for now, old in moved)
     # bfloat16 has 8 bits, and another first word here and there.
-    np.testing.assert_allclose(found[1][0][0], found[0][0][0], rtol=0.05)
-    assert found[0][0][3] == 2 * np.count_nonzero(LABELS)
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=0.05)
+    assert found[0][3] == 2 * np.count_nonzero(LABELS)
