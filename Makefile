@@ -50,7 +50,8 @@ serve-demo: $(READY) ## Export, serve, ask by gRPC and REST, compare with Python
 	@$(BIN)/python examples/serve_demo.py
 
 test: $(READY) ## Run the default tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/conformance
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--ignore tests/conformance
 
 test-slow: $(READY) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m slow

@@ -71,12 +71,14 @@ class Steps:
         self.r_drop = r_drop
         self.own_words = own_words
         self.pad_id = seq2seq.config.pad_id
-        compiled = functools.partial(tf.function, jit_compile=jit_compile or None)
+        # AutoGraph rewrites Python, of which all here is as it stands; as in Keras.
+        graph = functools.partial(tf.function, autograph=False)
+        compiled = functools.partial(graph, jit_compile=jit_compile or None)
         self._forward_compiled = compiled(self._forward)
         self._backward_compiled = compiled(self._backward)
         signature = (batches, _SUMS, _STOP)
-        self.train = tf.function(self._train, input_signature=signature)
-        self.validate = tf.function(self._validate, input_signature=signature)
+        self.train = graph(self._train, input_signature=signature)
+        self.validate = graph(self._validate, input_signature=signature)
 
     def _train(self, batch, sums, stop):
         gradients, found, stops = self._on_replicas(

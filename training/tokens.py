@@ -197,7 +197,7 @@ def tokenize(texts: Sequence[str], codec: Any) -> Tokens:
 def tokenizer(codec: Any) -> Callable[[Sequence[str]], Tokens]:
     """Returns the codec as a function from some thousand sentences to their tokens."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def graph(texts):
         ragged = codec.tokenize(texts)
         return ragged.flat_values, ragged.row_lengths()

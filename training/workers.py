@@ -146,7 +146,9 @@ def _adding_first_replicas(strategy, devices):
         return Workers.add([tf.where(speaks, e, tf.zeros_like(e)) for e in values])
 
     return tf.function(
-        lambda values: strategy.run(mine, args=(values,)), reduce_retracing=True
+        lambda values: strategy.run(mine, args=(values,)),
+        reduce_retracing=True,
+        autograph=False,
     )
 
 

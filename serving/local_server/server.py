@@ -40,6 +40,8 @@ class LocalServer:
         host: Address to listen on.
         port: Port for gRPC; 0: any free one.
         rest_port: Port for REST; 0: any free one; `None`: no REST.
+        rest_timeout: Seconds after which the run of a REST request is cancelled; one by
+            gRPC brings its own deadline.
         poll_seconds: Pause between two looks at the folder.
         threads: Threads for TensorFlow; `None`: one for each CPU.
         load_retries: How often loading a version that failed is tried again.
@@ -70,6 +72,7 @@ class LocalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         rest_port: int | None = None,
+        rest_timeout: float = 30.0,
         poll_seconds: float = 1.0,
         threads: int | None = None,
         load_retries: int = 5,
@@ -84,6 +87,7 @@ class LocalServer:
             name=(name, bool(name), "must not be empty"),
             port=(port, 0 <= port <= 65535, _A_PORT),
             rest_port=(rest_port, 0 <= (rest_port or 0) <= 65535, _A_PORT),
+            rest_timeout=(rest_timeout, rest_timeout > 0, _POSITIVE),
             poll_seconds=(poll_seconds, poll_seconds > 0, _POSITIVE),
             threads=(threads, threads >= 1, "must be at least 1"),
             load_retries=(load_retries, load_retries >= 0, "must not be negative"),
@@ -101,6 +105,7 @@ class LocalServer:
         self._host = host
         self._port = port
         self._rest_port = rest_port
+        self._rest_timeout = rest_timeout
         self._poll_seconds = poll_seconds
         self._limits = {
             "max_requests": max_requests,
@@ -225,6 +230,7 @@ class LocalServer:
             app = rest_app(
                 self.models,
                 self._metrics,
+                timeout=self._rest_timeout,
                 **self._limits,
                 extra_routes=explorer_routes(lambda: self.models.names),
             )

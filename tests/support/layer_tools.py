@@ -19,7 +19,7 @@ def graph(function):
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function)
+        return tf.function(function, autograph=False)
     return xla(function)
 
 
@@ -28,7 +28,7 @@ def xla(function):
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True)
+        return tf.function(function, jit_compile=True, autograph=False)
     if BACKEND == "jax":
         import jax
 

@@ -13,6 +13,7 @@ TINY = [
     "training.epochs=2",
     "training.batch_size=32",
     "training.warmup_steps=4",
+    "training.batch_parts=1",
     "training.samples=0",
     "training.validation_bleu=none",
 ]

@@ -81,7 +81,7 @@ def is_free_again(client):
 
 
 def test_requests_beyond_the_limit_are_refused(serve):
-    server = serve(max_requests=2, rest_port=0)
+    server = serve(max_requests=2, rest_port=0, rest_timeout=2)
     slow = {"signature_name": "slow", "inputs": [2**60]}
     with Client(server.address, timeout=2) as client:
 
@@ -96,10 +96,10 @@ def test_requests_beyond_the_limit_are_refused(serve):
         assert is_free_again(client)  # the two were cancelled
     url = f"http://{server.rest_address}/v1/models/translator:predict"
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for _ in range(2):
-            pool.submit(httpx.post, url, json=slow, timeout=0.5)
+        begun = [pool.submit(httpx.post, url, json=slow, timeout=20) for _ in "ab"]
         threading.Event().wait(0.2)
         response = httpx.post(url, json=slow, timeout=20)
+    assert [each.result().status_code for each in begun] == [504, 504]
     assert response.status_code == 429
     assert response.json() == {"error": "2 requests are in work already"}
 
