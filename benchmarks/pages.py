@@ -1,6 +1,17 @@
-"""Writing generated text into pages of the documentation."""
+"""Writing stored results into pages of the documentation."""
 
-__all__ = ["replace_between"]
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["circumstances", "markdown_table", "read_stored", "replace_between"]
+
+
+def read_stored(folder: Path) -> list[Mapping[str, Any]]:
+    """Returns the results of a folder, one line of JSON a file, by name."""
+    paths = sorted(folder.glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def replace_between(page: str, begin: str, end: str, text: str) -> str:
@@ -27,3 +38,43 @@ def replace_between(page: str, begin: str, end: str, text: str) -> str:
             f"Received: {page[:60]!r}..."
         )
     return f"{before}{begin}{text}{end}{after}"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a table in Markdown.
+
+    Example:
+    >>> print(markdown_table(["pairs", "MB"], [["1,000", 400]]))
+    | pairs | MB |
+    | --- | --- |
+    | 1,000 | 400 |
+    """
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def circumstances(result: Mapping[str, Any]) -> str:
+    """Says on what, when and with what a result was measured.
+
+    Args:
+        result: With what `benchmarks.report.describe_environment` says.
+
+    Example:
+    >>> circumstances({
+    ...     "hardware": {"cores": 2, "processor": "AMD EPYC"},
+    ...     "versions": {"tensorflow": "2.21.0"}, "date": "2026-11-23T04:55:02+00:00",
+    ...     "commit": "ecce48f57508", "modified": False,
+    ... })
+    '2 cores of AMD EPYC, TensorFlow 2.21.0, 2026-11-23, commit ecce48f'
+    """
+    hardware = result["hardware"]
+    date, _, _ = result["date"].partition("T")
+    parts = [
+        f"{hardware['cores']} cores of {hardware['processor']}",
+        f"TensorFlow {result['versions']['tensorflow']}",
+        date,
+    ]
+    if result["commit"]:
+        changed = " with changes" if result["modified"] else ""
+        parts.append(f"commit {result['commit'][:7]}{changed}")
+    return ", ".join(parts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.batching.plan import Setting
-from benchmarks.pages import replace_between
+from benchmarks.pages import circumstances, markdown_table, replace_between
 
 __all__ = ["BENCHMARKS", "fill_serving_page", "read_serving_result"]
 
@@ -83,9 +83,8 @@ def _soak(results: Results) -> str:
         )
         or "too short to tell",
     }
-    lines = ["| what | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in rows.items()]
-    return "\n".join([*lines, "", _circumstances(results)])
+    table = markdown_table(["what", ""], rows.items())
+    return f"{table}\n\n{_circumstances(results)}"
 
 
 def _batching(results: Results) -> str:
@@ -102,10 +101,9 @@ def _batching(results: Results) -> str:
             cell += f"; {point['refused']} refused"
         settings.setdefault(key, []).append(cell)
     heads = [f"`{name}`" for name in names] + [f"{count} clients" for count in clients]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    lines += [f"| {' | '.join([*key, *cells])} |" for key, cells in settings.items()]
+    table = markdown_table(heads, ([*key, *cells] for key, cells in settings.items()))
     told = "Requests a second; 50th and 95th percentile of their time in ms."
-    return "\n".join([*lines, "", f"{told} {_circumstances(results)}"])
+    return f"{table}\n\n{told} {_circumstances(results)}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -113,13 +111,5 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _circumstances(results: Results) -> str:
-    hardware = results["hardware"]
-    date, _, _ = results["date"].partition("T")
-    changed = " with changes" if results["modified"] else ""
-    commit = f", commit {results['commit'][:7]}{changed}" if results["commit"] else ""
     corpus = f" on {results['corpus']}" if "corpus" in results else ""
-    return (
-        f"`{results['command']}`{corpus}, {hardware['cores']} cores of "
-        f"{hardware['processor']}, TensorFlow {results['versions']['tensorflow']}, "
-        f"{date}{commit}."
-    )
+    return f"`{results['command']}`{corpus}, {circumstances(results)}."

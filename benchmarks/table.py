@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.newcomer import PAGE, STORED, fill_start
-from benchmarks.pages import replace_between
+from benchmarks.pages import circumstances, markdown_table, replace_between
 from benchmarks.rows import COMMANDS, ROWS
 from benchmarks.serving_pages import (
     BENCHMARKS,
@@ -62,49 +62,30 @@ def fill_page(page: str, results: Sequence[Results], headlines: bool) -> str:
     Raises:
         ValueError: If the page lacks a mark.
     """
-    lines = [_line(_COLUMNS), "|" + "---|" * len(_COLUMNS)]
+    rows = []
     for name, command in COMMANDS.items():
         stored = [each for each in results if each["benchmark"] == name]
         for each in stored:
-            lines += _lines(each, headlines)
+            rows += _rows(each, headlines)
         if not stored:
-            lines.append(_line([name, "not measured yet", f"`{command}`", ""]))
-    table = "\n".join(lines)
+            rows.append([name, "not measured yet", f"`{command}`", ""])
+    table = markdown_table(_COLUMNS, rows)
     return replace_between(page, _BEGIN, _END, f"\n{table}\n")
 
 
-def _lines(results: Results, headlines: bool) -> list[str]:
-    lines = []
+def _rows(results: Results, headlines: bool) -> list[list[str]]:
+    rows = []
     command = f"`{results['command'].removesuffix(' --json')}`"
-    where = _circumstances(results)
+    where = f"{results['corpus']}, {circumstances(results)}"
     for row in ROWS:
         if row.benchmark != results["benchmark"] or (headlines and not row.headline):
             continue
         figures = row.figures(results)
         if figures is not None:
             label = row.label.format_map(results)
-            lines.append(_line([label, figures, command, where]))
+            rows.append([label, figures, command, where])
             command = where = _AGAIN
-    return lines
-
-
-def _circumstances(results: Results) -> str:
-    hardware = results["hardware"]
-    date, _, _ = results["date"].partition("T")
-    parts = [
-        results["corpus"],
-        f"{hardware['cores']} cores of {hardware['processor']}",
-        f"TensorFlow {results['versions']['tensorflow']}",
-        date,
-    ]
-    if results["commit"]:
-        changed = " with changes" if results["modified"] else ""
-        parts.append(f"commit {results['commit'][:7]}{changed}")
-    return ", ".join(parts)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return rows
 
 
 def main() -> None:

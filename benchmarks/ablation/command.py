@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.ablation.page import PAGE, STORE, fill_page, read_stored
+from benchmarks.ablation.page import PAGE, STORE, fill_page
 from benchmarks.ablation.runs import Run, measure_once
 from benchmarks.ablation.switches import choose, switched
 from benchmarks.command_line import Data, Overrides, files_in, run_command, tell
+from benchmarks.pages import read_stored
 from training.recipes import load_recipe
 
 __all__ = ["ablation", "main"]

@@ -1,15 +1,14 @@
 """docs/ablation.md, made of stored results: nobody types numbers."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ablation.switches import BASELINE, SWITCHES
-from benchmarks.pages import replace_between
+from benchmarks.pages import markdown_table, replace_between
 
-__all__ = ["PAGE", "STORE", "fill_page", "read_stored"]
+__all__ = ["PAGE", "STORE", "fill_page"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 PAGE = _ROOT / "docs" / "ablation.md"
@@ -28,18 +27,12 @@ _HEAD = (
 _NONE = "-"
 
 
-def read_stored(folder: Path = STORE) -> list[Mapping[str, Any]]:
-    """Returns the stored results, one line of JSON a file, by name."""
-    paths = sorted(folder.glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-
-
 def fill_page(page: str, results: Sequence[Mapping[str, Any]]) -> str:
     """Returns the page with its table made anew.
 
     Args:
         page: Its text, with the marks between which the table stands.
-        results: From `read_stored`.
+        results: From `benchmarks.pages.read_stored`.
 
     Raises:
         ValueError: If the page lacks a mark.
@@ -53,9 +46,7 @@ def fill_page(page: str, results: Sequence[Mapping[str, Any]]) -> str:
     }
     base = by_switch[BASELINE.name]
     rows = [_row(runs, base) for runs in by_switch.values() if runs]
-    lines = [_HEAD, ["---"] * len(_HEAD), *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    text = f"{_circumstances(results)}\n\n{table}"
+    text = f"{_circumstances(results)}\n\n{markdown_table(_HEAD, rows)}"
     return replace_between(page, _BEGIN, _END, f"\n{text}\n")
 
 

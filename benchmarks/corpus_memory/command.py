@@ -12,6 +12,7 @@ from benchmarks.command_line import AsJson, Overrides, run_command, tell
 from benchmarks.corpus_memory.generated import write_corpus
 from benchmarks.corpus_memory.point import STAGES, measure_apart
 from benchmarks.memory.peak import start_new_peak
+from benchmarks.pages import markdown_table
 from benchmarks.report import describe_environment, one_line
 
 __all__ = ["corpus_memory", "main", "table"]
@@ -72,15 +73,14 @@ def table(points: Sequence[Mapping[str, Any]]) -> str:
     >>> point = {"pairs": 1000, "mb": dict.fromkeys(STAGES, 400.4)}
     >>> print(table([point]))
     | pairs | start | read | subwords | tokenise | epoch |
-    |---:|---:|---:|---:|---:|---:|
+    | --- | --- | --- | --- | --- | --- |
     | 1,000 | 400 | 400 | 400 | 400 | 400 |
     """
-    lines = ["| pairs | " + " | ".join(STAGES) + " |"]
-    lines.append("|---:|" + "---:|" * len(STAGES))
-    for point in points:
-        cells = (f"{point['mb'][stage]:,.0f}" for stage in STAGES)
-        lines.append(f"| {point['pairs']:,} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = [
+        [f"{point['pairs']:,}", *(f"{point['mb'][stage]:,.0f}" for stage in STAGES)]
+        for point in points
+    ]
+    return markdown_table(["pairs", *STAGES], rows)
 
 
 def _sizes(text: str) -> list[int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.long_sentences.results import KINDS
-from benchmarks.pages import replace_between
+from benchmarks.pages import markdown_table, replace_between
 
 __all__ = ["render", "write_into_page"]
 
@@ -52,14 +52,14 @@ def write_into_page(page: Path, text: str) -> None:
 
 
 def _table(lengths):
-    lines = [_row(_COLUMNS), "|" + "---|" * len(_COLUMNS)]
+    rows = []
     for row in lengths:
         joined = f"{row['joined']}" + ("" if row["trained"] else ", never trained")
         cells = [joined, f"{row['source_words']:.1f}"]
         for kind in KINDS:
             cells += [_bleu(row[kind]), _share(row[kind]["share_of_singles"])]
-        lines.append(_row([*cells, f"{max(row['p_values']):.3f}"]))
-    return "\n".join(lines)
+        rows.append([*cells, f"{max(row['p_values']):.3f}"])
+    return markdown_table(_COLUMNS, rows)
 
 
 def _verdicts(stated):
@@ -125,7 +125,3 @@ def _bleu(score):
 
 def _share(value):
     return "-" if value is None else f"{value:.2f}"
-
-
-def _row(cells):
-    return "| " + " | ".join(cells) + " |"

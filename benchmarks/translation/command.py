@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from benchmarks.command_line import run_command
+from benchmarks.pages import read_stored
 from benchmarks.report import one_line
 from benchmarks.translation.measure import measure
-from benchmarks.translation.page import PAGE, fill_page, read_stored
+from benchmarks.translation.page import PAGE, STORE, fill_page
 from benchmarks.translation.plans import plan_trainings
 from training.run_folder import written_aside
 
@@ -27,7 +28,7 @@ def translation(
     ] = Path("runs/results"),
     store: Annotated[
         Path, typer.Option(help="Folder of results, one line of JSON each.")
-    ] = Path("benchmarks/results/translation"),
+    ] = STORE,
     page: Annotated[Path, typer.Option(help="Page to write the tables into.")] = PAGE,
     quick: Annotated[
         bool, typer.Option(help="Try it all on the built-in corpus, in minutes.")

@@ -1,17 +1,16 @@
 """docs/results.md, made of stored results: nobody types numbers."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages import replace_between
+from benchmarks.pages import circumstances, markdown_table, replace_between
 
-__all__ = ["PAGE", "fill_page", "read_stored"]
+__all__ = ["PAGE", "STORE", "fill_page"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 PAGE = _ROOT / "docs" / "results.md"
-_STORED = _ROOT / "benchmarks" / "results" / "translation"
+STORE = _ROOT / "benchmarks" / "results" / "translation"
 _BEGIN, _END = "<!-- results:begin -->", "<!-- results:end -->"
 _SCORES = {
     "bleu": "BLEU",
@@ -21,18 +20,12 @@ _SCORES = {
 }
 
 
-def read_stored(folder: Path = _STORED) -> list[Mapping[str, Any]]:
-    """Returns the stored results, one line of JSON a file, by name."""
-    paths = sorted(folder.glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-
-
 def fill_page(page: str, results: Sequence[Mapping[str, Any]]) -> str:
     """Returns the page with its results made anew.
 
     Args:
         page: Its text, with the marks between which the results stand.
-        results: From `read_stored`.
+        results: From `benchmarks.pages.read_stored`.
 
     Raises:
         ValueError: If the page lacks a mark.
@@ -55,7 +48,7 @@ def _overview(results):
         for each in results
     ]
     head = ["corpus", "test", *_SCORES.values(), "BLEU, greedy", "training"]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _interval(scores, name):
@@ -65,7 +58,7 @@ def _interval(scores, name):
 def _details(result):
     scores, training = result["scores"], result["training"]
     commands = "\n".join(["```text", *result["commands"], "```"])
-    bins = _table(
+    bins = markdown_table(
         ["source words", "sentences", "BLEU", "lower-cased"],
         [
             [
@@ -83,25 +76,6 @@ def _details(result):
     facts = (
         f"{training['params']:,} parameters, {training['train_pairs']:,} pairs, "
         f"{training['epochs']} epochs, the best one {training['best_epoch']}; "
-        f"{_circumstances(result)}."
+        f"{circumstances(result)}."
     )
     return "\n\n".join([f"### {result['label']}", commands, facts, bins, signatures])
-
-
-def _circumstances(result):
-    hardware = result["hardware"]
-    date, _, _ = result["date"].partition("T")
-    parts = [
-        f"{hardware['cores']} cores of {hardware['processor']}",
-        f"TensorFlow {result['versions']['tensorflow']}",
-        date,
-    ]
-    if result["commit"]:
-        changed = " with changes" if result["modified"] else ""
-        parts.append(f"commit {result['commit'][:7]}{changed}")
-    return ", ".join(parts)
-
-
-def _table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

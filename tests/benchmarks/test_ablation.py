@@ -5,9 +5,10 @@ import json
 import pytest
 from benchmark_run import run_benchmark
 
-from benchmarks.ablation.page import PAGE, fill_page, read_stored
+from benchmarks.ablation.page import PAGE, STORE, fill_page
 from benchmarks.ablation.runs import Run, measure_once
 from benchmarks.ablation.switches import SWITCHES, choose, switched
+from benchmarks.pages import read_stored
 from benchmarks.report import describe_environment
 from training.recipes import load_recipe
 
@@ -38,7 +39,7 @@ def result(switch, seed, bleu, **more):
 
 def test_the_page_holds_what_the_generator_writes():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == fill_page(page, read_stored())
+    assert page == fill_page(page, read_stored(STORE))
 
 
 def test_one_seed_has_its_interval_and_several_their_spread():

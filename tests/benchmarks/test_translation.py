@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from benchmark_run import run_benchmark
 
+from benchmarks.pages import read_stored
 from benchmarks.report import describe_environment
-from benchmarks.translation.page import PAGE, fill_page, read_stored
+from benchmarks.translation.page import PAGE, STORE, fill_page
 from benchmarks.translation.plans import plan_trainings
 from training.cited_scores import cited_scores
 from training.corpora import SentencePair
@@ -38,7 +39,7 @@ def result():
 
 def test_the_page_holds_what_the_generator_writes():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == fill_page(page, read_stored())
+    assert page == fill_page(page, read_stored(STORE))
 
 
 def test_a_result_has_scores_commands_lengths_and_signatures():
