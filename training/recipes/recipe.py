@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from training.recipes.guidance import AlignmentOptions
 from training.recipes.sections import (
+    AlignmentOptions,
     CorpusOptions,
     DecodingOptions,
     ModelOptions,
