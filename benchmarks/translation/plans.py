@@ -11,7 +11,7 @@ _EN_DE = ("corpus.source_language=en", "corpus.target_language=de")
 # the training may see, so that validation is taken out of train.
 _DEV_IS_TEST = ("corpus.validation_split=held-out", "corpus.test_splits=dev")
 # One pass of longer sentences takes as long as two of captions.
-_ONE_PASS = ("training.r_drop=none", "training.epochs=12")
+_ONE_PASS = ("training.r_drop=none", "training.epochs=8")
 _QUICK = (
     "corpus.train_pairs=300",
     "corpus.validation_pairs=20",
