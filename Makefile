@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
+.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching bench-workers bench-corpora test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -114,6 +114,14 @@ soak: $(READY) ## Load a server while things go wrong, count every request [REQU
 
 bench-batching: $(READY) ## Measure how requests are best joined into batches [DATA=folder TRANSLATOR=run]
 	@$(call bench_to,batching $(CORPUS) $(SAVED))
+	@$(BIN)/python -m benchmarks.table
+
+bench-workers: $(READY) ## Measure training by one process and by two
+	@$(call bench_to,workers)
+	@$(BIN)/python -m benchmarks.table
+
+bench-corpora: $(READY) ## Measure the memory that corpora of up to 3 million pairs take
+	@$(call bench_to,corpus_memory)
 	@$(BIN)/python -m benchmarks.table
 
 ablation: $(READY) ## Measure what each quality option is worth [DATA=folder RECIPE=name SEEDS=1]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.newcomer import PAGE, STORED, fill_start
+from benchmarks.own_pages import (
+    BENCHMARKS,
+    fill_own_page,
+    read_result,
+)
 from benchmarks.pages import circumstances, markdown_table, replace_between
 from benchmarks.rows import COMMANDS, ROWS
-from benchmarks.serving_pages import (
-    BENCHMARKS,
-    fill_serving_page,
-    read_serving_result,
-)
 
 __all__ = ["PAGES", "fill_page", "read_results"]
 
@@ -96,7 +96,7 @@ def main() -> None:
         path.write_text(fill_page(page, results, headlines), encoding="utf-8")
     for name, (path, _) in BENCHMARKS.items():
         page = path.read_text(encoding="utf-8")
-        page = fill_serving_page(page, name, read_serving_result(name))
+        page = fill_own_page(page, name, read_result(name))
         path.write_text(page, encoding="utf-8")
     page = fill_start(PAGE.read_text(encoding="utf-8"))
     PAGE.write_text(page, encoding="utf-8")

@@ -2,20 +2,19 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks.command_line import AsJson, Overrides, run_command, tell
 from benchmarks.corpus_memory.generated import write_corpus
-from benchmarks.corpus_memory.point import STAGES, measure_apart
+from benchmarks.corpus_memory.point import measure_apart
+from benchmarks.corpus_memory.stages import stages_table
 from benchmarks.memory.peak import start_new_peak
-from benchmarks.pages import markdown_table
-from benchmarks.report import describe_environment, one_line
+from benchmarks.report import publish
 
-__all__ = ["corpus_memory", "main", "table"]
+__all__ = ["corpus_memory", "main"]
 
 _SIZES = "30000,300000,3000000"
 
@@ -52,35 +51,10 @@ def corpus_memory(
     most = [max(point["mb"].values()) for point in points]
     figures = {"points": points, "peak_mb_growth": round(most[-1] - most[0], 1)}
     if as_json:
-        print(
-            one_line(
-                {
-                    "benchmark": "corpus_memory",
-                    "corpus": "generated parallel files",
-                    **figures,
-                    **describe_environment(processes="one a size"),
-                }
-            )
-        )
+        corpus = "generated parallel files"
+        publish("corpus_memory", corpus, figures, as_json=True, processes="one a size")
     else:
-        print(table(points))
-
-
-def table(points: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the peaks as a Markdown table, in MB.
-
-    Example:
-    >>> point = {"pairs": 1000, "mb": dict.fromkeys(STAGES, 400.4)}
-    >>> print(table([point]))
-    | pairs | start | read | subwords | tokenise | epoch |
-    | --- | --- | --- | --- | --- | --- |
-    | 1,000 | 400 | 400 | 400 | 400 | 400 |
-    """
-    rows = [
-        [f"{point['pairs']:,}", *(f"{point['mb'][stage]:,.0f}" for stage in STAGES)]
-        for point in points
-    ]
-    return markdown_table(["pairs", *STAGES], rows)
+        print(stages_table(points))
 
 
 def _sizes(text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The tables of docs/serving.md and docs/deploy.md, made of stored results."""
+"""The tables that stand in pages of their subjects, made of stored results."""
 
 import dataclasses
 import json
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.batching.plan import Setting
+from benchmarks.corpus_memory.stages import stages_table
 from benchmarks.pages import circumstances, markdown_table, replace_between
 
-__all__ = ["BENCHMARKS", "fill_serving_page", "read_serving_result"]
+__all__ = ["BENCHMARKS", "fill_own_page", "read_result"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,10 +20,15 @@ Results = Mapping[str, Any]
 BENCHMARKS = {
     "soak": (_ROOT / "docs" / "serving.md", "make soak"),
     "batching": (_ROOT / "docs" / "deploy.md", "make bench-batching"),
+    "workers": (_ROOT / "docs" / "many-workers.md", "make bench-workers"),
+    "corpus_memory": (
+        _ROOT / "docs" / "corpora.md",
+        "make bench-corpora",
+    ),
 }
 
 
-def read_serving_result(
+def read_result(
     name: str, folder: Path = _ROOT / "benchmarks" / "results"
 ) -> Results | None:
     """Returns what is stored of a benchmark; `None`: nothing yet.
@@ -35,13 +41,13 @@ def read_serving_result(
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def fill_serving_page(page: str, name: str, results: Results | None) -> str:
+def fill_own_page(page: str, name: str, results: Results | None) -> str:
     """Returns a page with the table of a benchmark made anew.
 
     Args:
         page: Its text, with the marks between which the table stands.
         name: One of `BENCHMARKS`.
-        results: From `read_serving_result`.
+        results: From `read_result`.
 
     Raises:
         ValueError: If the page lacks a mark.
@@ -49,7 +55,7 @@ def fill_serving_page(page: str, name: str, results: Results | None) -> str:
     if results is None:
         text = f"Not measured yet: `{BENCHMARKS[name][1]}`."
     else:
-        text = {"soak": _soak, "batching": _batching}[name](results)
+        text = _TABLES[name](results)
     marks = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     return replace_between(page, *marks, f"\n{text}\n")
 
@@ -113,3 +119,40 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _circumstances(results: Results) -> str:
     corpus = f" on {results['corpus']}" if "corpus" in results else ""
     return f"`{results['command']}`{corpus}, {circumstances(results)}."
+
+
+def _workers(results: Results) -> str:
+    counts = [key.rpartition("_")[2] for key in results if key.startswith("peak_mb_")]
+    rows = [
+        [
+            count,
+            _with_spread(results, f"tokens_per_second_{count}"),
+            _with_spread(results, f"peak_mb_{count}"),
+        ]
+        for count in counts
+        if count.isdecimal()
+    ]
+    head = ["processes", "target tokens a second", "peak memory of each: MB"]
+    told = (
+        f"Medians of {results['repeats']} trainings, lowest and highest; batches of "
+        f"{results['batch']}."
+    )
+    return f"{markdown_table(head, rows)}\n\n{told} {_circumstances(results)}"
+
+
+def _with_spread(results: Results, key: str) -> str:
+    low, high = results[f"{key}_spread"]
+    return f"{results[key]:,.0f} ({low:,.0f}, {high:,.0f})"
+
+
+def _corpus_memory(results: Results) -> str:
+    told = "Peak of resident memory, MB."
+    return f"{stages_table(results['points'])}\n\n{told} {_circumstances(results)}"
+
+
+_TABLES = {
+    "soak": _soak,
+    "batching": _batching,
+    "workers": _workers,
+    "corpus_memory": _corpus_memory,
+}
