@@ -93,11 +93,17 @@ def evaluate_translator(
         bool(answer.source_truncated or answer.target_truncated) for answer in found
     )
     if aligned:
-        found_links = [attention_links(answer, words) for answer in forced]
         gold_links = [parse_pharaoh(pair.alignment) for pair in aligned]
-        quality = alignment_scores(found_links, gold_links)
+        quality, relative = (
+            alignment_scores(
+                [attention_links(each, words, relative=rule) for each in forced],
+                gold_links,
+            )
+            for rule in (False, True)
+        )
         scores["aer"] = quality["aer"]
         scores["alignment_precision"] = quality["precision"]
         scores["alignment_recall"] = quality["recall"]
+        scores["aer_relative"] = relative["aer"]
         scores["aligned_sentences"] = len(aligned)
     return Evaluation(found, scores)

@@ -20,6 +20,7 @@ _HOMES = {
     "links_from_attention": "keras_attn.metrics.alignment",
     "parse_pharaoh": "keras_attn.metrics.alignment",
     "read_pharaoh": "keras_attn.metrics.alignment",
+    "relative_attention": "keras_attn.metrics.alignment",
     "resampled_scores": "keras_attn.metrics.significance",
     "score_corpus": "keras_attn.metrics.corpus_scores",
     "symmetric_divergence": "keras_attn.metrics.divergence",

@@ -64,6 +64,8 @@ def test_perfect_translations_score_100():
     assert scores["sentences"] == scores["aligned_sentences"] == 2
     # 10 links guessed, 9 sure ones, 7 of them hit: 1 - (7 + 7) / (10 + 9).
     assert scores["aer"] == pytest.approx(1 - 14 / 19)
+    # Every word gets the whole attention of one: relative to that it is the same.
+    assert scores["aer_relative"] == scores["aer"]
     assert scores["alignment_precision"] == pytest.approx(7 / 10)
     assert scores["alignment_recall"] == pytest.approx(7 / 9)
 
@@ -94,6 +96,9 @@ def test_links_merge_subwords_and_ignore_the_end():
         attention=np.float32([[0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0, 0, 1]]),
     )
     assert attention_links(answer) == {(0, 0)}
+    # Of the word's attention, "front" has 0.75 and "door" 0.25.
+    assert attention_links(answer, relative=True) == {(0, 0), (0, 1)}
+    assert attention_links(answer, threshold=0.7, relative=True) == {(0, 0)}
 
 
 def test_no_pairs_are_refused():

@@ -37,6 +37,14 @@ def align(
             "not to the one with the most."
         ),
     ] = None,
+    relative: Annotated[
+        bool,
+        typer.Option(
+            "--relative",
+            help="Weigh attention to a source word against what it gets from all "
+            "target words: better links where attention was not guided.",
+        ),
+    ] = False,
     words: Annotated[
         str,
         typer.Option(
@@ -88,7 +96,12 @@ def align(
     sources = [pair.source for pair in pairs]
     targets = [pair.target for pair in pairs]
     paths = [find_translator(path) for path in (translator, reverse) if path]
-    options = {"words": words, "threshold": threshold, "batch_size": batch_size}
+    options = {
+        "words": words,
+        "threshold": threshold,
+        "relative": relative,
+        "batch_size": batch_size,
+    }
     links = _links(paths[0], sources, targets, "aligning", options)
     if reverse is not None:
         turned = _links(paths[1], targets, sources, "aligning in reverse", options)

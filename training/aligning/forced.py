@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from keras_attn.metrics import links_from_attention
+from keras_attn.metrics import links_from_attention, relative_attention
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import Token, Translation
 
@@ -36,6 +36,7 @@ def forced_links(
     *,
     words: str = "marks",
     threshold: float | None = None,
+    relative: bool = False,
     batch_size: int = 64,
     track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> ForcedLinks:
@@ -50,6 +51,7 @@ def forced_links(
         targets: Their translations.
         words: Which words links count, a rule of `word_spans`.
         threshold: As in `links_from_attention`.
+        relative: Whether links are read off `relative_attention`.
         batch_size: Pairs computed together.
         track: Wraps the list of chunks of work, to show progress.
 
@@ -73,7 +75,7 @@ def forced_links(
             sources[chunk], targets[chunk], batch_size=batch_size
         )
         for answer in _in_given_texts(translator, answers, targets[chunk]):
-            links.append(attention_links(answer, words, threshold))
+            links.append(attention_links(answer, words, threshold, relative))
             truncated += bool(answer.source_truncated or answer.target_truncated)
     return ForcedLinks(links, truncated)
 
@@ -98,7 +100,10 @@ def _in_given_texts(translator, answers, targets):
 
 
 def attention_links(
-    answer: Translation, words: str = "marks", threshold: float | None = None
+    answer: Translation,
+    words: str = "marks",
+    threshold: float | None = None,
+    relative: bool = False,
 ) -> set[Link]:
     """Returns the word links (source, target) that an attention map suggests.
 
@@ -109,6 +114,7 @@ def attention_links(
         answer: With the attention between the tokens of its two texts.
         words: Which words links count, a rule of `word_spans`.
         threshold: As in `links_from_attention`.
+        relative: Whether links are read off `relative_attention`.
     """
     merged = merge_attention(
         answer.attention,
@@ -117,4 +123,6 @@ def attention_links(
         word_spans(answer.source, words),
         word_spans(answer.text, words),
     )
+    if relative:
+        merged = relative_attention(merged)
     return links_from_attention(merged, threshold)

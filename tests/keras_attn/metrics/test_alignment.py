@@ -12,6 +12,7 @@ from keras_attn.metrics.alignment import (
     links_from_attention,
     parse_pharaoh,
     read_pharaoh,
+    relative_attention,
 )
 
 link_sets = st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=8)
@@ -124,6 +125,22 @@ def test_each_target_word_links_to_its_favourite():
     assert links_from_attention(weights) == {(0, 0), (0, 3)}
 
 
+def test_relative_attention_is_that_of_a_loop_over_weights():
+    generator = np.random.default_rng(5)
+    weights = generator.dirichlet(np.full(6, 0.3), size=4)
+    weights[:, 2] = 0  # a word that nobody looks at
+    found = relative_attention(weights)
+    for target, source in np.ndindex(weights.shape):
+        total = sum(row[source] for row in weights)
+        nothing = source in (2, 5)  # 5: the end token
+        want = 0.0 if nothing else weights[target, source] / total
+        assert found[target, source] == pytest.approx(want)
+    # The verb is looked at by all; by "the" it is looked at no more than by others.
+    verb = np.array([[0.3, 0.5, 0.2], [0.1, 0.7, 0.2], [0.0, 0.6, 0.4]])
+    assert links_from_attention(verb) == {(1, 0), (1, 1)}
+    assert links_from_attention(relative_attention(verb)) == {(0, 0), (1, 1)}
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (3, 1)])
 def test_without_words_on_both_sides_there_are_no_links(shape):
     assert links_from_attention(np.ones(shape)) == set()
@@ -133,3 +150,5 @@ def test_without_words_on_both_sides_there_are_no_links(shape):
 def test_anything_but_a_matrix_is_refused(shape):
     with pytest.raises(ValueError, match="must be a matrix"):
         links_from_attention(np.zeros(shape))
+    with pytest.raises(ValueError, match="must be a matrix"):
+        relative_attention(np.zeros(shape))

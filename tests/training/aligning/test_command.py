@@ -46,6 +46,10 @@ def test_links_are_where_the_translator_looks_most(translator, folder):
     assert found[:-1] == [attention_links(answer) for answer in answers]
     assert found[-1] == set()  # a pair without words
     assert any(found)
+    (folder / "found").write_text(run(folder, "--relative").stdout)
+    relative = [set(each.sure) for each in read_pharaoh(folder / "found")]
+    assert relative[:-1] == [attention_links(each, relative=True) for each in answers]
+    assert relative != found
 
 
 def test_words_are_those_of_the_text_that_was_given(translator):
