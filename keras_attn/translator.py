@@ -241,6 +241,7 @@ class Translator(keras.Model):
         sources: Iterable[str],
         targets: Iterable[str],
         *,
+        posterior: bool = False,
         batch_size: int = 64,
         parallel_batches: int | None = None,
     ) -> list[Translation]:
@@ -249,6 +250,10 @@ class Translator(keras.Model):
         Args:
             sources: Source texts.
             targets: A translation of each; written as it is, not searched for.
+            posterior: Whether the attention is `posterior_weights`: not where the
+                model looked before it wrote a word, but where, given the word, it
+                found it. Takes as many decoder steps more as a source has tokens, and
+                memory for them: choose a smaller batch for long sentences.
             batch_size: Pairs computed together.
             parallel_batches: As in `translate`.
 
@@ -265,9 +270,8 @@ class Translator(keras.Model):
                 "Each source needs one target. "
                 f"Received: sources={len(columns[0])}, targets={len(columns[1])}."
             )
-        return self._in_batches(
-            self.respond_aligned, columns, batch_size, parallel_batches
-        )
+        respond = functools.partial(self.respond_aligned, posterior=posterior)
+        return self._in_batches(respond, columns, batch_size, parallel_batches)
 
     def respond(
         self,
@@ -333,12 +337,13 @@ class Translator(keras.Model):
         )
         return self._answer(text, search, count)
 
-    def respond_aligned(self, text, target):
+    def respond_aligned(self, text, target, posterior=False):
         """Scores given targets in the graph.
 
         Args:
             text: `(B,)` strings.
             target: `(B,)` strings, the translation of each.
+            posterior: As in `align`; a Python bool.
 
         Returns:
             A dict of tensors as from `respond`; `translation` is `target`, and its
@@ -349,7 +354,7 @@ class Translator(keras.Model):
 
         given = graph.at_least_one_row(target)
         forced = self.target_codec.encode(given, self.max_target_length)
-        score = score_given(self.seq2seq, self.target_codec, forced)
+        score = score_given(self.seq2seq, self.target_codec, forced, posterior)
         outputs = self._answer(text, score)
         rows = keras.ops.shape(outputs["score"])[0]
         return outputs | placed_targets(given, forced, rows)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_attn.decoding.candidates import log_probabilities
 from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
 from keras_attn.decoding.options import check_id
+from keras_attn.decoding.posterior import posterior_step
 from keras_attn.decoding.stepping import run_steps
 
 __all__ = ["score_targets"]
@@ -30,6 +31,7 @@ def score_targets(
     target_lengths: Any,
     start_id: int,
     pad_id: int = 0,
+    at_each_place: Callable | None = None,
     compact: bool = True,
 ) -> Hypotheses:
     """Feeds given targets token by token and reports their log p and attention.
@@ -47,6 +49,8 @@ def score_targets(
         target_lengths: `(B,)` integers in `[0, T]`, the end token included.
         start_id: Fed to the first step.
         pad_id: Fills `token_ids` beyond the length.
+        at_each_place: As in `posterior_step`: the attention returned is then that
+            after the word is known. `None`: that of the step.
         compact: As in `greedy_search`.
 
     Returns:
@@ -66,8 +70,14 @@ def score_targets(
             f"target_lengths.shape={tuple(lengths.shape)}."
         )
 
-    def advance(t, found, rows, logits, weights):
+    if at_each_place is not None:
+        step = posterior_step(step, at_each_place)
         # Beyond the length there may be ids that no vocabulary has.
+        place = ops.arange(ops.shape(target_ids)[1], dtype="int32")
+        known = ops.where(place < lengths[:, None], target_ids, start_id)
+        state, memory = (ops.zeros_like(lengths), state), (memory, known)
+
+    def advance(t, found, rows, logits, weights):
         targets = ops.where(found.running, ops.take(target_ids, t, axis=1), start_id)
         token_scores = log_probabilities(logits, rows.pick(targets)[:, None])
         token_scores = rows.spread(token_scores[:, 0])

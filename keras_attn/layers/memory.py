@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-__all__ = ["Memory", "mean_of_memory"]
+__all__ = ["Memory", "mean_of_memory", "one_place_each"]
 
 
 class Memory(NamedTuple):
@@ -25,3 +25,18 @@ def mean_of_memory(values, mask):
     weights = ops.cast(mask, values.dtype)[:, :, None]
     total = ops.sum(values * weights, axis=1)
     return total / ops.maximum(ops.sum(weights, axis=1), 1)
+
+
+def one_place_each(memory):
+    """Returns the `Memory` of `B * S` rows, each of which has one place to look at.
+
+    Row `b * S + s` is row b of `memory` with all places masked but s.
+    """
+    rows, places = ops.shape(memory.mask)
+    number = ops.arange(rows * places, dtype="int32")
+    values, keys, summary = (
+        None if each is None else ops.take(each, number // places, axis=0)
+        for each in (memory.values, memory.keys, memory.summary)
+    )
+    mask = ops.equal(number[:, None] % places, ops.arange(places, dtype="int32"))
+    return Memory(values, keys, mask, summary)

@@ -10,6 +10,7 @@ from keras_attn.layers import AttentionDecoder, Encoder, Readout
 from keras_attn.layers.align_functions import make_attention
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells import make_cell
+from keras_attn.layers.memory import one_place_each
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.layers.word_dropout import make_word_dropout
 from keras_attn.models.config import Seq2SeqConfig
@@ -217,6 +218,17 @@ class Seq2Seq(keras.Model):
         values, summary = self.encoder(source, ids_mask=mask, training=False)
         memory = self.decoder.memorize(values, mask, summary)
         return self.decoder.initial_state(memory), memory
+
+    def at_each_place(self, memory):
+        """Returns a memory that `step` reads one place at a time.
+
+        Args:
+            memory: From `encode`, of `B` rows and `S` places.
+
+        Returns:
+            A memory of `B * S` rows: row `b * S + s` has place s of row b and no other.
+        """
+        return one_place_each(memory)
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.

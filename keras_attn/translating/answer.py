@@ -55,13 +55,16 @@ def answer_texts(
     return {name: tensor[:rows] for name, tensor in outputs.items()}
 
 
-def score_given(seq2seq: Any, codec: Any, forced: Any) -> Callable[[Any, Any], Any]:
+def score_given(
+    seq2seq: Any, codec: Any, forced: Any, posterior: bool = False
+) -> Callable[[Any, Any], Any]:
     """Returns a search that writes what is given.
 
     Args:
         seq2seq: The model: a `Seq2Seq` or an `Ensemble`.
         codec: `SubwordCodec` for target texts.
         forced: `EncodedText` of the targets.
+        posterior: Whether attention is that after each word is known.
     """
 
     def score(ids, _):
@@ -74,6 +77,7 @@ def score_given(seq2seq: Any, codec: Any, forced: Any) -> Callable[[Any, Any], A
             target_lengths=graph.to_backend(forced.lengths),
             start_id=codec.start_id,
             pad_id=codec.pad_id,
+            at_each_place=seq2seq.at_each_place if posterior else None,
         )
         cut = ops.greater(graph.to_backend(forced.truncated), 0)
         return hypotheses._replace(truncated=cut[:, None])

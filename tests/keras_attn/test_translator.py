@@ -138,6 +138,19 @@ def test_aligning_its_own_translation_gives_its_own_score():
     assert compared >= 1
 
 
+def test_posterior_attention_is_of_the_same_pairs_and_sums_to_one(translator):
+    targets = ["the dog", "", "a cat runs and sleeps"]
+    plain, known = (
+        translator.align(TEXTS[:3], targets, posterior=posterior)
+        for posterior in (False, True)
+    )
+    for one, other in zip(plain, known, strict=True):
+        assert (one.text, one.target_tokens) == (other.text, other.target_tokens)
+        assert one.score == pytest.approx(other.score, rel=1e-5)
+        np.testing.assert_allclose(other.attention.sum(axis=1), 1, rtol=1e-5)
+    assert abs(plain[0].attention - known[0].attention).max() > 1e-3
+
+
 def test_aligned_tokens_lie_in_the_target_as_it_was_given(translator):
     target = "  the\tﬁne  dog 🎉"  # SentencePiece normalises it
     [found] = translator.align(["Hund"], [target])

@@ -37,6 +37,15 @@ def align(
             "not to the one with the most."
         ),
     ] = None,
+    posterior: Annotated[
+        bool,
+        typer.Option(
+            "--posterior",
+            help="Where, given each word, the translator found it, instead of where it "
+            "looked before: better links, for as many times the work as a source has "
+            "tokens.",
+        ),
+    ] = False,
     relative: Annotated[
         bool,
         typer.Option(
@@ -100,6 +109,7 @@ def align(
         "words": words,
         "threshold": threshold,
         "relative": relative,
+        "posterior": posterior,
         "batch_size": batch_size,
     }
     links = _links(paths[0], sources, targets, "aligning", options)

@@ -37,6 +37,7 @@ def forced_links(
     words: str = "marks",
     threshold: float | None = None,
     relative: bool = False,
+    posterior: bool = False,
     batch_size: int = 64,
     track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> ForcedLinks:
@@ -52,6 +53,7 @@ def forced_links(
         words: Which words links count, a rule of `word_spans`.
         threshold: As in `links_from_attention`.
         relative: Whether links are read off `relative_attention`.
+        posterior: As in `Translator.align`.
         batch_size: Pairs computed together.
         track: Wraps the list of chunks of work, to show progress.
 
@@ -72,7 +74,10 @@ def forced_links(
     for first in track(range(0, len(sources), size)):
         chunk = slice(first, first + size)
         answers = translator.align(
-            sources[chunk], targets[chunk], batch_size=batch_size
+            sources[chunk],
+            targets[chunk],
+            posterior=posterior,
+            batch_size=batch_size,
         )
         for answer in _in_given_texts(translator, answers, targets[chunk]):
             links.append(attention_links(answer, words, threshold, relative))

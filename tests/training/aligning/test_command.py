@@ -52,6 +52,21 @@ def test_links_are_where_the_translator_looks_most(translator, folder):
     assert relative != found
 
 
+def test_links_may_be_read_off_posterior_attention(translator, folder):
+    share = 0.3  # what has the most is the same in a model that has learnt nothing
+    found = {}
+    for option in ([], ["--posterior"]):
+        done = run(folder, *option, "--threshold", share)
+        (folder / "found").write_text(done.stdout)
+        links = [set(each.sure) for each in read_pharaoh(folder / "found")]
+        answers = translator.align(SOURCES, TARGETS, posterior=bool(option))
+        assert links[:-1] == [
+            attention_links(each, "marks", share) for each in answers[:-1]
+        ]
+        found[bool(option)] = links
+    assert found[True] != found[False]
+
+
 def test_words_are_those_of_the_text_that_was_given(translator):
     # The vocabulary spells "…" as "..." and "ﬁ" as "fi".
     [links] = forced_links(
