@@ -119,5 +119,6 @@ def test_what_lies_beyond_the_length_is_not_read():
 def test_rows_without_weights_stay_empty_and_nothing_overflows():
     weights = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.2, 0, 0.8]], "float32")
     log_p = np.array([[-1, -2, -3], [-1e9, -5, 0], [-800, 0, -900]], "float32")
-    found = ops.convert_to_numpy(posterior_weights(weights, log_p))
+    given = map(ops.convert_to_tensor, (weights, log_p))
+    found = ops.convert_to_numpy(posterior_weights(*given))
     np.testing.assert_allclose(found, [[0, 0, 0], [0, 1, 0], [1, 0, 0]], atol=1e-7)
