@@ -71,7 +71,7 @@ def tell(line: str) -> None:
 def run_command(command: Callable[..., None]) -> None:
     """Runs a command line; exit code 1: the work failed, 2: the request was refused."""
     # Read by TensorFlow when it is imported, here and in what is started from here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_freed_memory()
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(command)
