@@ -6,11 +6,13 @@ from typing import Any
 
 from keras_attn.metrics import (
     alignment_scores,
+    links_from_attention,
     parse_pharaoh,
+    relative_attention,
     score_corpus,
 )
 from keras_attn.translation import Translation
-from training.aligning.forced import attention_links
+from training.aligning.forced import word_attention
 from training.corpora import SentencePair
 
 __all__ = ["Evaluation", "evaluate_translator"]
@@ -94,12 +96,10 @@ def evaluate_translator(
     )
     if aligned:
         gold_links = [parse_pharaoh(pair.alignment) for pair in aligned]
+        attention = [word_attention(answer, words) for answer in forced]
         quality, relative = (
-            alignment_scores(
-                [attention_links(each, words, relative=rule) for each in forced],
-                gold_links,
-            )
-            for rule in (False, True)
+            alignment_scores(list(map(links_from_attention, each)), gold_links)
+            for each in (attention, map(relative_attention, attention))
         )
         scores["aer"] = quality["aer"]
         scores["alignment_precision"] = quality["precision"]

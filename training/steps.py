@@ -71,7 +71,7 @@ class Steps:
         self.r_drop = r_drop
         self.own_words = own_words
         self.pad_id = seq2seq.config.pad_id
-        # AutoGraph rewrites Python, of which all here is as it stands; as in Keras.
+        # As in Keras: no Python here depends on the value of a tensor.
         graph = functools.partial(tf.function, autograph=False)
         compiled = functools.partial(graph, jit_compile=jit_compile or None)
         self._forward_compiled = compiled(self._forward)

@@ -31,7 +31,7 @@ def score_targets(
     target_lengths: Any,
     start_id: int,
     pad_id: int = 0,
-    at_each_place: Callable | None = None,
+    at_place: Callable | None = None,
     compact: bool = True,
 ) -> Hypotheses:
     """Feeds given targets token by token and reports their log p and attention.
@@ -49,7 +49,7 @@ def score_targets(
         target_lengths: `(B,)` integers in `[0, T]`, the end token included.
         start_id: Fed to the first step.
         pad_id: Fills `token_ids` beyond the length.
-        at_each_place: As in `posterior_step`: the attention returned is then that
+        at_place: As in `posterior_step`: the attention returned is then that
             after the word is known. `None`: that of the step.
         compact: As in `greedy_search`.
 
@@ -70,15 +70,15 @@ def score_targets(
             f"target_lengths.shape={tuple(lengths.shape)}."
         )
 
-    if at_each_place is not None:
-        step = posterior_step(step, at_each_place)
-        # Beyond the length there may be ids that no vocabulary has.
-        place = ops.arange(ops.shape(target_ids)[1], dtype="int32")
-        known = ops.where(place < lengths[:, None], target_ids, start_id)
-        state, memory = (ops.zeros_like(lengths), state), (memory, known)
+    # Beyond the length there may be ids that no vocabulary has.
+    positions = ops.arange(ops.shape(target_ids)[1], dtype="int32")
+    target_ids = ops.where(positions < lengths[:, None], target_ids, start_id)
+    if at_place is not None:
+        step = posterior_step(step, at_place)
+        state, memory = (ops.zeros_like(lengths), state), (memory, target_ids)
 
     def advance(t, found, rows, logits, weights):
-        targets = ops.where(found.running, ops.take(target_ids, t, axis=1), start_id)
+        targets = ops.take(target_ids, t, axis=1)
         token_scores = log_probabilities(logits, rows.pick(targets)[:, None])
         token_scores = rows.spread(token_scores[:, 0])
         found = _Found(

@@ -47,15 +47,15 @@ def posterior_weights(weights: Any, log_p: Any) -> Any:
     return joint / ops.where(total > 0, total, 1.0)
 
 
-def posterior_step(step: Callable, at_each_place: Callable) -> Callable:
+def posterior_step(step: Callable, at_place: Callable) -> Callable:
     """Returns a step whose weights are `posterior_weights` of a given target.
 
     It takes the step `S` more times, once for each place alone.
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)`.
-        at_each_place: From the memory of `B` rows to that of `B * S` rows, of which row
-            `b * S + s` has place s of row b to look at and no other.
+        at_place: `at_place(memory, place)` with `place` `(N,)` int32: the memory, of
+            which row n has place n to look at and no other.
 
     Returns:
         The step of `(number, state)` and `(memory, target_ids)`: `number` `(B,)` int32
@@ -67,9 +67,11 @@ def posterior_step(step: Callable, at_each_place: Callable) -> Callable:
         logits, after, weights = step(token_ids, state, memory)
         targets = ops.take_along_axis(target_ids, number[:, None], axis=1)
         rows, places = ops.shape(weights)
-        each = ops.arange(rows * places, dtype="int32") // places
-        tokens, states, words = pick_rows((token_ids, state, targets), each)
-        alone, _, _ = step(tokens, states, at_each_place(memory))
+        number_of = ops.arange(rows * places, dtype="int32")
+        tokens, states, memories, words = pick_rows(
+            (token_ids, state, memory, targets), number_of // places
+        )
+        alone, _, _ = step(tokens, states, at_place(memories, number_of % places))
         log_p = ops.reshape(log_probabilities(alone, words), (rows, places))
         weights = posterior_weights(ops.cast(weights, "float32"), log_p)
         return logits, (number + 1, after), weights

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-__all__ = ["Memory", "mean_of_memory", "one_place_each"]
+__all__ = ["Memory", "mean_of_memory", "only_at_place"]
 
 
 class Memory(NamedTuple):
@@ -27,16 +27,12 @@ def mean_of_memory(values, mask):
     return total / ops.maximum(ops.sum(weights, axis=1), 1)
 
 
-def one_place_each(memory):
-    """Returns the `Memory` of `B * S` rows, each of which has one place to look at.
+def only_at_place(memory, place):
+    """Returns a `Memory` of which each row has one place to look at.
 
-    Row `b * S + s` is row b of `memory` with all places masked but s.
+    Args:
+        memory: `Memory` of `N` rows.
+        place: `(N,)` int32.
     """
-    rows, places = ops.shape(memory.mask)
-    number = ops.arange(rows * places, dtype="int32")
-    values, keys, summary = (
-        None if each is None else ops.take(each, number // places, axis=0)
-        for each in (memory.values, memory.keys, memory.summary)
-    )
-    mask = ops.equal(number[:, None] % places, ops.arange(places, dtype="int32"))
-    return Memory(values, keys, mask, summary)
+    places = ops.arange(ops.shape(memory.mask)[1], dtype="int32")
+    return memory._replace(mask=ops.equal(place[:, None], places))

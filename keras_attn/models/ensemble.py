@@ -56,10 +56,10 @@ class Ensemble(keras.Model):
         read = [member.encode(source) for member in self.members]
         return tuple(state for state, _ in read), tuple(memory for _, memory in read)
 
-    def at_each_place(self, memory):
-        """Returns memories that are read one place at a time, as those of `Seq2Seq`."""
-        both = zip(self.members, memory, strict=True)
-        return tuple(member.at_each_place(each) for member, each in both)
+    def at_place(self, memory, place):
+        """Returns the memories at one place of each row, as `Seq2Seq.at_place`."""
+        known = zip(self.members, memory, strict=True)
+        return tuple(member.at_place(each, place) for member, each in known)
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.

@@ -10,7 +10,7 @@ from keras_attn.layers import AttentionDecoder, Encoder, Readout
 from keras_attn.layers.align_functions import make_attention
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells import make_cell
-from keras_attn.layers.memory import one_place_each
+from keras_attn.layers.memory import only_at_place
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.layers.word_dropout import make_word_dropout
 from keras_attn.models.config import Seq2SeqConfig
@@ -219,16 +219,14 @@ class Seq2Seq(keras.Model):
         memory = self.decoder.memorize(values, mask, summary)
         return self.decoder.initial_state(memory), memory
 
-    def at_each_place(self, memory):
-        """Returns a memory that `step` reads one place at a time.
+    def at_place(self, memory, place):
+        """Returns a memory of which `step` can look at one place only.
 
         Args:
-            memory: From `encode`, of `B` rows and `S` places.
-
-        Returns:
-            A memory of `B * S` rows: row `b * S + s` has place s of row b and no other.
+            memory: From `encode`, of `B` rows.
+            place: `(B,)` int32, the place of each row.
         """
-        return one_place_each(memory)
+        return only_at_place(memory, place)
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.

@@ -77,7 +77,7 @@ def score_given(
             target_lengths=graph.to_backend(forced.lengths),
             start_id=codec.start_id,
             pad_id=codec.pad_id,
-            at_each_place=seq2seq.at_each_place if posterior else None,
+            at_place=seq2seq.at_place if posterior else None,
         )
         cut = ops.greater(graph.to_backend(forced.truncated), 0)
         return hypotheses._replace(truncated=cut[:, None])

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_attn.metrics import links_from_attention, relative_attention
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import Token, Translation
 
-__all__ = ["ForcedLinks", "attention_links", "forced_links"]
+__all__ = ["ForcedLinks", "attention_links", "forced_links", "word_attention"]
 
 _CHUNK = 4  # batches, among which sentences of like length are put together
 
@@ -121,13 +123,23 @@ def attention_links(
         threshold: As in `links_from_attention`.
         relative: Whether links are read off `relative_attention`.
     """
-    merged = merge_attention(
+    attention = word_attention(answer, words)
+    if relative:
+        attention = relative_attention(attention)
+    return links_from_attention(attention, threshold)
+
+
+def word_attention(answer: Translation, words: str = "marks") -> np.ndarray:
+    """Returns attention between words, as `merge_attention` makes it of subwords.
+
+    Args:
+        answer: With the attention between the tokens of its two texts.
+        words: What is a word, a rule of `word_spans`.
+    """
+    return merge_attention(
         answer.attention,
         answer.source_tokens,
         answer.target_tokens,
         word_spans(answer.source, words),
         word_spans(answer.text, words),
     )
-    if relative:
-        merged = relative_attention(merged)
-    return links_from_attention(merged, threshold)

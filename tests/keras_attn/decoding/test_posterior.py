@@ -30,7 +30,7 @@ def after_the_fact(found, source=SOURCE, target=TARGET, lengths=LENGTHS, **optio
         target_ids=target,
         target_lengths=lengths,
         start_id=tiny.START,
-        at_each_place=found.at_each_place,
+        at_place=found.at_place,
         **options,
     )
     return ops.convert_to_numpy(scored.attention)[:, 0]
