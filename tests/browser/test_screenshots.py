@@ -1,8 +1,10 @@
 """The pictures of docs/explorer.md, drawn on request."""
 
+import contextlib
 import io
 import pathlib
 
+import japanese
 import pytest
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "docs" / "images" / "explorer"
@@ -15,21 +17,24 @@ LONG = (
     "zwei Männer tragen einen großen Tisch in ein Geschäft, und ein junges Mädchen "
     "steht am Fenster und sieht den Leuten auf der Straße bei der Arbeit zu."
 )
-JAPANESE = "公園で 子供たちが サッカーを しています。"
-ALIGNED = "The children are playing football in the park."
 
 PICTURES = {
     "light": {"text": SHORT, "size": (1120, 980)},
     "dark": {"text": SHORT, "view": "Heat map", "theme": "dark", "size": (1120, 980)},
     "phone": {"text": SHORT, "size": (390, 844)},
     "long": {"text": LONG, "view": "Text", "word": 20, "size": (1120, 980)},
-    "japanese": {"text": JAPANESE, "target": ALIGNED, "size": (1120, 800)},
+    "japanese": {
+        "text": japanese.ASKED,
+        "pieces": "Subwords",
+        "word": 3,
+        "size": (1120, 980),
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def trained(request, tmp_path_factory):
-    """A server of the translator that the option names."""
+    """A server of two translators: the option's, and one that learns Japanese now."""
     path = request.config.getoption("--screenshots", default=None)
     if not path:
         pytest.skip("draws pictures with --screenshots TRANSLATOR only")
@@ -39,10 +44,16 @@ def trained(request, tmp_path_factory):
     from serving.local_server.server import LocalServer
 
     folder = tmp_path_factory.mktemp("trained")
-    export_translator(Translator.load(find_translator(path)), folder)
-    with LocalServer(folder, rest_port=0, threads=1) as server:
-        server.start()
-        yield f"http://{server.rest_address}"
+    run = japanese.train_translator(folder)
+    addresses = {}
+    with contextlib.ExitStack() as servers:
+        for name, saved in (("captions", path), ("japanese", run)):
+            models = folder / name
+            export_translator(Translator.load(find_translator(saved)), models)
+            server = LocalServer(models, rest_port=0, threads=1)
+            servers.enter_context(server).start()
+            addresses[name] = f"http://{server.rest_address}"
+        yield addresses
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -52,17 +63,15 @@ def test_draw(trained, open_page, name):
     wanted = PICTURES[name]
     width, height = wanted["size"]
     page = open_page(
-        trained,
+        trained["japanese" if name == "japanese" else "captions"],
         viewport={"width": width, "height": height},
         color_scheme=wanted.get("theme", "light"),
     )
     page.get_by_label("Sentence", exact=True).fill(wanted["text"])
-    if "target" in wanted:
-        page.get_by_role("button", name="Align my own translation").click()
-        page.get_by_label("Your translation").fill(wanted["target"])
     page.locator("#go").click()
     page.wait_for_selector("#panel .word", timeout=60_000)
     page.get_by_role("radio", name=wanted.get("view", "Lines")).check()
+    page.get_by_role("radio", name=wanted.get("pieces", "Words")).check()
     words = page.locator("#panel .word[data-side=target]")
     words.nth(min(wanted.get("word", 2), words.count() - 1)).hover()
     page.wait_for_timeout(400)  # shades fade in
