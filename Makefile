@@ -87,7 +87,8 @@ SAVED = $(if $(TRANSLATOR),--translator $(TRANSLATOR))
 
 bench: $(READY) ## Measure speed and memory, rewrite their tables [DATA=folder TRANSLATOR=file]
 	@$(call bench_to,train_step $(CORPUS) --compare plain_keras)
-	@$(call bench_to,decode $(CORPUS) $(SAVED) --shortlist 32 --bfloat16)
+	@$(call bench_to,decode $(CORPUS) $(SAVED) --shortlist 32 --bfloat16 \
+		--compare plain_keras)
 	@$(call bench_to,serve_roundtrip $(CORPUS) $(SAVED))
 	@$(call bench_to,memory)
 	@$(call bench_to,scaling)

@@ -243,8 +243,10 @@ def report(
 def _translate(path, name, pairs, search, words, batch_size):
     """Translates a test by a saved translator; returns one line each, and scores."""
     from keras_attn import Translator
+    from keras_attn.text import graph
     from training.evaluation import evaluate_translator
 
+    graph.share_cores()
     translator = Translator.load(path)
     search = {
         option: getattr(translator, option) if value is None else value

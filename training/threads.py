@@ -1,10 +1,7 @@
 """How many threads an operation of TensorFlow may use."""
 
-import contextlib
-
-import tensorflow as tf
-
 from keras_attn.side_by_side import cores
+from keras_attn.text import graph
 from training.recipes import TrainingOptions
 
 __all__ = ["limit_threads", "threads_of_operation"]
@@ -25,12 +22,7 @@ def threads_of_operation(options: TrainingOptions, available: int) -> int | None
 
 
 def limit_threads(options: TrainingOptions) -> None:
-    """Limits the threads of one operation, where that is still possible.
-
-    TensorFlow takes the number before its first operation only. In a process that has
-    used it already, training is just as right and somewhat slower.
-    """
+    """Limits the threads of one operation, where that is still possible."""
     count = threads_of_operation(options, cores())
     if count is not None:
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(count)
+        graph.limit_threads(count)

@@ -47,17 +47,25 @@ def decode(
     bfloat16: Annotated[
         bool, typer.Option("--bfloat16", help="Also with weights of 16 bits.")
     ] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(help="plain_keras: greedy search in Keras alone, in this run."),
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Measure translating in sentences a second, from text to text.
 
     Each round translates all sentences greedily, by beam search, and by the exported
-    model in this process, then some of them one by one, and measures the machine's
-    float32 matrix products. A first pass, not counted, traces, and is scored by BLEU.
+    model, then some of them one by one, and measures the machine's float32 matrix
+    products. Batches have a process with the threads of `keras-attn translate FILE`,
+    single sentences one with all threads. A first pass, not counted, traces, and is
+    scored by BLEU.
 
     Example: python -m benchmarks.decode --data multi30k --translator runs/multi30k
     """
+    if compare not in (None, "plain_keras"):
+        raise typer.BadParameter(f"must be plain_keras. Received: {compare!r}.")
     recipe = load_sizes(overrides, data)
     corpus = load_corpus(recipe.corpus)
     test, pairs = take_test(corpus, sentences)
@@ -70,6 +78,7 @@ def decode(
         singly=singly,
         rounds=rounds,
         bfloat16=bfloat16,
+        plain_keras=compare is not None,
         shortlist=(
             None if shortlist is None else learn_from(corpus, found, recipe, shortlist)
         ),

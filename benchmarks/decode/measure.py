@@ -2,23 +2,30 @@
 
 import functools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.command_line import tell
-from benchmarks.decode.searches import Search, exported_search, make_search
+from benchmarks.decode.process import Plan, searching
 from benchmarks.machine import decoding_flops
-from benchmarks.measuring import figure, measure_rounds, timed
-from keras_attn import Seq2SeqConfig, Translation, Translator
+from benchmarks.measuring import figure, measure_rounds
+from benchmarks.peers.weights import check_config
+from keras_attn import Seq2SeqConfig, Translator
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
 from keras_attn.metrics import score_corpus
 from training.corpora import SentencePair
 
 __all__ = ["measure_decoding"]
 
-Answers = Mapping[str, Sequence[Translation]]
+
+class _Answer(NamedTuple):
+    """What a search found for one text."""
+
+    text: str
+    source_tokens: int  # with the end token
+    target_tokens: int
 
 
 def measure_decoding(
@@ -31,6 +38,7 @@ def measure_decoding(
     rounds: int,
     bfloat16: bool = False,
     shortlist: LexicalShortlist | None = None,
+    plain_keras: bool = False,
 ) -> dict[str, Any]:
     """Translates all sentences in several ways, round by round.
 
@@ -43,82 +51,87 @@ def measure_decoding(
         rounds: The median of them counts.
         bfloat16: Whether weights of 16 bits are measured, too.
         shortlist: Measured too, beside the full vocabulary.
+        plain_keras: Whether greedy search is compared with that of Keras alone.
 
     Returns:
         Figures by name.
 
     Raises:
-        ValueError: If the operations of the translator cannot be counted.
+        ValueError: If the operations of the translator cannot be counted, or it has
+            another model than what it is compared with.
     """
     config = translator.seq2seq.config
     decoding_flops(config, 0, 0)  # refuses before the work
-    translator = translator.with_shortlist(None)
-    texts = [pair.source for pair in pairs]
+    if plain_keras:
+        check_config(config)
+    plan = Plan(
+        texts=[pair.source for pair in pairs],
+        batch_size=batch_size,
+        beam_size=beam_size,
+        singly=singly,
+        bfloat16=bfloat16,
+    )
     beam = f"beam{beam_size}"
-    searches: dict[str, Search] = {
-        "greedy": make_search(translator, beam_size=1, batch_size=batch_size),
-        beam: make_search(translator, beam_size=beam_size, batch_size=batch_size),
-        "exported": exported_search(translator, batch_size=batch_size),
-    }
-    one_by_one = {"alone": make_search(translator, beam_size=1, batch_size=1)}
-    others = _others(translator, bfloat16, shortlist)
-    for name, other in others.items():
-        make = functools.partial(make_search, other)
-        searches[name] = make(beam_size=1, batch_size=batch_size)
-        searches[f"{name}_{beam}"] = make(beam_size=beam_size, batch_size=batch_size)
-        one_by_one[f"{name}_alone"] = make(beam_size=1, batch_size=1)
-    # Of 32 bits: XLA widens products of 16 bits on a CPU, and takes longer.
-    compiled = {"xla": translator}
-    if "shortlist" in others:
-        compiled["shortlist_xla"] = others["shortlist"]
-    for name, other in compiled.items():
-        one_by_one[f"{name}_alone"] = make_search(
-            other, beam_size=1, batch_size=1, jit_compile=True
+    others = _others(bfloat16, shortlist)
+    in_batches = ["greedy", beam, "exported"]
+    in_batches += [each for name in others for each in (name, f"{name}_{beam}")]
+    compiled = ["xla", *(["shortlist_xla"] if "shortlist" in others else [])]
+    alone = ["alone", *(f"{name}_alone" for name in [*others, *compiled])]
+    kinds = {**dict.fromkeys(in_batches, "in_batches"), **dict.fromkeys(alone, "alone")}
+    if plain_keras:
+        kinds["plain_keras"] = "plain_keras"
+    started = sorted(set(kinds.values()))
+    with searching(started, translator, shortlist, plan) as ask:
+        tell(f"{len(plan.texts):,} sentences, first pass")
+        answers = {
+            name: [_Answer(*found) for found in ask[kind](name)]
+            for name, kind in kinds.items()
+        }
+        tell(f"{rounds} rounds")
+        times = measure_rounds(
+            {name: functools.partial(ask[kind], name) for name, kind in kinds.items()},
+            rounds,
         )
-    tell(f"{len(texts):,} sentences, first pass")
-    answers = {name: search(texts) for name, search in searches.items()}
-    scores = _scores(answers, pairs)
-    measures: dict[str, Callable[[], Any]] = {
-        name: timed(functools.partial(search, texts))
-        for name, search in searches.items()
-    }
-    for name, search in one_by_one.items():
-        measures[name] = functools.partial(_alone, search, texts[:singly])
-    tell(f"{rounds} rounds")
-    times = measure_rounds(measures, rounds)
+    whole = [name for name, kind in kinds.items() if kind != "alone"]
     return {
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
-        **_compared(list(others), times, len(texts), beam),
+        **_compared(others, times, len(pairs), beam),
         **_compared_alone([*others, *compiled], times),
         **_lengths(answers["greedy"]),
-        **scores,
+        **_scores({name: answers[name] for name in whole}, pairs),
+        **(_against_plain_keras(answers, times, others) if plain_keras else {}),
     }
 
 
-def _others(
-    translator: Translator, bfloat16: bool, shortlist: LexicalShortlist | None
-) -> dict[str, Translator]:
-    """Returns the same translator with what makes it faster, by name."""
-    others = {}
-    if bfloat16:
-        others["bfloat16"] = translator.in_precision("bfloat16")
-    if shortlist is not None:
-        others["shortlist"] = translator.with_shortlist(shortlist)
-    if bfloat16 and shortlist is not None:
-        both = others["bfloat16"].with_shortlist(shortlist)
-        others["bfloat16_shortlist"] = both
-    return others
+def _others(bfloat16, shortlist):
+    """Returns the names of the same translator with what makes it faster."""
+    names = {
+        "bfloat16": bfloat16,
+        "shortlist": shortlist is not None,
+        "bfloat16_shortlist": bfloat16 and shortlist is not None,
+    }
+    return [name for name, wanted in names.items() if wanted]
 
 
-def _alone(search: Search, texts: Sequence[str]) -> list[float]:
-    """Seconds of each text, translated alone."""
-    return [timed(functools.partial(search, [text]))() for text in texts]
+def _against_plain_keras(answers, times, others):
+    """How many times as fast greedy searches are, and whether they find the same."""
+    theirs = answers["plain_keras"]
+    speeds = [len(theirs) / each["plain_keras"] for each in times]
+    same = [a.text == b.text for a, b in zip(answers["greedy"], theirs, strict=True)]
+    found = {
+        **figure("peer_sentences_per_s", speeds),
+        "peer_same_translations": round(statistics.mean(same), 4),
+    }
+    for name in ("greedy", *others):
+        ratios = [each["plain_keras"] / each[name] for each in times]
+        found |= figure("ratio" if name == "greedy" else f"{name}_ratio", ratios)
+    return found
 
 
 def _speed(
     times: Sequence[Mapping[str, Any]],
-    answers: Sequence[Translation],
+    answers: Sequence[_Answer],
     config: Seq2SeqConfig,
     beam: str,
 ) -> dict[str, Any]:
@@ -126,8 +139,8 @@ def _speed(
     count = len(answers)
     flops = decoding_flops(
         config,
-        sum(len(answer.source_tokens) for answer in answers),
-        sum(len(answer.target_tokens) for answer in answers),
+        sum(answer.source_tokens for answer in answers),
+        sum(answer.target_tokens for answer in answers),
     )
     shares = [flops / each["greedy"] / each["sgemm"] for each in times]
     beam_ratios = [each[beam] / each["greedy"] for each in times]
@@ -172,17 +185,19 @@ def _waiting(alone: Sequence[Sequence[float]]) -> dict[str, Any]:
     return {**figure("batch1_ms", medians), **figure("batch1_p95_ms", slow)}
 
 
-def _lengths(answers: Sequence[Translation]) -> dict[str, float]:
+def _lengths(answers: Sequence[_Answer]) -> dict[str, float]:
     """Mean lengths, end tokens included."""
-    source = statistics.mean(len(answer.source_tokens) for answer in answers)
-    target = statistics.mean(len(answer.target_tokens) for answer in answers)
+    source = statistics.mean(answer.source_tokens for answer in answers)
+    target = statistics.mean(answer.target_tokens for answer in answers)
     return {
         "mean_source_tokens": round(source, 2),
         "mean_target_tokens": round(target, 2),
     }
 
 
-def _scores(answers: Answers, pairs: Sequence[SentencePair]) -> dict[str, float]:
+def _scores(
+    answers: Mapping[str, Sequence[_Answer]], pairs: Sequence[SentencePair]
+) -> dict[str, float]:
     wanted = [pair.target for pair in pairs]
     return {
         f"bleu_{name}": round(

@@ -8,7 +8,7 @@ from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cell_dropout import fresh_dropout_masks
 from keras_attn.layers.cell_protocol import output_width, run_cell, zero_states
 from keras_attn.layers.cells import make_cell
-from keras_attn.scanning import has_own_gradient, scan
+from keras_attn.scanning import has_own_loop, scan
 
 __all__ = ["check_mask_fits", "make_bidirectional", "read_both_ways"]
 
@@ -94,7 +94,7 @@ def read_both_ways(rnn, inputs, mask, training):
         last: `(B, 2 * units)`, each direction's state after its last real position;
             zeros in a row without any.
     """
-    if has_own_gradient(training):
+    if has_own_loop():
         there = _read_one_way(rnn.forward_layer, inputs, mask, training)
         back = _read_one_way(rnn.backward_layer, inputs, mask, training)
         states, last = zip(there, back, strict=True)

@@ -3,14 +3,15 @@
 import keras
 from keras import ops
 
-__all__ = ["has_own_gradient", "scan"]
+__all__ = ["has_own_loop", "scan"]
 
 
 def scan(step, carry, results, inputs, fixed, layer, training):
     """Runs a step of a layer over the first axis of its inputs.
 
-    Where TensorFlow trains in a graph, the gradient of the loop is that of
-    `tensorflow_scan`, which is faster and keeps less; elsewhere this is `ops.scan`.
+    In a graph of TensorFlow this is `tensorflow_scan`, which takes products of inputs
+    out of the loop, and in training has a gradient that is faster and keeps less;
+    elsewhere `ops.scan`.
 
     Args:
         step: From carry, inputs of one step and `fixed` to a pair of structures: the
@@ -36,8 +37,8 @@ def scan(step, carry, results, inputs, fixed, layer, training):
     >>> float(total), ops.convert_to_numpy(before).tolist()
     (6.0, [0.0, 2.0, 6.0])
     """
-    if has_own_gradient(training):
-        return _scan_on_tensorflow(step, carry, inputs, fixed, layer)
+    if has_own_loop():
+        return _scan_on_tensorflow(step, carry, inputs, fixed, layer, training)
 
     def body(both, each):
         # Some backends stack only what has the structure of the carry.
@@ -48,16 +49,16 @@ def scan(step, carry, results, inputs, fixed, layer, training):
     return last, stacked
 
 
-def has_own_gradient(training):
+def has_own_loop():
     """Returns whether `scan` will not be `ops.scan`."""
-    if not training or keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
     return not tf.executing_eagerly()
 
 
-def _scan_on_tensorflow(step, carry, inputs, fixed, layer):
+def _scan_on_tensorflow(step, carry, inputs, fixed, layer, training):
     from keras_attn.scanning import tensorflow_scan
 
     # Frozen ones too: TensorFlow would look for their gradients as for any other's.
@@ -79,4 +80,6 @@ def _scan_on_tensorflow(step, carry, inputs, fixed, layer):
         [each for each in keras.tree.flatten(fixed) if each is not None],
         [each.value for each in weights],
     )
-    return tensorflow_scan.scan(step_with_weights, carry, inputs, given)
+    return tensorflow_scan.scan(
+        step_with_weights, carry, inputs, given, own_gradient=training
+    )

@@ -57,6 +57,7 @@ class StepGraph:
         inputs: Structure of tensors like the inputs of one step.
         fixed: Structure of tensors that no step changes and that have gradients.
             Others that no step changes, `step` may simply use.
+        own_gradient: Whether `gradients_of_step` will be asked for.
 
     Attributes:
         carry, inputs, fixed: Where the step begins, flat.
@@ -67,12 +68,12 @@ class StepGraph:
         products: The other ones.
     """
 
-    def __init__(self, step, carry, inputs, fixed):
+    def __init__(self, step, carry, inputs, fixed, own_gradient=True):
         given = (carry, inputs, fixed)
         flat = tree.flatten(given)
 
         def traced(*tensors):
-            overrides = {"MatMul": _GRADIENT}
+            overrides = {"MatMul": _GRADIENT} if own_gradient else {}
             with tf.compat.v1.get_default_graph().gradient_override_map(overrides):
                 self.structure = step(*tree.pack_sequence_as(given, list(tensors)))
             # An end of its own for each, also for what a step hands through.

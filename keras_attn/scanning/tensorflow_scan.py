@@ -10,20 +10,22 @@ from keras_attn.scanning.step_graph import StepGraph, is_float
 __all__ = ["scan"]
 
 
-def scan(step, carry, inputs, fixed):
+def scan(step, carry, inputs, fixed, own_gradient=True):
     """Runs a step over the first axis of its inputs.
 
-    The same numbers and, up to rounding, the same gradients as `ops.scan`. That keeps
-    every tensor of every step for its gradient, and adds to the gradient of every
-    weight at every step. Here
+    The same numbers and, up to rounding, the same gradients as `ops.scan`. Here
+
+    - products of inputs alone are computed for all steps at once;
+    - what no step changes is computed before the loop.
+
+    The gradient of `ops.scan` keeps every tensor of every step, and adds to the
+    gradient of every weight at every step. With a gradient of its own
 
     - the loop keeps the states and the results of matrix products; the gradient
       computes the rest of a step again, such as the energies of an align function,
       `(B, S, A)` a step;
     - the gradients of weight matrices wait until the loop is over and are then one
-      product each;
-    - products of inputs alone are computed for all steps at once;
-    - what no step changes is computed before the loops.
+      product each.
 
     Args:
         step: From carry, inputs of one step and `fixed` to a pair of structures: the
@@ -32,6 +34,8 @@ def scan(step, carry, inputs, fixed):
         inputs: Structure of tensors `(T, ...)`.
         fixed: Structure of tensors. Gradients reach these, `carry` and `inputs`, and
             no other tensor or variable that `step` uses.
+        own_gradient: Whether there is a gradient of its own. Where gradients are not
+            asked for, nothing is kept for it; and no saved graph has to name it.
 
     Returns:
         The last carry, and the structure of results, each `(T, ...)`.
@@ -48,7 +52,7 @@ def scan(step, carry, inputs, fixed):
     given = tree.map_structure(tf.convert_to_tensor, (carry, inputs, fixed))
     carry, inputs, fixed = given
     one = tree.map_structure(lambda each: each[0], inputs)
-    graph = StepGraph(step, carry, one, fixed)
+    graph = StepGraph(step, carry, one, fixed, own_gradient)
 
     @tf.custom_gradient
     def run(*flat):
@@ -62,7 +66,12 @@ def scan(step, carry, inputs, fixed):
 
         return [*last, *(each.stack() for each in results)], gradient
 
-    ends = run(*tree.flatten(given))
+    if own_gradient:
+        ends = run(*tree.flatten(given))
+    else:
+        flat = (tree.flatten(part) for part in given)
+        last, results, _ = _forward(graph, *flat, keep=False)
+        ends = [*last, *(each.stack() for each in results)]
     steps = tree.flatten(inputs)[0].shape[0]
     for each in ends[len(graph.carry) :]:
         each.set_shape((steps, *each.shape[1:]))  # what an array of steps forgets
@@ -78,11 +87,12 @@ class _Kept(NamedTuple):
     carries: Any  # what each step began with
 
 
-def _forward(graph, carry, stacked, values):
+def _forward(graph, carry, stacked, values, keep=True):
     """Returns the last carry, arrays of results, and what the gradient needs."""
     length = tf.shape(stacked[0])[0]
     once = [product.result for product in graph.input_products]
-    products = [product.result for product in graph.products]
+    products = [product.result for product in graph.products] if keep else []
+    starts = graph.carry if keep else []
     results = graph.ends[len(carry) :]
     function, hoisted = graph.cut(
         [*graph.carry, *graph.inputs, *once], [*graph.ends, *products]
@@ -98,10 +108,10 @@ def _forward(graph, carry, stacked, values):
         found = list(function(*carry, *_read(arrays, t), *_read(once, t), *constants))
         after = _take(found, len(carry))
         results = _write(results, t, _take(found, len(results)))
-        carries = _write(carries, t, carry)
+        carries = _write(carries, t, carry[: len(starts)])
         return t + 1, after, results, carries, _write(products, t, found)
 
-    new = [_arrays_like(each, length) for each in (results, graph.carry, products)]
+    new = [_arrays_like(each, length) for each in (results, starts, products)]
     _, last, results, carries, products = tf.while_loop(
         lambda t, *_: t < length,
         body,

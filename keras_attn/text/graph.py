@@ -4,6 +4,8 @@ Tokenising runs in TensorFlow whatever computes the model. On the TensorFlow
 backend nothing is converted and the whole way from text to text is one graph.
 """
 
+import contextlib
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,7 +18,9 @@ __all__ = [
     "compile_by_xla",
     "compile_texts",
     "from_backend",
+    "limit_threads",
     "parallel_batches",
+    "share_cores",
     "strings",
     "to_backend",
 ]
@@ -63,6 +67,25 @@ def parallel_batches():
     ):
         return 1
     return min(2, cores())
+
+
+def share_cores():
+    """Gives each of the `parallel_batches` threads of its own, for many texts.
+
+    An operation that two batches both want to share out among all threads waits for
+    the other's. For a text alone all threads are better.
+    """
+    limit_threads(max(1, cores() // parallel_batches()))
+
+
+def limit_threads(count):
+    """Limits TensorFlow's threads of one operation, where that is still possible.
+
+    TensorFlow takes the number before its first operation only. In a process that has
+    used it already, the work is just as right and somewhat slower.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
 def strings(texts):

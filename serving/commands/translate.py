@@ -139,7 +139,8 @@ def translate(
         options = {"model": model, "timeout": timeout, "batch_size": batch_size}
         answering = _remote(server, encryption if encrypted else None, **options)
     else:
-        local = _local(translator, beam_size, length_penalty, batch_size)
+        few = texts is not None and 0 < len(texts) <= batch_size
+        local = _local(translator, beam_size, length_penalty, batch_size, few)
         answering = contextlib.nullcontext(local)
     with answering as answer, _reading(texts) as lines:
         for chunk in _chunks(lines):
@@ -157,7 +158,7 @@ def _remote(server, encryption, **options) -> Iterator[Callable]:
         yield client.translate
 
 
-def _local(path, beam_size, length_penalty, batch_size) -> Callable:
+def _local(path, beam_size, length_penalty, batch_size, few) -> Callable:
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
 
@@ -165,7 +166,10 @@ def _local(path, beam_size, length_penalty, batch_size) -> Callable:
     with waiting(f"loading {path}"):
         import_tensorflow()
         from keras_attn import Translator
+        from keras_attn.text import graph
 
+        if not few:
+            graph.share_cores()
         translator = Translator.load(path)
 
     def answer(texts: Sequence[str]) -> list[Translation]:

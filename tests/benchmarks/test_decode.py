@@ -45,6 +45,7 @@ def test_a_missing_translator_is_named(tmp_path):
 @pytest.mark.slow
 def test_one_line_says_how_fast_it_writes():
     few = ["--train-epochs", "1", "--singly", "3", "--rounds", "2"]
+    few += ["--compare", "plain_keras", "model.tie_embeddings=false"]
     done = run_benchmark("decode", *SMALL, "--json", *few)
     assert done.returncode == 0, done.stderr
     assert "No --translator: training one" in done.stderr
@@ -59,11 +60,14 @@ def test_one_line_says_how_fast_it_writes():
         "beam5_sentences_per_s",
         "beam5_over_greedy",
         "exported_over_python",
+        "ratio",
+        "peer_sentences_per_s",
     ):
         low, high = found[f"{name}_spread"]
         assert 0 < low <= found[name] <= high
     assert found["batch1_ms"] <= found["batch1_p95_ms"]
     assert found["sentences"] == 30
+    assert found["peer_same_translations"] > 0.9  # rounding parts what is alike
     assert 2 < found["mean_source_tokens"] < 60
     assert 0 <= found["bleu_greedy"] <= 100
     assert found["corpus"] == "the built-in corpus"

@@ -140,8 +140,10 @@ def _links(path, sources, targets, doing, options):
     with waiting(f"loading {path}"):
         import_tensorflow()
         from keras_attn import Translator
+        from keras_attn.text import graph
         from training.aligning.forced import forced_links
 
+        graph.share_cores()
         translator = Translator.load(path)
     found = forced_links(
         translator,

@@ -13,7 +13,7 @@ from benchmarks.peers.scripts.tensorflow_setup import (
 
 __all__ = ["KerasAttn"]
 
-_PARTS = 2  # of a batch, computed at the same time
+_PARTS = 2  # of a training batch, computed at the same time
 
 
 class KerasAttn:
@@ -30,8 +30,9 @@ class KerasAttn:
     batches_at_once: ClassVar[int] = 2
 
     def __init__(self, task, arguments):
-        parts = _PARTS if arguments.task == "train" else 1
-        limit_threads(arguments.threads, max(1, arguments.threads // parts))
+        # Each has threads of its own, in training and in translating.
+        side_by_side = _PARTS if arguments.task == "train" else self.batches_at_once
+        limit_threads(arguments.threads, max(1, arguments.threads // side_by_side))
         from keras_attn import Seq2Seq
 
         self.sizes = task.sizes

@@ -47,7 +47,7 @@ def plain(monkeypatch):
     """Makes every layer use `ops.scan`, whose gradient is TensorFlow's own."""
     for name in ("keras_attn.scanning.scan", "keras_attn.layers.bidirectional"):
         module = importlib.import_module(name)
-        monkeypatch.setattr(module, "has_own_gradient", lambda training: False)
+        monkeypatch.setattr(module, "has_own_loop", lambda: False)
 
 
 def found_by(make, call, jit_compile=False):
@@ -310,3 +310,32 @@ def test_products_of_inputs_alone_are_one_for_all_steps(monkeypatch):
 def test_eager_calls_are_told_what_to_use():
     with pytest.raises(RuntimeError, match=r"Received.*Use `keras\.ops\.scan`"):
         tensorflow_scan.scan(lambda c, i, f: (c, c), tf.zeros(2), tf.zeros((3, 2)), ())
+
+
+def infer(layer, inputs):
+    return layer(*inputs, memory_mask=tf.constant(MASK), training=False)
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm, normalised"])
+def test_inference_has_the_gradients_of_tensorflow(kind, monkeypatch):
+    same_both_ways(monkeypatch, decoder(CELL_KINDS[kind]), infer)
+
+
+def names_of_gradients(call):
+    """The gradients that a graph asks TensorFlow to know by name when it is loaded."""
+    layer = decoder({"kind": "gru"})()
+    shapes = [tf.TensorSpec((3, 4, 6)), tf.TensorSpec((3, 5, 7))]
+    traced = tf.function(lambda *inputs: call(layer, inputs))
+    graph = traced.get_concrete_function(*shapes).graph.as_graph_def()
+    functions = [each.node_def for each in graph.library.function]
+    return {
+        node.attr["_gradient_op_type"].s.decode()
+        for nodes in [graph.node, *functions]
+        for node in nodes
+        if "_gradient_op_type" in node.attr
+    }
+
+
+def test_only_training_names_gradients_in_its_graph():
+    assert names_of_gradients(decode)
+    assert not names_of_gradients(infer)
