@@ -98,8 +98,8 @@ bench-long-sentences: $(READY) ## Measure BLEU by length, with and without atten
 	@$(BIN)/python -m benchmarks.long_sentences $(if $(DATA),--data $(DATA))
 
 bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
-	@$(BIN)/python -m benchmarks.peers $(if $(DATA),--data $(DATA)) \
-		$(if $(TRANSLATOR),--translator $(TRANSLATOR))
+	@$(call bench_to,peers $(CORPUS) $(SAVED))
+	@$(BIN)/python -m benchmarks.table
 
 results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
 	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,8 @@ BENCHMARKS = {
     "soak": (_ROOT / "docs" / "serving.md", "make soak"),
     "batching": (_ROOT / "docs" / "deploy.md", "make bench-batching"),
     "workers": (_ROOT / "docs" / "many-workers.md", "make bench-workers"),
-    "corpus_memory": (
-        _ROOT / "docs" / "corpora.md",
-        "make bench-corpora",
-    ),
+    "corpus_memory": (_ROOT / "docs" / "corpora.md", "make bench-corpora"),
+    "peers": (_ROOT / "docs" / "peers.md", "make bench-peers"),
 }
 
 
@@ -150,7 +149,44 @@ def _corpus_memory(results: Results) -> str:
     return f"{stages_table(results['points'])}\n\n{told} {_circumstances(results)}"
 
 
+# What a table of peers shows of each task: a measure, and how it is called.
+_MEASURES = {
+    "train": {
+        "tokens_per_s": "training, target tokens a second",
+        "peak_rss_mb": "most memory in training, MB",
+    },
+    "decode": {
+        "greedy_sentences_per_s": "greedy, sentences a second",
+        "greedy_tokens_per_s": "greedy, tokens a second",
+        "beam5_sentences_per_s": "beam 5, sentences a second",
+        "beam5_tokens_per_s": "beam 5, tokens a second",
+        "batch1_ms": "a sentence alone, ms",
+    },
+}
+
+
+def _peers(results: Results) -> str:
+    rows = []
+    for each in results["results"]:
+        if "skipped" in each:
+            rows.append([each["peer"], "skipped", "", "", ""])
+            continue
+        for measure, label in _MEASURES[each["task"]].items():
+            if measure in each["ratio"]:
+                ours, theirs = each["ours"][measure], _median(each["theirs"][measure])
+                numbers = [f"{number:,.0f}" for number in (ours, theirs)]
+                ratio = f"{each['ratio'][measure]:.2f}"
+                rows.append([each["peer"], label, *numbers, ratio])
+    head = ["peer", "measure", "ours", "theirs", "ours / theirs"]
+    return f"{markdown_table(head, rows)}\n\n{_circumstances(results)}"
+
+
+def _median(value: Any) -> float:
+    return statistics.median(value) if isinstance(value, list) else value
+
+
 _TABLES = {
+    "peers": _peers,
     "soak": _soak,
     "batching": _batching,
     "workers": _workers,

@@ -20,7 +20,7 @@ from benchmarks.peers.environments import Unavailable, python_of
 from benchmarks.peers.results import compared, same_lines
 from benchmarks.peers.roster import OURS, PEERS, Peer, find_peer
 from benchmarks.peers.running import ScriptFailed, run_script
-from benchmarks.report import describe_environment, one_line
+from benchmarks.report import publish
 from benchmarks.sizes import load_sizes
 from keras_attn.saved import find_translator
 
@@ -84,18 +84,18 @@ def peers(
         "batches": batches, "rounds": rounds, "sentences": sentences, "learn": learn
     }  # fmt: skip
     found = _measure(chosen, tasks, folder.resolve(), words, threads)
-    results = {
-        "benchmark": "peers",
-        "corpus": corpus_name(recipe),
-        "weights": "random" if saved is None else "trained",
-        **words,
-        "results": found,
-        **describe_environment(intra_op=threads, inter_op=threads),
-    }
-    if as_json:
-        print(one_line(results))
-    else:
+    if not as_json:
         _show(found)
+        return
+    weights = "random" if saved is None else "trained"
+    publish(
+        "peers",
+        corpus_name(recipe),
+        {"weights": weights, **words, "results": found},
+        as_json=True,
+        intra_op=threads,
+        inter_op=threads,
+    )
 
 
 def _measure(
