@@ -26,7 +26,6 @@ PICTURES = {
     "japanese": {
         "text": japanese.ASKED,
         "pieces": "Subwords",
-        "word": 3,
         "size": (1120, 980),
     },
 }
@@ -71,7 +70,7 @@ def test_draw(trained, open_page, name):
     page.locator("#go").click()
     page.wait_for_selector("#panel .word", timeout=60_000)
     page.get_by_role("radio", name=wanted.get("view", "Lines")).check()
-    page.get_by_role("radio", name=wanted.get("pieces", "Words")).check()
+    page.get_by_role("radio", name=wanted.get("pieces", "Words"), exact=True).check()
     words = page.locator("#panel .word[data-side=target]")
     words.nth(min(wanted.get("word", 2), words.count() - 1)).hover()
     page.wait_for_timeout(400)  # shades fade in
