@@ -91,15 +91,12 @@ def _main(kind, folder):
 
     def answer(name):
         search = searches[name]
-        if name in seen:
-            one_by_one = [[text] for text in texts]
-            seconds = [
-                timed(functools.partial(search, each))()
-                for each in (one_by_one if kind == "alone" else [texts])
-            ]
-            return seconds if kind == "alone" else seconds[0]
-        seen.add(name)
-        return search(texts)
+        if name not in seen:
+            seen.add(name)
+            return search(texts)
+        if kind == "alone":
+            return [timed(functools.partial(search, [text]))() for text in texts]
+        return timed(functools.partial(search, texts))()
 
     answer_lines(answer)
 
