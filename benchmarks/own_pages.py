@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from benchmarks.batching.plan import Setting
 from benchmarks.corpus_memory.stages import stages_table
 from benchmarks.pages import circumstances, markdown_table, replace_between
+from benchmarks.peers.results import median_of
 
 __all__ = ["BENCHMARKS", "fill_own_page", "read_result"]
 
@@ -173,16 +173,12 @@ def _peers(results: Results) -> str:
             continue
         for measure, label in _MEASURES[each["task"]].items():
             if measure in each["ratio"]:
-                ours, theirs = each["ours"][measure], _median(each["theirs"][measure])
+                ours, theirs = each["ours"][measure], median_of(each["theirs"][measure])
                 numbers = [f"{number:,.0f}" for number in (ours, theirs)]
                 ratio = f"{each['ratio'][measure]:.2f}"
                 rows.append([each["peer"], label, *numbers, ratio])
     head = ["peer", "measure", "ours", "theirs", "ours / theirs"]
     return f"{markdown_table(head, rows)}\n\n{_circumstances(results)}"
-
-
-def _median(value: Any) -> float:
-    return statistics.median(value) if isinstance(value, list) else value
 
 
 _TABLES = {

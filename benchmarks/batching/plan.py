@@ -115,6 +115,7 @@ def choose(points: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     few = min(point["clients"] for point in points)
     waits = [point["p50_ms"] for point in points if point["clients"] == few]
     longest = _MOST_WAIT * 1000 * statistics.median(waits)
+    refusing = [_setting(point) for point in points if point["refused"]]
     batched = [
         point
         for point in points
@@ -122,7 +123,7 @@ def choose(points: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         and point["max_batch_size"] is not None
         and point["max_batch_size"] >= _CLIENT_TEXTS
         and point["batch_timeout_micros"] <= longest
-        and not point["refused"]
+        and _setting(point) not in refusing
     ]
     middle = [point for point in batched if _chosen(point) == _MIDDLE]
     if not middle:
@@ -134,6 +135,10 @@ def choose(points: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     best = max(batched, key=lambda point: point["per_second"])
     usual = max(point["per_second"] for point in middle)
     return _chosen(best) if best["per_second"] > _BETTER * usual else dict(_MIDDLE)
+
+
+def _setting(point):
+    return [point.get(field.name) for field in dataclasses.fields(Setting)]
 
 
 def _chosen(point):

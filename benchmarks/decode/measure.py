@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.command_line import tell
-from benchmarks.decode.process import Plan, searching
+from benchmarks.decode.process import NAMES, Plan, searching
 from benchmarks.machine import decoding_flops
 from benchmarks.measuring import figure, measure_rounds
 from benchmarks.peers.weights import check_config
@@ -72,16 +72,9 @@ def measure_decoding(
         bfloat16=bfloat16,
     )
     beam = f"beam{beam_size}"
-    others = _others(bfloat16, shortlist)
-    in_batches = ["greedy", beam, "exported"]
-    in_batches += [each for name in others for each in (name, f"{name}_{beam}")]
-    compiled = ["xla", *(["shortlist_xla"] if "shortlist" in others else [])]
-    alone = ["alone", *(f"{name}_alone" for name in [*others, *compiled])]
-    kinds = {**dict.fromkeys(in_batches, "in_batches"), **dict.fromkeys(alone, "alone")}
-    if plain_keras:
-        kinds["plain_keras"] = "plain_keras"
-    started = sorted(set(kinds.values()))
+    started = ["in_batches", "alone", *(["plain_keras"] if plain_keras else [])]
     with searching(started, translator, shortlist, plan) as ask:
+        kinds = {name: kind for kind in started for name in ask[kind](NAMES)}
         tell(f"{len(plan.texts):,} sentences, first pass")
         answers = {
             name: [_Answer(*found) for found in ask[kind](name)]
@@ -93,25 +86,20 @@ def measure_decoding(
             rounds,
         )
     whole = [name for name, kind in kinds.items() if kind != "alone"]
+    others = _beginnings(whole, f"_{beam}")
     return {
         **_speed(times, answers["greedy"], config, beam),
         **_waiting([each["alone"] for each in times]),
         **_compared(others, times, len(pairs), beam),
-        **_compared_alone([*others, *compiled], times),
+        **_compared_alone(_beginnings(kinds, "_alone"), times),
         **_lengths(answers["greedy"]),
         **_scores({name: answers[name] for name in whole}, pairs),
         **(_against_plain_keras(answers, times, others) if plain_keras else {}),
     }
 
 
-def _others(bfloat16, shortlist):
-    """Returns the names of the same translator with what makes it faster."""
-    names = {
-        "bfloat16": bfloat16,
-        "shortlist": shortlist is not None,
-        "bfloat16_shortlist": bfloat16 and shortlist is not None,
-    }
-    return [name for name, wanted in names.items() if wanted]
+def _beginnings(names, ending):
+    return [name.removesuffix(ending) for name in names if name.endswith(ending)]
 
 
 def _against_plain_keras(answers, times, others):

@@ -8,6 +8,7 @@ from benchmarks.peers.plain_keras import plain_keras
 from benchmarks.peers.plain_keras_decoding import load_weights, make_greedy
 from benchmarks.peers.weights import export_weights
 from keras_attn import Translator
+from keras_attn.translating.batches import in_batches
 
 __all__ = ["plain_keras_search"]
 
@@ -59,13 +60,9 @@ def plain_keras_search(
         ]
 
     def answer_all(texts):
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        found = [None] * len(texts)
-        for start in range(0, len(texts), batch_size):
-            rows = order[start : start + batch_size]
-            answers = answer([texts[row] for row in rows])
-            for row, each in zip(rows, answers, strict=True):
-                found[row] = each
-        return found
+        def answer_rows(rows):
+            return answer([texts[row] for row in rows])
+
+        return in_batches(answer_rows, texts, batch_size, parallel_batches=1)
 
     return answer_all

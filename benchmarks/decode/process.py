@@ -4,7 +4,8 @@
 
 takes the name of a search a line, of those of its kind. The first time it answers with
 what the search found, `[text, source tokens, target tokens]` each; from then on with
-seconds: of all texts in batches, or of each text alone.
+seconds: of all texts in batches, or of each text alone. `names` it answers with all of
+its searches.
 """
 
 import contextlib
@@ -24,9 +25,10 @@ from benchmarks.measuring import timed
 from keras_attn import Translator
 from keras_attn.layers.lexical_shortlist import LexicalShortlist
 
-__all__ = ["KINDS", "Plan", "searching"]
+__all__ = ["KINDS", "NAMES", "Plan", "searching"]
 
 KINDS = ("in_batches", "alone", "plain_keras")
+NAMES = "names"  # asked for instead of a search
 
 _MODULE = "benchmarks.decode.process"
 
@@ -90,6 +92,8 @@ def _main(kind, folder):
     seen = set()
 
     def answer(name):
+        if name == NAMES:
+            return list(searches)
         search = searches[name]
         if name not in seen:
             seen.add(name)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["compared", "same_lines"]
+__all__ = ["compared", "median_of", "same_lines"]
 
 _COUNTS = ("batches", "sentences")  # told, not measured
 # How far ours before and after a peer lie apart says how calm the machine was.
@@ -35,13 +35,13 @@ def compared(
     {'tokens_per_s': 1.75}
     """
     middle = {
-        measure: _mean(_number(ours[0][measure]), _number(ours[1][measure]))
+        measure: _mean(median_of(ours[0][measure]), median_of(ours[1][measure]))
         for measure in ours[0]
         if measure not in ("task", "versions")
     }
     ratio = {}
     for measure, mine in middle.items():
-        other = _number(theirs.get(measure))
+        other = median_of(theirs.get(measure))
         if measure not in _COUNTS and mine is not None and other:
             ratio[measure] = round(mine / other, 3)
     return {
@@ -49,7 +49,7 @@ def compared(
         "task": task,
         "theirs": {key: each for key, each in theirs.items() if key != "task"},
         "ours": middle,
-        "ours_before_and_after": [_number(each[_SPEED[task]]) for each in ours],
+        "ours_before_and_after": [median_of(each[_SPEED[task]]) for each in ours],
         "ratio": ratio,
     }
 
@@ -65,7 +65,8 @@ def same_lines(first: list[str], second: list[str]) -> float:
     return round(same / max(1, len(first)), 4)
 
 
-def _number(value: Any) -> float | None:
+def median_of(value: Any) -> float | None:
+    """Returns the median of a measure's rounds; what is no list, as it is."""
     return statistics.median(value) if isinstance(value, list) else value
 
 

@@ -63,8 +63,6 @@ def _in_padded_groups(values, count):
 
 def _number_of_groups(size, count):
     """Returns into how many groups of one width to cut a row; None: not worth it."""
-    if size is None:
-        return None
     fits = [groups for groups in range(count, size // 2 + 1) if size % groups == 0]
     if not fits:
         return None

@@ -57,6 +57,8 @@ def test_a_setting_must_hold_a_request_refuse_none_and_not_wait_long():
     assert choose(points) == middle
     assert choose([*points, point(16, 32, 400, 90)]) == middle  # a client sends 32
     assert choose([*points, point(64, 32, 400, 90, refused=1)]) == middle
+    some = point(64, 8, 300, 40, refused=1)  # of fewer clients counts as well
+    assert choose([*points, some, point(64, 32, 400, 90)]) == middle
     late = {**point(64, 32, 400, 90), "batch_timeout_micros": 4000}
     assert choose([*points, late]) == middle
     assert choose([*points, point(64, 32, 210, 90)]) == middle  # noise
