@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_attn import Seq2SeqConfig
 
-__all__ = ["decoding_flops", "measure_sgemm", "training_flops"]
+__all__ = ["decoding_flops", "measure_sgemm", "training_flops", "weights_a_token"]
 
 
 def measure_sgemm(size: int = 2048, times: int = 5) -> float:
@@ -68,12 +68,16 @@ def decoding_flops(
     Raises:
         ValueError: If the formula does not hold for the config.
     """
-    source, target = _weights_a_token(config)
+    source, target = weights_a_token(config)
     return 2 * (source_tokens * source + target_tokens * target)
 
 
-def _weights_a_token(config: Seq2SeqConfig) -> tuple[int, int]:
-    """Returns the weights that one source token passes, and one target token."""
+def weights_a_token(config: Seq2SeqConfig) -> tuple[int, int]:
+    """Returns the weights that one source token passes, and one target token.
+
+    Raises:
+        ValueError: If the formula does not hold for the config.
+    """
     if (config.cell, config.attention, config.order) != (
         "gru", "additive", "bahdanau"
     ) or config.encoder_layers * config.decoder_layers != 1:  # fmt: skip

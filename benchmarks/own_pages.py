@@ -152,33 +152,46 @@ def _corpus_memory(results: Results) -> str:
 # What a table of peers shows of each task: a measure, and how it is called.
 _MEASURES = {
     "train": {
-        "tokens_per_s": "training, target tokens a second",
+        "tokens_per_s": "training: target tokens a second",
         "peak_rss_mb": "most memory in training, MB",
     },
     "decode": {
-        "greedy_sentences_per_s": "greedy, sentences a second",
-        "greedy_tokens_per_s": "greedy, tokens a second",
-        "beam5_sentences_per_s": "beam 5, sentences a second",
-        "beam5_tokens_per_s": "beam 5, tokens a second",
+        "greedy_sentences_per_s": "greedy: sentences a second",
+        "greedy_tokens_per_s": "tokens a second",
+        "output_tokens": "pieces a translation",
+        "beam5_sentences_per_s": "beam 5: sentences a second",
+        "beam5_tokens_per_s": "tokens a second",
         "batch1_ms": "a sentence alone, ms",
     },
 }
 
 
 def _peers(results: Results) -> str:
-    rows = []
-    for each in results["results"]:
-        if "skipped" in each:
-            rows.append([each["peer"], "skipped", "", "", ""])
-            continue
-        for measure, label in _MEASURES[each["task"]].items():
-            if measure in each["ratio"]:
-                ours, theirs = each["ours"][measure], median_of(each["theirs"][measure])
-                numbers = [f"{number:,.0f}" for number in (ours, theirs)]
-                ratio = f"{each['ratio'][measure]:.2f}"
-                rows.append([each["peer"], label, *numbers, ratio])
-    head = ["peer", "measure", "ours", "theirs", "ours / theirs"]
-    return f"{markdown_table(head, rows)}\n\n{_circumstances(results)}"
+    """A table for each task: a peer a line, `ours / theirs = ratio` in its cells."""
+    measured = [each for each in results["results"] if "skipped" not in each]
+    parts = []
+    for task, measures in _MEASURES.items():
+        rows = [
+            [each["peer"], *(_against(each, measure) for measure in measures)]
+            for each in measured
+            if each["task"] == task
+        ]
+        if rows:
+            parts.append(markdown_table(["peer", *measures.values()], rows))
+    parts += [
+        f"Not measured: {each['peer']}. {each['skipped']}"
+        for each in results["results"]
+        if "skipped" in each
+    ]
+    told = "Ours / theirs = their ratio; `-`: the peer has no such thing."
+    return "\n\n".join([*parts, f"{told} {_circumstances(results)}"])
+
+
+def _against(each: Results, measure: str) -> str:
+    if measure not in each["ratio"]:
+        return "-"
+    ours, theirs = each["ours"][measure], median_of(each["theirs"][measure])
+    return f"{ours:,.0f} / {theirs:,.0f} = {each['ratio'][measure]:.2f}"
 
 
 _TABLES = {

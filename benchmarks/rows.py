@@ -239,10 +239,22 @@ ROWS = (
     ),
     Row(
         "scaling",
-        "The same of its operations in matrix products, counted",
+        "The same counted: its matrix products, and the numbers it reads and writes, "
+        "at the rates of the machine",
         _each("analytic_exponent", *_LENGTHS, "vocabulary"),
         headline=True,
     ),
-    Row("scaling", "Largest difference", ["largest_difference"]),
+    Row("scaling", "Largest difference of the two", ["largest_difference"]),
+    Row(
+        "scaling",
+        "The same of its matrix products alone",
+        _each("products_exponent", *_LENGTHS, "vocabulary"),
+    ),
+    Row(
+        "scaling",
+        "Numbers read and written by a sum of large arrays in the same run, GB/s",
+        ["stream_gb_per_s"],
+        "{:.1f}",
+    ),
     Row("scaling", _SGEMM, ["sgemm_gflops"], "{:.0f}"),
 )

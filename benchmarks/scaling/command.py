@@ -15,12 +15,14 @@ from benchmarks.report import publish
 from benchmarks.scaling.points import (
     AXES,
     QUICK_AXES,
+    Cost,
     Point,
     make_timers,
     points_along,
-    step_flops,
+    step_cost,
 )
 from benchmarks.sizes import RANDOM_IDS, load_model_sizes
+from benchmarks.traffic import measure_stream
 
 __all__ = ["main", "scaling"]
 
@@ -44,37 +46,50 @@ def scaling(
     """Measure the time of a training step against batch, lengths and vocabulary.
 
     Each round trains some steps of every point, so that noise hits all of them. The
-    exponents of the measured times are compared with those of the operations in
-    matrix products at the same points. Ids are random, lengths exact.
+    exponents of the measured times are compared with those of the time that is
+    counted at the same points: operations in matrix products and numbers read and
+    written, at the rates that the machine shows in the same rounds. Ids are random,
+    lengths exact.
 
     Example: python -m benchmarks.scaling --out runs/scaling
     """
     folder = plot_folder(out)
     recipe = load_model_sizes(overrides)
-    step_flops(recipe, Point())  # refuses before the work
+    step_cost(recipe, Point())  # refuses before the work
     axes = QUICK_AXES if quick else AXES
     timers = make_timers(recipe, axes, steps)
     for point, seconds in timers.items():
         tell(f"first pass: {point} {seconds():.2f} s a step")
     tell(f"{rounds} rounds")
-    times = measure_rounds({"seconds": lambda: _take(timers)}, rounds)
+    measures: dict[str, Callable[[], Any]] = {
+        "seconds": lambda: _take(timers),
+        "stream": measure_stream,
+    }
+    times = measure_rounds(measures, rounds)
+    rates = {
+        rate: statistics.median(each[rate] for each in times)
+        for rate in ("sgemm", "stream")
+    }
     found = [each["seconds"] for each in times]
-    flops = {point: step_flops(recipe, point) for point in timers}
+    costs = {point: step_cost(recipe, point) for point in timers}
+    counted = {point: cost.seconds(**rates) for point, cost in costs.items()}
     median = {
         point: statistics.median(each[point] for each in found) for point in timers
     }
     if folder is not None:
-        drawn = _drawn(axes, median, flops)
+        drawn = _drawn(axes, median, counted)
         draw_growth(drawn, "seconds a step", folder / "scaling.svg")
         tell(f"written: {folder / 'scaling.svg'}")
-    sgemm = figure("sgemm_gflops", [each["sgemm"] / 1e9 for each in times])
+    flops = {point: cost.flops for point, cost in costs.items()}
     publish(
         "scaling",
         RANDOM_IDS,
         {
-            **sgemm,
-            **_exponents(axes, found, flops),
-            "points": _rows(median, flops, 1e9 * sgemm["sgemm_gflops"]),
+            **figure("sgemm_gflops", [each["sgemm"] / 1e9 for each in times]),
+            **figure("stream_gb_per_s", [4 * each["stream"] / 1e9 for each in times]),
+            **_exponents(axes, found, counted),
+            **_analytic(axes, flops, "products_exponent"),
+            "points": _rows(median, counted, costs, rates["sgemm"]),
             "steps": steps,
             "rounds": rounds,
             "model": dataclasses.asdict(recipe.model),
@@ -92,39 +107,53 @@ def _take(timers: Mapping[Point, Callable[[], float]]) -> dict[Point, float]:
 def _exponents(
     axes: Axes,
     found: Sequence[Mapping[Point, float]],
-    flops: Mapping[Point, int],
+    counted: Mapping[Point, float],
 ) -> dict[str, Any]:
-    """Exponents of measured time and of operations, axis by axis."""
-    results: dict[str, Any] = {}
-    differences = []
+    """Exponents of measured and of counted time, and how far apart they are."""
+    measured: dict[str, Any] = {}
     for name, sizes in axes.items():
         points = points_along(axes, name)
-        measured = figure(
-            f"exponent_{name}",
-            [exponent(sizes, [each[point] for point in points]) for each in found],
+        rounds = [exponent(sizes, [each[point] for point in points]) for each in found]
+        measured |= figure(f"exponent_{name}", rounds)
+    analytic = _analytic(axes, counted, "analytic_exponent")
+    apart = [
+        abs(measured[f"exponent_{name}"] - analytic[f"analytic_exponent_{name}"])
+        for name in axes
+    ]
+    return {**measured, **analytic, "largest_difference": round(max(apart), 4)}
+
+
+def _analytic(axes: Axes, values: Mapping[Point, float], key: str) -> dict[str, float]:
+    """Exponents of what is counted at every point, axis by axis."""
+    return {
+        f"{key}_{name}": round(
+            exponent(sizes, [values[point] for point in points_along(axes, name)]), 4
         )
-        analytic = exponent(sizes, [flops[point] for point in points])
-        results |= {**measured, f"analytic_exponent_{name}": round(analytic, 4)}
-        differences.append(abs(measured[f"exponent_{name}"] - analytic))
-    return {**results, "largest_difference": round(max(differences), 4)}
+        for name, sizes in axes.items()
+    }
 
 
 def _rows(
-    seconds: Mapping[Point, float], flops: Mapping[Point, int], sgemm: float
+    seconds: Mapping[Point, float],
+    counted: Mapping[Point, float],
+    costs: Mapping[Point, Cost],
+    sgemm: float,
 ) -> list[dict[str, float]]:
     return [
         {
             **dataclasses.asdict(point),
             "seconds": round(taken, 5),
-            "gflop": round(flops[point] / 1e9, 3),
-            "sgemm_fraction": round(flops[point] / taken / sgemm, 4),
+            "counted_seconds": round(counted[point], 5),
+            "gflop": round(costs[point].flops / 1e9, 3),
+            "gb": round(4 * costs[point].traffic / 1e9, 3),
+            "sgemm_fraction": round(costs[point].flops / taken / sgemm, 4),
         }
         for point, taken in seconds.items()
     ]
 
 
 def _drawn(
-    axes: Axes, seconds: Mapping[Point, float], flops: Mapping[Point, int]
+    axes: Axes, seconds: Mapping[Point, float], counted: Mapping[Point, float]
 ) -> list[Axis]:
     return [
         Axis(
@@ -132,7 +161,7 @@ def _drawn(
             sizes,
             {
                 "measured": [seconds[point] for point in points_along(axes, name)],
-                "operations": [flops[point] for point in points_along(axes, name)],
+                "counted": [counted[point] for point in points_along(axes, name)],
             },
         )
         for name, sizes in axes.items()

@@ -8,9 +8,18 @@ from typing import Any
 from benchmarks.machine import training_flops
 from benchmarks.sizes import make_config
 from benchmarks.steps import Shape, StepTimes, make_model, random_batches
+from benchmarks.traffic import training_traffic
 from training.recipes import Recipe
 
-__all__ = ["AXES", "QUICK_AXES", "Point", "make_timers", "points_along", "step_flops"]
+__all__ = [
+    "AXES",
+    "QUICK_AXES",
+    "Cost",
+    "Point",
+    "make_timers",
+    "points_along",
+    "step_cost",
+]
 
 AXES = {
     "batch": (16, 32, 64, 128),
@@ -41,6 +50,28 @@ class Point:
         return Shape(batch=self.batch, source=self.source, target=self.target)
 
 
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What a step has to do, counted.
+
+    Attributes:
+        flops: Operations in matrix products.
+        traffic: Numbers read and written, as `training_traffic` counts them.
+    """
+
+    flops: int
+    traffic: int
+
+    def seconds(self, sgemm: float, stream: float) -> float:
+        """Returns the time it takes at the machine's two rates.
+
+        Args:
+            sgemm: Operations a second.
+            stream: Numbers a second.
+        """
+        return self.flops / sgemm + self.traffic / stream
+
+
 def points_along(axes: Mapping[str, Sequence[int]], name: str) -> list[Point]:
     """Returns the points of one axis."""
     return [dataclasses.replace(Point(), **{name: size}) for size in axes[name]]
@@ -64,12 +95,17 @@ def make_timers(
     return {point: _timer(models[point.vocabulary], point, steps) for point in points}
 
 
-def step_flops(recipe: Recipe, point: Point) -> int:
-    """Returns the operations in the matrix products of a step."""
-    return training_flops(
-        make_config(_with_vocabulary(recipe, point.vocabulary)),
-        point.batch * point.source,
-        point.batch * point.target,
+def step_cost(recipe: Recipe, point: Point) -> Cost:
+    """Counts what a step has to do.
+
+    Raises:
+        ValueError: If the formulas do not hold for the recipe.
+    """
+    config = make_config(_with_vocabulary(recipe, point.vocabulary))
+    batch, source, target = point.batch, point.source, point.target
+    return Cost(
+        flops=training_flops(config, batch * source, batch * target),
+        traffic=training_traffic(config, batch, source, target),
     )
 
 

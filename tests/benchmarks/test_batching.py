@@ -7,21 +7,11 @@ import pytest
 from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.batching.plan import CLIENTS, choose, plan
-from benchmarks.own_pages import BENCHMARKS, fill_own_page, read_result
+from benchmarks.own_pages import read_result
 from serving.client import Client
 from serving.deploy.options import DeployOptions
 from serving.local_server.batching import BatchingParameters
 from serving.signature import MOST_WARMUP_TEXTS
-
-WHERE = {
-    "command": "python -m benchmarks.batching --json",
-    "corpus": "a corpus",
-    "commit": "0123456789abcdef",
-    "modified": False,
-    "versions": {"tensorflow": "2.21.0"},
-    "hardware": {"processor": "a CPU", "cores": 2},
-    "date": "2026-11-22T10:00:00+00:00",
-}
 
 
 def point(size, clients, rate, p50, refused=0):
@@ -70,55 +60,6 @@ def test_a_setting_must_hold_a_request_refuse_none_and_not_wait_long():
 def test_a_batch_holds_what_a_client_sends():
     default = inspect.signature(Client).parameters["batch_size"].default
     assert choose([point(None, 1, 50, 30), point(default, 32, 60, 90)])
-
-
-def test_the_page_shows_each_setting_in_a_line():
-    points = [point(None, 1, 50, 10), point(8, 1, 60.5, 9, refused=3)]
-    page = "<!-- batching:begin -->\nold\n<!-- batching:end -->"
-    found = fill_own_page(page, "batching", {**WHERE, "points": points})
-    assert "| 2 | - | - | - | - | 50; 10; 20 |\n" in found
-    assert "| 2 | 8 | 2000 | 2 | 100 | 60.5; 9; 18; 3 refused |\n" in found
-    assert "2 cores of a CPU, TensorFlow 2.21.0, 2026-11-22, commit 0123456." in found
-    assert "old" not in found
-
-
-def test_workers_and_corpora_have_a_line_for_each_size():
-    figures = {"tokens_per_second": [900.4, 800, 1000], "peak_mb": [700, 650, 750]}
-    found = {**WHERE, "batch": 128, "repeats": 3}
-    for name, (median, *spread) in figures.items():
-        found |= {f"{name}_2": median, f"{name}_2_spread": spread}
-    page = "<!-- workers:begin -->\n<!-- workers:end -->"
-    page = fill_own_page(page, "workers", found)
-    assert "| 2 | 900 (800, 1,000) | 700 (650, 750) |\n" in page
-    assert "Medians of 3 trainings, lowest and highest; batches of 128." in page
-    points = [{"pairs": 3000, "mb": {"start": 412.6, "epoch": 430.1}}]
-    page = "<!-- corpus_memory:begin -->\n<!-- corpus_memory:end -->"
-    page = fill_own_page(page, "corpus_memory", {**WHERE, "points": points})
-    assert "| 3,000 | 413 | 430 |\n" in page
-
-
-def test_peers_have_a_line_for_each_measure():
-    trained = {
-        "peer": "one",
-        "task": "train",
-        "ours": {"tokens_per_s": 3000.4, "peak_rss_mb": 900},
-        "theirs": {"tokens_per_s": [1000, 1500, 2000], "peak_rss_mb": 1800},
-        "ratio": {"tokens_per_s": 2.0, "peak_rss_mb": 0.5},
-    }
-    results = [trained, {"peer": "other", "skipped": "no such thing"}]
-    page = "<!-- peers:begin -->\n<!-- peers:end -->"
-    page = fill_own_page(page, "peers", {**WHERE, "results": results})
-    assert "| one | training, target tokens a second | 3,000 | 1,500 | 2.00 |\n" in page
-    assert "| one | most memory in training, MB | 900 | 1,800 | 0.50 |\n" in page
-    assert "| other | skipped |" in page
-
-
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_pages_hold_what_the_generator_writes(name):
-    page = BENCHMARKS[name][0].read_text(encoding="utf-8")
-    assert page == fill_own_page(page, name, read_result(name)), (
-        "run `python -m benchmarks.table`"
-    )
 
 
 def test_the_defaults_of_a_deployment_are_those_measured(tmp_path):
