@@ -29,11 +29,11 @@ _LOGIT = 14
 _UPDATE = 10
 
 
-def measure_stream(size: int = 2**22, times: int = 20) -> float:
+def measure_stream(size: int = 2**24, times: int = 10) -> float:
     """Returns the numbers a second that a sum reads and writes, the median.
 
     Args:
-        size: Numbers added to as many others: more than caches of a core hold.
+        size: Numbers added to as many others: several times what caches hold.
         times: Sums that are measured.
     """
     total = tf.Variable(tf.zeros([size]))
