@@ -1,11 +1,8 @@
 """Training steps on batches of one exact shape, without padding."""
 
 import dataclasses
-import time
 from collections.abc import Callable
-from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +14,7 @@ from training.recipes import Recipe, TrainingOptions
 from training.steps import NO_SUMS, Steps
 from training.workers import Workers
 
-__all__ = ["Shape", "StepTimes", "make_model", "make_pass", "random_batches"]
+__all__ = ["Shape", "make_model", "make_pass", "random_batches"]
 
 _LAST_SPECIAL = 3  # ids up to this one are padding, start and the like
 _SCHEDULE = 1_000_000  # steps: the learning rate stays what it is
@@ -96,17 +93,3 @@ def random_batches(vocabulary_size: int, shape: Shape, count: int) -> tf.data.Da
     labels = ids(shape.target)
     element = {"source": ids(shape.source), "target": np.roll(labels, 1, 1)}, labels
     return dataset_of(lambda _: element, count)
-
-
-class StepTimes(keras.callbacks.Callback):
-    """Collects the seconds of each step, without what `fit` does around them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.started = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self.started)

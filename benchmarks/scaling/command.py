@@ -17,10 +17,11 @@ from benchmarks.scaling.points import (
     QUICK_AXES,
     Cost,
     Point,
-    make_timers,
+    all_points,
     points_along,
     step_cost,
 )
+from benchmarks.scaling.process import running
 from benchmarks.sizes import RANDOM_IDS, load_model_sizes
 from benchmarks.traffic import measure_stream
 
@@ -57,24 +58,25 @@ def scaling(
     recipe = load_model_sizes(overrides)
     step_cost(recipe, Point())  # refuses before the work
     axes = QUICK_AXES if quick else AXES
-    timers = make_timers(recipe, axes, steps)
-    for point, seconds in timers.items():
-        tell(f"first pass: {point} {seconds():.2f} s a step")
-    tell(f"{rounds} rounds")
-    measures: dict[str, Callable[[], Any]] = {
-        "seconds": lambda: _take(timers),
-        "stream": measure_stream,
-    }
-    times = measure_rounds(measures, rounds)
+    points = all_points(axes)
+    with running(recipe, steps) as seconds:
+        for point in points:
+            tell(f"first pass: {point} {seconds(point):.2f} s a step")
+        tell(f"{rounds} rounds")
+        measures: dict[str, Callable[[], Any]] = {
+            "seconds": lambda: {point: seconds(point) for point in points},
+            "stream": measure_stream,
+        }
+        times = measure_rounds(measures, rounds)
     rates = {
         rate: statistics.median(each[rate] for each in times)
         for rate in ("sgemm", "stream")
     }
     found = [each["seconds"] for each in times]
-    costs = {point: step_cost(recipe, point) for point in timers}
+    costs = {point: step_cost(recipe, point) for point in points}
     counted = {point: cost.seconds(**rates) for point, cost in costs.items()}
     median = {
-        point: statistics.median(each[point] for each in found) for point in timers
+        point: statistics.median(each[point] for each in found) for point in points
     }
     if folder is not None:
         drawn = _drawn(axes, median, counted)
@@ -95,13 +97,8 @@ def scaling(
             "model": dataclasses.asdict(recipe.model),
         },
         as_json=as_json,
-        intra_op="all",
-        inter_op="all",
+        batch_parts=recipe.training.batch_parts,
     )
-
-
-def _take(timers: Mapping[Point, Callable[[], float]]) -> dict[Point, float]:
-    return {point: seconds() for point, seconds in timers.items()}
 
 
 def _exponents(

@@ -1,13 +1,11 @@
 """The steps that are timed: along each axis one size changes and the others stay."""
 
 import dataclasses
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from benchmarks.machine import training_flops
 from benchmarks.sizes import make_config
-from benchmarks.steps import Shape, StepTimes, make_model, random_batches
+from benchmarks.steps import Shape
 from benchmarks.traffic import training_traffic
 from training.recipes import Recipe
 
@@ -16,9 +14,10 @@ __all__ = [
     "QUICK_AXES",
     "Cost",
     "Point",
-    "make_timers",
+    "all_points",
     "points_along",
     "step_cost",
+    "with_vocabulary",
 ]
 
 AXES = {
@@ -77,22 +76,11 @@ def points_along(axes: Mapping[str, Sequence[int]], name: str) -> list[Point]:
     return [dataclasses.replace(Point(), **{name: size}) for size in axes[name]]
 
 
-def make_timers(
-    recipe: Recipe, axes: Mapping[str, Sequence[int]], steps: int
-) -> dict[Point, Callable[[], float]]:
-    """Returns for each point what trains some steps and returns the median of seconds.
-
-    Args:
-        recipe: Sizes, but for the vocabulary.
-        axes: Sizes by name.
-        steps: Steps of one call; the first of a model traces, and must not be counted.
-    """
-    points = {point: None for name in axes for point in points_along(axes, name)}
-    models = {
-        size: make_model(_with_vocabulary(recipe, size))
-        for size in sorted({point.vocabulary for point in points})
-    }
-    return {point: _timer(models[point.vocabulary], point, steps) for point in points}
+def all_points(axes: Mapping[str, Sequence[int]]) -> list[Point]:
+    """Returns the points of all axes, each once."""
+    return list(
+        dict.fromkeys(point for name in axes for point in points_along(axes, name))
+    )
 
 
 def step_cost(recipe: Recipe, point: Point) -> Cost:
@@ -101,7 +89,7 @@ def step_cost(recipe: Recipe, point: Point) -> Cost:
     Raises:
         ValueError: If the formulas do not hold for the recipe.
     """
-    config = make_config(_with_vocabulary(recipe, point.vocabulary))
+    config = make_config(with_vocabulary(recipe, point.vocabulary))
     batch, source, target = point.batch, point.source, point.target
     return Cost(
         flops=training_flops(config, batch * source, batch * target),
@@ -109,16 +97,6 @@ def step_cost(recipe: Recipe, point: Point) -> Cost:
     )
 
 
-def _with_vocabulary(recipe: Recipe, size: int) -> Recipe:
+def with_vocabulary(recipe: Recipe, size: int) -> Recipe:
+    """Returns the recipe with a vocabulary of another size."""
     return recipe.override([f"text.vocabulary_size={size}"])
-
-
-def _timer(model: Any, point: Point, steps: int) -> Callable[[], float]:
-    batches = random_batches(point.vocabulary, point.shape, steps)
-
-    def seconds() -> float:
-        times = StepTimes()
-        model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[times])
-        return statistics.median(times.seconds)
-
-    return seconds

@@ -1,5 +1,6 @@
 """The scaling benchmark: its exponents, and that it runs from end to end."""
 
+import contextlib
 import json
 
 import pytest
@@ -7,7 +8,14 @@ from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
 from benchmarks.scaling.command import scaling
-from benchmarks.scaling.points import AXES, Cost, Point, points_along, step_cost
+from benchmarks.scaling.points import (
+    AXES,
+    Cost,
+    Point,
+    all_points,
+    points_along,
+    step_cost,
+)
 from benchmarks.sizes import load_model_sizes
 from benchmarks.traffic import measure_stream
 
@@ -20,6 +28,11 @@ def test_along_an_axis_one_size_changes():
     found = points_along(AXES, "source")
     assert [point.source for point in found] == list(AXES["source"])
     assert {(p.batch, p.target, p.vocabulary) for p in found} == {(32, 40, 8000)}
+
+
+def test_points_of_two_axes_are_taken_once():
+    found = all_points({"batch": (16, 32), "source": (20, 40)})
+    assert found == [Point(batch=16), Point(), Point(source=20)]
 
 
 def test_operations_count_every_token_of_the_batch():
@@ -62,16 +75,11 @@ def test_the_stream_is_measured():
 def test_measured_and_counted_exponents_are_compared(monkeypatch, capsys, tmp_path):
     recipe = load_model_sizes(None)
 
-    def timers(recipe, axes, steps):
-        points = [point for name in axes for point in points_along(axes, name)]
-        return {
-            point: lambda point=point: (
-                step_cost(recipe, point).flops * point.batch / 1e12
-            )
-            for point in points
-        }
+    @contextlib.contextmanager
+    def running(recipe, steps):
+        yield lambda point: step_cost(recipe, point).flops * point.batch / 1e12
 
-    monkeypatch.setattr("benchmarks.scaling.command.make_timers", timers)
+    monkeypatch.setattr("benchmarks.scaling.command.running", running)
     # Memory so fast that products alone count.
     monkeypatch.setattr("benchmarks.scaling.command.measure_stream", lambda: 1e30)
     scaling(rounds=2, out=tmp_path, as_json=True)
