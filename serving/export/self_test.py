@@ -1,5 +1,6 @@
 """A written model must answer, in a process of its own, as the translator does."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -39,13 +40,14 @@ def check_answers(
         odd, answers = Path(aside, "requests"), Path(aside, "answers.npz")
         write_requests(odd, probes(words), "translator")
         requests = [*read_requests(warmup), *read_requests(odd)]
-        _run(folder, answers, warmup, odd)
+        with _fresh_process(folder, answers, warmup, odd):
+            wanted = [_ask(endpoints, request) for request in requests]  # meanwhile
         # Written by our own process a moment ago: texts are pickled objects.
         with np.load(answers, allow_pickle=True) as found:
             got = [_answer(found, number) for number in range(len(requests))]
     compared = [
-        _compare(request, _ask(endpoints, request), answer)
-        for request, answer in zip(requests, got, strict=True)
+        _compare(request, want, answer)
+        for request, want, answer in zip(requests, wanted, got, strict=True)
     ]
     # Threads may add up in another order, so that one of two translations of equal
     # score comes first here and the other there. That is rare; where most texts
@@ -59,20 +61,28 @@ def check_answers(
         )
 
 
-def _run(folder, answers, *requests):
+@contextlib.contextmanager
+def _fresh_process(folder, answers, *requests):
+    """Lets the model answer while the block runs, and waits; raises if it could not."""
     command = [sys.executable, "-m", "serving.export.fresh_process"]
-    done = subprocess.run(
+    with subprocess.Popen(
         [*command, *map(str, (folder, answers, *requests))],
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    if done.returncode != 0:
+    ) as process:
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
+        _, said = process.communicate()
+    if process.returncode != 0:
         # Of a traceback what stands below the last line of code.
-        said = " ".join(re.split(r"\n(?=\S)", done.stderr.strip())[-1].split())
+        said = " ".join(re.split(r"\n(?=\S)", said.strip())[-1].split())
         raise RuntimeError(
             "The written model must answer in a process of its own. Received exit code "
-            f"{done.returncode}: {said} Nothing was published."
+            f"{process.returncode}: {said} Nothing was published."
         )
 
 

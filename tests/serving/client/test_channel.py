@@ -117,16 +117,17 @@ class TestRetries:
 
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="counts open files in /proc")
 def test_a_closed_client_leaves_nothing_open():
-    def use(address):
-        with Client(address) as client:
-            ask(client)
+    def open_files_after(clients):
+        for _ in range(clients):
+            with Client(address) as client:
+                ask(client)
         gc.collect()
         return len(list(OPEN_FILES.iterdir()))
 
     with serving(Handler("a")) as address:
-        first = max(use(address) for _ in range(3))
+        first = open_files_after(3)
         # gRPC closes some files a little later; a leak would be one from each client.
-        assert max(use(address) for _ in range(20)) < first + 10
+        assert open_files_after(20) < first + 10
 
 
 class TestSeveralServers:
