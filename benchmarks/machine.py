@@ -2,12 +2,20 @@
 
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from keras_attn import Seq2SeqConfig
 
-__all__ = ["decoding_flops", "measure_sgemm", "training_flops", "weights_a_token"]
+__all__ = [
+    "decoding_flops",
+    "measure_sgemm",
+    "measure_stream",
+    "training_flops",
+    "weights_a_token",
+]
 
 
 def measure_sgemm(size: int = 2048, times: int = 5) -> float:
@@ -16,11 +24,27 @@ def measure_sgemm(size: int = 2048, times: int = 5) -> float:
     Multiplications and additions count one each: `2 size^3` a product.
     """
     matrix = tf.random.stateless_normal((size, size), seed=(0, 0))
+    return _rate(2 * size**3, lambda: tf.matmul(matrix, matrix)[0, 0].numpy(), times)
+
+
+def measure_stream(size: int = 2**24, times: int = 10) -> float:
+    """Returns the numbers a second that a sum reads and writes, the median.
+
+    Args:
+        size: Numbers added to as many others: several times what caches hold.
+        times: Sums that are measured.
+    """
+    total, ones = tf.Variable(tf.zeros([size])), tf.ones([size])
+    return _rate(3 * size, lambda: total.assign_add(ones), times)
+
+
+def _rate(amount: int, work: Callable[[], Any], times: int) -> float:
+    """Returns how much a second is done by work of this amount, the median."""
     found = []
     for _ in range(times + 1):
         started = time.perf_counter()
-        tf.matmul(matrix, matrix)[0, 0].numpy()
-        found.append(2 * size**3 / (time.perf_counter() - started))
+        work()
+        found.append(amount / (time.perf_counter() - started))
     return statistics.median(found[1:])  # the first one warms up
 
 

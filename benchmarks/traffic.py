@@ -4,15 +4,10 @@ Counted in float32 numbers, each time one is read or written. A machine has a ra
 these as it has one for products, and a step needs the time of both.
 """
 
-import statistics
-import time
-
-import tensorflow as tf
-
 from benchmarks.machine import weights_a_token
 from keras_attn import Seq2SeqConfig
 
-__all__ = ["measure_stream", "training_traffic"]
+__all__ = ["training_traffic"]
 
 # Reads and writes of each energy of additive attention, (B, T, S, A). Forward: sum of
 # key and query (2), tanh (2), score (1). Backward: these again (5), gradient through
@@ -27,23 +22,6 @@ _LOGIT = 14
 
 # Of each weight: norm of the gradient (1), its clipping (2), Adam (7).
 _UPDATE = 10
-
-
-def measure_stream(size: int = 2**24, times: int = 10) -> float:
-    """Returns the numbers a second that a sum reads and writes, the median.
-
-    Args:
-        size: Numbers added to as many others: several times what caches hold.
-        times: Sums that are measured.
-    """
-    total = tf.Variable(tf.zeros([size]))
-    ones = tf.ones([size])
-    found = []
-    for _ in range(times + 1):
-        started = time.perf_counter()
-        total.assign_add(ones)
-        found.append(3 * size / (time.perf_counter() - started))
-    return statistics.median(found[1:])  # the first one warms up
 
 
 def training_traffic(

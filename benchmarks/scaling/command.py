@@ -10,6 +10,7 @@ import typer
 
 from benchmarks.command_line import AsJson, Overrides, run_command, tell
 from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
+from benchmarks.machine import measure_stream
 from benchmarks.measuring import figure, measure_rounds
 from benchmarks.report import publish
 from benchmarks.scaling.points import (
@@ -23,7 +24,7 @@ from benchmarks.scaling.points import (
 )
 from benchmarks.scaling.process import running
 from benchmarks.sizes import RANDOM_IDS, load_model_sizes
-from benchmarks.traffic import measure_stream
+from training.recipes import Recipe
 
 __all__ = ["main", "scaling"]
 
@@ -59,15 +60,7 @@ def scaling(
     step_cost(recipe, Point())  # refuses before the work
     axes = QUICK_AXES if quick else AXES
     points = all_points(axes)
-    with running(recipe, steps) as seconds:
-        for point in points:
-            tell(f"first pass: {point} {seconds(point):.2f} s a step")
-        tell(f"{rounds} rounds")
-        measures: dict[str, Callable[[], Any]] = {
-            "seconds": lambda: {point: seconds(point) for point in points},
-            "stream": measure_stream,
-        }
-        times = measure_rounds(measures, rounds)
+    times = _take(recipe, points, steps, rounds)
     rates = {
         rate: statistics.median(each[rate] for each in times)
         for rate in ("sgemm", "stream")
@@ -101,6 +94,21 @@ def scaling(
     )
 
 
+def _take(
+    recipe: Recipe, points: Sequence[Point], steps: int, rounds: int
+) -> list[dict[str, Any]]:
+    """Takes rounds of the seconds of a step at each point and of the rates."""
+    with running(recipe, steps) as seconds:
+        for point in points:
+            tell(f"first pass: {point} {seconds(point):.2f} s a step")
+        tell(f"{rounds} rounds")
+        measures: dict[str, Callable[[], Any]] = {
+            "seconds": lambda: {point: seconds(point) for point in points},
+            "stream": measure_stream,
+        }
+        return measure_rounds(measures, rounds)
+
+
 def _exponents(
     axes: Axes,
     found: Sequence[Mapping[Point, float]],
@@ -109,8 +117,7 @@ def _exponents(
     """Exponents of measured and of counted time, and how far apart they are."""
     measured: dict[str, Any] = {}
     for name, sizes in axes.items():
-        points = points_along(axes, name)
-        rounds = [exponent(sizes, [each[point] for point in points]) for each in found]
+        rounds = [exponent(sizes, _along(axes, name, each)) for each in found]
         measured |= figure(f"exponent_{name}", rounds)
     analytic = _analytic(axes, counted, "analytic_exponent")
     apart = [
@@ -123,9 +130,7 @@ def _exponents(
 def _analytic(axes: Axes, values: Mapping[Point, float], key: str) -> dict[str, float]:
     """Exponents of what is counted at every point, axis by axis."""
     return {
-        f"{key}_{name}": round(
-            exponent(sizes, [values[point] for point in points_along(axes, name)]), 4
-        )
+        f"{key}_{name}": round(exponent(sizes, _along(axes, name, values)), 4)
         for name, sizes in axes.items()
     }
 
@@ -157,12 +162,17 @@ def _drawn(
             name,
             sizes,
             {
-                "measured": [seconds[point] for point in points_along(axes, name)],
-                "counted": [counted[point] for point in points_along(axes, name)],
+                "measured": _along(axes, name, seconds),
+                "counted": _along(axes, name, counted),
             },
         )
         for name, sizes in axes.items()
     ]
+
+
+def _along(axes: Axes, name: str, values: Mapping[Point, float]) -> list[float]:
+    """Returns the values at the points of one axis."""
+    return [values[point] for point in points_along(axes, name)]
 
 
 def main() -> None:

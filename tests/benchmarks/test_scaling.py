@@ -7,6 +7,7 @@ import pytest
 from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
+from benchmarks.machine import measure_stream
 from benchmarks.scaling.command import scaling
 from benchmarks.scaling.points import (
     AXES,
@@ -17,7 +18,6 @@ from benchmarks.scaling.points import (
     step_cost,
 )
 from benchmarks.sizes import load_model_sizes
-from benchmarks.traffic import measure_stream
 
 
 def test_an_exponent_is_that_of_a_power():
