@@ -12,8 +12,8 @@ READY := .venv/.ready
 BACKEND ?= tensorflow
 BACKEND_ENV := $(if $(filter tensorflow,$(BACKEND)),.venv,.venv-$(BACKEND))
 ANY_BACKEND := tests/conformance tests/laws/test_seq2seq_laws.py \
-	tests/laws/test_search_laws.py tests/keras_attn/decoding \
-	tests/keras_attn/test_masking.py keras_attn/masking.py keras_attn/layers \
+	tests/laws/test_search_laws.py tests/decoding \
+	tests/test_masking.py keras_attn/masking.py keras_attn/layers \
 	keras_attn/models keras_attn/decoding
 ifneq ($(filter conformance,$(MAKECMDGOALS)),)
 ifeq ($(filter tensorflow jax torch,$(BACKEND)),)

@@ -4,10 +4,10 @@ from typing import Any
 
 from benchmarks.sizes import subwords_to_learn
 from keras_attn.text import SubwordCodec, learn_subwords
-from training.batching import Batch
-from training.corpora import Corpus
-from training.pipeline import Pipeline, make_pipeline
-from training.recipes import Recipe
+from keras_attn.training.batches.bucketing import Batch
+from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
+from keras_attn.training.corpora import Corpus
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["full_batches", "learn_codec", "training_pipeline"]
 

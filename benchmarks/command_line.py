@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from training.allocator import keep_freed_memory
-from training.recipes import Recipe
+from keras_attn.training.loop.allocator import keep_freed_memory
+from keras_attn.training.recipes import Recipe
 
 __all__ = [
     "AsJson",
@@ -17,8 +17,8 @@ __all__ = [
     "Overrides",
     "corpus_name",
     "files_in",
+    "log",
     "run_command",
-    "tell",
 ]
 
 Overrides = Annotated[
@@ -63,7 +63,7 @@ def corpus_name(recipe: Recipe) -> str:
     return Path(options.data or options.name or options.kind).resolve().name
 
 
-def tell(line: str) -> None:
+def log(line: str) -> None:
     """Tells people how far the work is, where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.command_line import tell
+from benchmarks.command_line import log
 
 __all__ = ["keras_attn", "last_json"]
 
@@ -20,7 +20,7 @@ def keras_attn(words: Sequence[str]) -> str:
     Raises:
         RuntimeError: If it fails.
     """
-    tell(f"keras-attn {' '.join(words)}")
+    log(f"keras-attn {' '.join(words)}")
     done = subprocess.run(
         [sys.executable, "-m", "keras_attn.cli", *words],
         stdout=subprocess.PIPE,

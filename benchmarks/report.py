@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_attn.side_by_side import cores
+from keras_attn.parallel import cores
 
 __all__ = ["describe_environment", "one_line", "publish"]
 

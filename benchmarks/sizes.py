@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command_line import files_in, tell
+from benchmarks.command_line import files_in, log
 from keras_attn import Seq2SeqConfig
-from training.recipes import Recipe, load_recipe
+from keras_attn.training.recipes import Recipe, load_recipe
 
 __all__ = [
     "RANDOM_IDS",
@@ -34,7 +34,7 @@ def load_sizes(overrides: Sequence[str] | None, data: Path | None = None) -> Rec
     """
     recipe = load_model_sizes([*files_in(data), *(overrides or [])])
     if recipe.corpus.kind == "builtin":
-        tell("No --data: the built-in corpus, whose sentences are short.")
+        log("No --data: the built-in corpus, whose sentences are short.")
     return recipe
 
 

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from benchmarks.sizes import make_config
 from keras_attn import Seq2Seq
-from training.fit import compile_seq2seq
-from training.pipeline import dataset_of
-from training.recipes import Recipe, TrainingOptions
-from training.steps import NO_SUMS, Steps
-from training.workers import Workers
+from keras_attn.training.batches.pipeline import dataset_of
+from keras_attn.training.fit import compile_seq2seq
+from keras_attn.training.loop.train_step import NO_SUMS, Steps
+from keras_attn.training.loop.workers import Workers
+from keras_attn.training.recipes import Recipe, TrainingOptions
 
 __all__ = ["Shape", "make_model", "make_pass", "random_batches"]
 

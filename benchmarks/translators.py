@@ -10,18 +10,18 @@ import tensorflow as tf
 import typer
 
 from benchmarks.batches import training_pipeline
-from benchmarks.command_line import corpus_name, tell
+from benchmarks.command_line import corpus_name, log
 from benchmarks.sizes import subwords_to_learn
 from keras_attn import Translation, Translator
-from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.saved import find_translator
+from keras_attn.serving.signature import TRANSLATE
+from keras_attn.training.alignment.shortlist import learn_shortlist
+from keras_attn.training.corpora import Corpus, CorpusError, SentencePair
+from keras_attn.training.fit import fit
+from keras_attn.training.recipes import Recipe
+from keras_attn.training.runs.run_folder import RunFolder
 from keras_attn.translation import translations_from_outputs, utf8
-from serving.signature import TRANSLATE
-from training.corpora import Corpus, CorpusError, SentencePair
-from training.fit import fit
-from training.recipes import Recipe
-from training.run_folder import RunFolder
-from training.shortlist import learn_shortlist
 
 __all__ = [
     "Answer",
@@ -63,12 +63,12 @@ def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
     """
     if path is not None:
         return Translator.load(find_translator(path))
-    tell(f"No --translator: training one for {epochs} epochs on {corpus_name(recipe)}.")
+    log(f"No --translator: training one for {epochs} epochs on {corpus_name(recipe)}.")
     subwords = subwords_to_learn(recipe)
     short = [f"training.epochs={epochs}", f"text.vocabulary_size={subwords}"]
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
-        fit(recipe.override(short), run.path, tell)
+        fit(recipe.override(short), run.path, log)
         return Translator.load(run.translator)
 
 

@@ -25,7 +25,7 @@ ASKED = ["Der kleine Hund schläft.", "Die Frau sieht einen alten Baum."]
 # What the clone itself is asked to write: sentences as plain text, one a line.
 WRITE_CORPUS = """
 import pathlib, sys
-from training.corpora.builtin import generate
+from keras_attn.training.corpora.builtin import generate
 folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 pairs = list(generate("train", count))
 for side in ("source", "target"):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpora.builtin import generate
+from keras_attn.training.corpora.builtin import generate
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path("runs/quickstart")

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from quickstart import COMMAND, ROOT, held_out, keras_attn, same_answer, say
 
+from keras_attn.serving.client import Client
 from keras_attn.translation import translations_from_outputs
-from serving.client import Client
 
 TRAINED = Path("runs/quickstart")
 RUN = Path("runs/serve-demo")

@@ -4,7 +4,41 @@ Names are imported when first used, so that `keras_attn.translation` and
 `keras_attn.plotting` work in a process without Keras or TensorFlow.
 """
 
+from typing import TYPE_CHECKING
+
 from keras_attn.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from keras_attn.layers import Attention as Attention
+    from keras_attn.layers import AttentionCell as AttentionCell
+    from keras_attn.layers import AttentionDecoder as AttentionDecoder
+    from keras_attn.layers import BahdanauAttention as BahdanauAttention
+    from keras_attn.layers import Bridge as Bridge
+    from keras_attn.layers import ConcatAttention as ConcatAttention
+    from keras_attn.layers import ConditionalCell as ConditionalCell
+    from keras_attn.layers import CoverageAttention as CoverageAttention
+    from keras_attn.layers import DotAttention as DotAttention
+    from keras_attn.layers import Encoder as Encoder
+    from keras_attn.layers import GeneralAttention as GeneralAttention
+    from keras_attn.layers import LayerNormGRUCell as LayerNormGRUCell
+    from keras_attn.layers import LayerNormLSTMCell as LayerNormLSTMCell
+    from keras_attn.layers import LayerNormSimpleRNNCell as LayerNormSimpleRNNCell
+    from keras_attn.layers import LocalAttention as LocalAttention
+    from keras_attn.layers import LocationAttention as LocationAttention
+    from keras_attn.layers import LuongCell as LuongCell
+    from keras_attn.layers import MonotonicAttention as MonotonicAttention
+    from keras_attn.layers import MultiHeadDotAttention as MultiHeadDotAttention
+    from keras_attn.layers import NormedBahdanauAttention as NormedBahdanauAttention
+    from keras_attn.layers import PyramidalEncoder as PyramidalEncoder
+    from keras_attn.layers import Readout as Readout
+    from keras_attn.layers import ResidualCell as ResidualCell
+    from keras_attn.layers import ScaledDotAttention as ScaledDotAttention
+    from keras_attn.layers import ScaledEmbedding as ScaledEmbedding
+    from keras_attn.models import Seq2Seq as Seq2Seq
+    from keras_attn.models import Seq2SeqConfig as Seq2SeqConfig
+    from keras_attn.translation import Token as Token
+    from keras_attn.translation import Translation as Translation
+    from keras_attn.translator import Translator as Translator
 
 __version__ = "0.1.0"
 

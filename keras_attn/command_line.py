@@ -17,7 +17,7 @@ import typer
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["AsJson", "print_result", "progress", "tell", "track", "waiting"]
+__all__ = ["AsJson", "log", "print_result", "progress", "track", "waiting"]
 
 Item = TypeVar("Item")
 AsJson = Annotated[
@@ -39,7 +39,7 @@ def print_result(found: Mapping[str, Any], text: str, as_json: bool) -> None:
     print(shown if as_json else text, flush=True)
 
 
-def tell(line: str) -> None:
+def log(line: str) -> None:
     """Prints a line on standard error, above a bar if one is shown."""
     print(line, file=sys.stderr, flush=True)
 

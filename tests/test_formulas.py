@@ -25,8 +25,8 @@ def test_every_row_of_code_has_the_form_that_is_checked():
 
 
 def test_every_align_function_and_every_order_is_there():
-    from keras_attn.layers.align_functions import ALIGN_FUNCTIONS
-    from keras_attn.layers.decoder import ORDERS
+    from keras_attn.layers.attention.align_functions import ALIGN_FUNCTIONS
+    from keras_attn.layers.decoder.decoder import ORDERS
 
     for part in (*ALIGN_FUNCTIONS.values(), *ORDERS.values()):
         file = part.__module__.replace(".", "/") + ".py"

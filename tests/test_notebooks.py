@@ -100,8 +100,8 @@ def test_where_a_translator_looks(tmp_path):
 def test_asking_a_server(tmp_path):
     import tiny
 
-    from serving.export import export_translator
-    from serving.local_server.server import LocalServer
+    from keras_attn.serving.export import export_translator
+    from keras_attn.serving.local_server.server import LocalServer
 
     models = tmp_path / "models"
     export_translator(tiny.translator(), models, self_test=False)

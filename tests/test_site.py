@@ -65,7 +65,9 @@ def test_a_notebook_is_a_page(site):
 
 def test_the_reference_has_the_docstrings(site):
     page = (site / "reference" / "layers.html").read_text("utf-8")
-    assert 'id="keras_attn.layers.bahdanau_attention.BahdanauAttention"' in page
+    assert (
+        'id="keras_attn.layers.attention.bahdanau_attention.BahdanauAttention"' in page
+    )
     assert "&gt;&gt;&gt;" in page
 
 

@@ -8,9 +8,9 @@ import typer
 from benchmarks.ablation.page import PAGE, STORE, fill_page
 from benchmarks.ablation.runs import Run, measure_once
 from benchmarks.ablation.switches import choose, switched
-from benchmarks.command_line import Data, Overrides, files_in, run_command, tell
+from benchmarks.command_line import Data, Overrides, files_in, log, run_command
 from benchmarks.pages import read_stored
-from training.recipes import load_recipe
+from keras_attn.training.recipes import load_recipe
 
 __all__ = ["ablation", "main"]
 
@@ -70,15 +70,15 @@ def ablation(
         changed = [*files_in(data), *(_QUICK if quick else ()), *(overrides or [])]
         base = load_recipe(recipe).override([*changed, *_SAME_BUDGET])
         if base.corpus.kind == "builtin":
-            tell("Without --data it trains on the built-in corpus, which is a grammar.")
+            log("Without --data it trains on the built-in corpus, which is a grammar.")
         store.mkdir(parents=True, exist_ok=True)
         for seed in range(seeds):
             seeded = base.override([f"training.seed={seed}"])
             for each in switches:
-                made = switched(seeded, each, tell)
+                made = switched(seeded, each, log)
                 if made is not None:
                     found = measure_once(Run(each, seed, made, out), store)
-                    tell(_summary(found))
+                    log(_summary(found))
     filled = fill_page(page.read_text(encoding="utf-8"), read_stored(store))
     page.write_text(filled, encoding="utf-8")
 

@@ -11,8 +11,8 @@ from benchmarks.command_line import corpus_name
 from benchmarks.keras_attn_command import keras_attn, last_json
 from benchmarks.report import describe_environment, one_line
 from keras_attn.saved import SAVED_NAME
-from training.recipes import Recipe
-from training.run_folder import written_aside
+from keras_attn.training.recipes import Recipe
+from keras_attn.training.runs.run_folder import atomic_write
 
 __all__ = ["Run", "measure_once"]
 
@@ -72,7 +72,7 @@ def measure_once(run: Run, store: Path) -> Mapping[str, Any]:
                 f"{path}, made with other options. Choose another --store and --out."
             )
         return stored
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         result = _measure(run)
         aside.write_text(one_line(result) + "\n", encoding="utf-8")
     return result

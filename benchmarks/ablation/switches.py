@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from training.recipes import Recipe, RecipeError
+from keras_attn.training.recipes import Recipe, RecipeError
 
 __all__ = ["BASELINE", "SWITCHES", "Switch", "choose", "switched"]
 
@@ -74,21 +74,21 @@ def choose(names: Sequence[str]) -> list[Switch]:
 
 
 def switched(
-    recipe: Recipe, switch: Switch, tell: Callable[[str], None]
+    recipe: Recipe, switch: Switch, log: Callable[[str], None]
 ) -> Recipe | None:
     """Returns the recipe with a switch, or `None` where that makes no other recipe.
 
     Args:
         recipe: The baseline.
         switch: What to change.
-        tell: Is told why there is none.
+        log: Is told why there is none.
     """
     try:
         changed = recipe.override(switch.overrides)
     except RecipeError as error:
-        tell(f"{switch.name}: left out. {error}")
+        log(f"{switch.name}: left out. {error}")
         return None
     if switch is not BASELINE and changed == recipe:
-        tell(f"{switch.name}: left out. The recipe has it already.")
+        log(f"{switch.name}: left out. The recipe has it already.")
         return None
     return changed

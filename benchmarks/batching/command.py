@@ -15,8 +15,8 @@ from benchmarks.command_line import (
     Data,
     Overrides,
     corpus_name,
+    log,
     run_command,
-    tell,
 )
 from benchmarks.report import publish
 from benchmarks.serving_process import serve
@@ -28,8 +28,8 @@ from benchmarks.translators import (
     find_or_train,
     take_test,
 )
-from serving.export import export_translator
-from training.corpora import load_corpus
+from keras_attn.serving.export import export_translator
+from keras_attn.training.corpora import load_corpus
 
 __all__ = ["batching", "main"]
 
@@ -60,7 +60,7 @@ def batching(
     points: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tell("exporting")
+        log("exporting")
         export_translator(found, folder / "models", self_test=False)
         for setting in plan(os.cpu_count() or 1):
             points += _measure(folder, setting, texts, seconds)
@@ -89,7 +89,7 @@ def _measure(folder: Path, setting: Setting, texts, seconds) -> list[dict[str, A
             ask(address, texts, clients=clients, seconds=_WARM_UP * seconds)
             answer = ask(address, texts, clients=clients, seconds=seconds)
             points.append({**dataclasses.asdict(setting), "clients": clients, **answer})
-            tell(f"{points[-1]}")
+            log(f"{points[-1]}")
     return points
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.client import Client, ServingError
+from keras_attn.serving.client import Client, ServingError
 
 __all__ = ["ask"]
 

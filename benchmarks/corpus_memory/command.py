@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.command_line import AsJson, Overrides, run_command, tell
+from benchmarks.command_line import AsJson, Overrides, log, run_command
 from benchmarks.corpus_memory.generated import write_corpus
 from benchmarks.corpus_memory.point import measure_apart
 from benchmarks.corpus_memory.stages import stages_table
@@ -43,11 +43,11 @@ def corpus_memory(
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             data = Path(name) / "corpus"
-            tell(f"writing {size:,} pairs")
+            log(f"writing {size:,} pairs")
             write_corpus(data, size)
             points.append(measure_apart(data, overrides or []))
             shutil.rmtree(data)
-        tell(f"{size:,} pairs: {max(points[-1]['mb'].values()):,.0f} MB")
+        log(f"{size:,} pairs: {max(points[-1]['mb'].values()):,.0f} MB")
     most = [max(point["mb"].values()) for point in points]
     figures = {"points": points, "peak_mb_growth": round(most[-1] - most[0], 1)}
     if as_json:

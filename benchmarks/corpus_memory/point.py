@@ -14,12 +14,12 @@ from typing import Any
 
 from benchmarks.memory.peak import peak_mb, resident_mb, start_new_peak
 from keras_attn.text import SubwordCodec, learn_subwords
-from training.allocator import keep_freed_memory
-from training.corpora import Corpus, load_corpus
-from training.corpora.sample import sample_pairs
-from training.pipeline import make_pipeline
-from training.recipes import Recipe, load_recipe
-from training.subwords import sampling_of
+from keras_attn.training.batches.pipeline import make_pipeline
+from keras_attn.training.batches.subwords import sampling_of
+from keras_attn.training.corpora import Corpus, load_corpus
+from keras_attn.training.corpora.sample import sample_pairs
+from keras_attn.training.loop.allocator import keep_freed_memory
+from keras_attn.training.recipes import Recipe, load_recipe
 
 __all__ = ["STAGES", "measure_apart", "measure_stages"]
 

@@ -22,7 +22,7 @@ from benchmarks.translators import (
     learn_from,
     take_test,
 )
-from training.corpora import load_corpus
+from keras_attn.training.corpora import load_corpus
 
 __all__ = ["decode", "main"]
 

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.command_line import tell
+from benchmarks.command_line import log
 from benchmarks.decode.process import NAMES, Plan, searching
 from benchmarks.machine import decoding_flops
 from benchmarks.measuring import figure, measure_rounds
 from benchmarks.peers.weights import check_config
 from keras_attn import Seq2SeqConfig, Translator
-from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.metrics import score_corpus
-from training.corpora import SentencePair
+from keras_attn.training.corpora import SentencePair
 
 __all__ = ["measure_decoding"]
 
@@ -75,12 +75,12 @@ def measure_decoding(
     started = ["in_batches", "alone", *(["plain_keras"] if plain_keras else [])]
     with searching(started, translator, shortlist, plan) as ask:
         kinds = {name: kind for kind in started for name in ask[kind](NAMES)}
-        tell(f"{len(plan.texts):,} sentences, first pass")
+        log(f"{len(plan.texts):,} sentences, first pass")
         answers = {
             name: [_Answer(*found) for found in ask[kind](name)]
             for name, kind in kinds.items()
         }
-        tell(f"{rounds} rounds")
+        log(f"{rounds} rounds")
         times = measure_rounds(
             {name: functools.partial(ask[kind], name) for name, kind in kinds.items()},
             rounds,

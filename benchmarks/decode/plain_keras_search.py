@@ -8,7 +8,7 @@ from benchmarks.peers.plain_keras import plain_keras
 from benchmarks.peers.plain_keras_decoding import load_weights, make_greedy
 from benchmarks.peers.weights import export_weights
 from keras_attn import Translator
-from keras_attn.translating.batches import in_batches
+from keras_attn.translator.batches import in_batches
 
 __all__ = ["plain_keras_search"]
 

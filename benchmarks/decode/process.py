@@ -23,7 +23,7 @@ import keras
 from benchmarks.child import answer_lines, child_process
 from benchmarks.measuring import timed
 from keras_attn import Translator
-from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 
 __all__ = ["KINDS", "NAMES", "Plan", "searching"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from benchmarks.translators import load_exported
 from keras_attn import Translation, Translator
-from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
+from keras_attn.serving.export import export_translator
 from keras_attn.text.graph import parallel_batches
-from keras_attn.translating.batches import in_batches
-from serving.export import export_translator
+from keras_attn.translator.batches import in_batches
 
 __all__ = ["Search", "searches_alone", "searches_in_batches"]
 

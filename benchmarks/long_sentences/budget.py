@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from training.recipes import Recipe, RecipeError
+from keras_attn.training.recipes import Recipe, RecipeError
 
 __all__ = ["count_parameters", "plain_recipe"]
 

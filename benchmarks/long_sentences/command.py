@@ -22,7 +22,7 @@ from benchmarks.long_sentences.page import render, write_into_page
 from benchmarks.long_sentences.results import measure
 from benchmarks.long_sentences.runs import plan_runs, train_all, translate_tests
 from benchmarks.report import describe_environment, one_line
-from training.recipes import Recipe, load_recipe
+from keras_attn.training.recipes import Recipe, load_recipe
 
 __all__ = ["long_sentences", "main"]
 
@@ -94,9 +94,9 @@ def _run(
     import_tensorflow()
     recipes = {"attention": recipe, "plain": plain_recipe(recipe)}
     runs = plan_runs(recipes, corpus, seeds, out)
-    train_all(runs, jobs=jobs, tell=_tell)
+    train_all(runs, jobs=jobs, log=_tell)
     translations = {
-        run.name: translate_tests(run, corpus.tests, beam_size=beam_size, tell=_tell)
+        run.name: translate_tests(run, corpus.tests, beam_size=beam_size, log=_tell)
         for run in runs
     }
     results = {
@@ -113,7 +113,7 @@ def _run(
 
 def _prepare(recipe: Recipe, test: str | None, out: Path) -> JoinedCorpus:
     """Reads and joins the corpus; refuses a folder of other settings."""
-    from training.corpora import load_corpus
+    from keras_attn.training.corpora import load_corpus
 
     corpus = load_corpus(recipe.corpus)
     _tell(f"corpus: {corpus_name(recipe)}")
@@ -146,10 +146,10 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 
 def _store(results: dict[str, Any], out: Path) -> None:
     from benchmarks.long_sentences.figure import draw_figure
-    from training.run_folder import written_aside
+    from keras_attn.training.runs.run_folder import atomic_write
 
     path = out / "results.json"
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(
             json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpora import Corpus, CorpusError, SentencePair
+from keras_attn.training.corpora import Corpus, CorpusError, SentencePair
 
 __all__ = ["JoinedCorpus", "join_corpus", "join_pairs", "mixed_counts"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.long_sentences.joining import TRAINED, JoinedCorpus
 from benchmarks.long_sentences.runs import Run
-from training.corpora import SentencePair
+from keras_attn.training.corpora import SentencePair
 
 __all__ = ["KINDS", "measure", "paired_p_value"]
 

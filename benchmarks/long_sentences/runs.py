@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.long_sentences.joining import JoinedCorpus
-from training.corpora import SentencePair
-from training.recipes import Recipe
-from training.run_folder import RunFolder, written_aside
+from keras_attn.training.corpora import SentencePair
+from keras_attn.training.recipes import Recipe
+from keras_attn.training.runs.run_folder import RunFolder, atomic_write
 
 __all__ = ["Run", "plan_runs", "train_all", "translate_tests"]
 
@@ -88,7 +88,7 @@ def plan_runs(
     ]
 
 
-def train_all(runs: Sequence[Run], *, jobs: int, tell: Tell) -> None:
+def train_all(runs: Sequence[Run], *, jobs: int, log: Tell) -> None:
     """Trains what is not finished, as `keras-attn train RECIPE` would by hand.
 
     Every training has a process of its own, so that its result does not depend on
@@ -97,17 +97,17 @@ def train_all(runs: Sequence[Run], *, jobs: int, tell: Tell) -> None:
     Args:
         runs: From `plan_runs`.
         jobs: Trainings at once.
-        tell: Gets the lines of all trainings, each with the name of its run.
+        log: Gets the lines of all trainings, each with the name of its run.
 
     Raises:
         RuntimeError: If a training fails.
     """
     for run in runs:
         if run.is_finished:
-            tell(f"[{run.name}] is there already")
+            log(f"[{run.name}] is there already")
     waiting = [run for run in runs if not run.is_finished]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(_train, run, tell) for run in waiting]
+        futures = [pool.submit(_train, run, log) for run in waiting]
         try:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
@@ -116,9 +116,9 @@ def train_all(runs: Sequence[Run], *, jobs: int, tell: Tell) -> None:
             raise
 
 
-def _train(run: Run, tell: Tell) -> None:
+def _train(run: Run, log: Tell) -> None:
     if run.path.exists():
-        tell(f"[{run.name}] was interrupted, and starts again")
+        log(f"[{run.name}] was interrupted, and starts again")
         shutil.rmtree(run.path)
     recipe = run.path.parents[1] / "recipes" / f"{run.name}.toml"
     recipe.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def _train(run: Run, tell: Tell) -> None:
     ) as process:
         if process.stderr is not None:
             for line in process.stderr:
-                tell(f"[{run.name}] {line.rstrip()}")
+                log(f"[{run.name}] {line.rstrip()}")
     if process.returncode:
         raise RuntimeError(
             f"A training failed. Received: exit code {process.returncode} of "
@@ -147,7 +147,7 @@ def translate_tests(
     tests: Mapping[int, Sequence[SentencePair]],
     *,
     beam_size: int,
-    tell: Tell,
+    log: Tell,
 ) -> dict[int, dict[str, Any]]:
     """Translates every test with the translator of a run, or reads what it wrote.
 
@@ -155,7 +155,7 @@ def translate_tests(
         run: A finished run.
         tests: Sentences a line, and the lines.
         beam_size: 1 is greedy.
-        tell: Gets a line for each test that is translated.
+        log: Gets a line for each test that is translated.
 
     Returns:
         For each number of sentences a line, the translations (`texts`) and how many
@@ -163,8 +163,8 @@ def translate_tests(
     """
     path = run.path / f"translations-beam-{beam_size}.json"
     if not path.exists():
-        translated = _translate(run, tests, beam_size, tell)
-        with written_aside(path) as aside:
+        translated = _translate(run, tests, beam_size, log)
+        with atomic_write(path) as aside:
             aside.write_text(
                 json.dumps(translated, ensure_ascii=False, indent=0), encoding="utf-8"
             )
@@ -172,9 +172,9 @@ def translate_tests(
     return {int(joined): found for joined, found in kept.items()}
 
 
-def _translate(run, tests, beam_size, tell):
+def _translate(run, tests, beam_size, log):
     from keras_attn import Translator
-    from training.evaluation import evaluate_translator
+    from keras_attn.training.evaluation.evaluation import evaluate_translator
 
     translator = Translator.load(RunFolder(run.path).translator)
     translated = {}
@@ -182,7 +182,7 @@ def _translate(run, tests, beam_size, tell):
         result = evaluate_translator(
             translator, pairs, beam_size=beam_size, batch_size=32
         )
-        tell(
+        log(
             f"[{run.name}] {joined} a line: BLEU {result.scores['bleu']:.1f} "
             f"of {len(pairs):,} lines"
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from benchmarks.command_line import AsJson, Overrides, run_command, tell
+from benchmarks.command_line import AsJson, Overrides, log, run_command
 from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
 from benchmarks.measuring import figure, measure_rounds
 from benchmarks.memory.peak import start_new_peak
@@ -60,7 +60,7 @@ def memory(
     results = _figures(axes, [each["growth"] for each in found])
     if folder is not None:
         draw_growth(_drawn(axes, results["points"]), "MB", folder / "memory.svg")
-        tell(f"written: {folder / 'memory.svg'}")
+        log(f"written: {folder / 'memory.svg'}")
     publish(
         "memory",
         RANDOM_IDS,
@@ -86,7 +86,7 @@ def _measure(axes: Mapping[str, Sequence[int]], overrides: Sequence[str]) -> Gro
     for shape in (shape for name in axes for shape in _along(axes, name)):
         if shape not in growth:
             growth[shape] = measure_apart(shape, overrides)
-            tell(f"{shape}: {growth[shape]:,.0f} MB")
+            log(f"{shape}: {growth[shape]:,.0f} MB")
     return growth
 
 

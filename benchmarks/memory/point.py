@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from benchmarks.memory.peak import peak_mb, resident_mb, start_new_peak
 from benchmarks.sizes import load_model_sizes
 from benchmarks.steps import Shape, make_model, random_batches
-from training.allocator import keep_freed_memory
+from keras_attn.training.loop.allocator import keep_freed_memory
 
 __all__ = ["growth_mb", "measure_apart"]
 

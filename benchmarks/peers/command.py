@@ -13,8 +13,8 @@ from benchmarks.command_line import (
     Data,
     Overrides,
     corpus_name,
+    log,
     run_command,
-    tell,
 )
 from benchmarks.peers.environments import Unavailable, python_of
 from benchmarks.peers.results import compared, same_lines
@@ -75,11 +75,11 @@ def peers(
             )
     recipe = load_sizes(overrides, data)
     if translator is None:
-        tell("No --translator: random weights, which write as much as the reference.")
+        log("No --translator: random weights, which write as much as the reference.")
     from benchmarks.peers.task_folder import prepare_task
 
     saved = None if translator is None else find_translator(translator)
-    folder = prepare_task(recipe, saved, runs, tell)
+    folder = prepare_task(recipe, saved, runs, log)
     words = {
         "batches": batches, "rounds": rounds, "sentences": sentences, "learn": learn
     }  # fmt: skip
@@ -110,7 +110,7 @@ def _measure(
     found: list[dict[str, Any]] = []
     for peer in chosen:
         try:
-            pythons[peer.name] = python_of(peer, tell)
+            pythons[peer.name] = python_of(peer, log)
         except Unavailable as error:
             found.append(_skipped(peer, error))
     for task in tasks:
@@ -141,7 +141,7 @@ def _measure(
 def _run(
     peer: Peer, python: Path, folder: Path, words: list[str], threads: int
 ) -> dict[str, Any]:
-    tell(f"{' '.join(words[:2])} {peer.name} ...")
+    log(f"{' '.join(words[:2])} {peer.name} ...")
     if "decode" in words:
         words = [*words, "--translations", str(_translations_file(folder, peer))]
     return run_script(peer, python, folder, words, threads)
@@ -156,7 +156,7 @@ def _translations(folder: Path, peer: Peer) -> list[str]:
 
 
 def _skipped(peer: Peer, error: Exception) -> dict[str, Any]:
-    tell(f"{peer.name} is skipped: {error}")
+    log(f"{peer.name} is skipped: {error}")
     return {"peer": peer.name, "skipped": str(error)}
 
 

@@ -20,12 +20,12 @@ class Unavailable(RuntimeError):
     """A peer that cannot run on this machine; the message says why."""
 
 
-def python_of(peer: Peer, tell: Callable[[str], None]) -> Path:
+def python_of(peer: Peer, log: Callable[[str], None]) -> Path:
     """Returns the interpreter of a peer, making its environment if need be.
 
     Args:
         peer: The peer.
-        tell: Gets a line for people before anything is installed.
+        log: Gets a line for people before anything is installed.
 
     Raises:
         Unavailable: If a compiler, a Python or a package cannot be had.
@@ -46,7 +46,7 @@ def python_of(peer: Peer, tell: Callable[[str], None]) -> Path:
         return python
     ready.unlink(missing_ok=True)
     base = find_python(peer)
-    tell(f"{peer.name}: installing into {folder.name} (some minutes) ...")
+    log(f"{peer.name}: installing into {folder.name} (some minutes) ...")
     if not python.exists():
         _run(peer, [base, "-m", "venv", str(folder)])
     pip = [str(python), "-m", "pip", "install", "--quiet"]

@@ -22,8 +22,8 @@ from benchmarks.peers.scripts.protocol import SIZES
 from benchmarks.peers.weights import export_weights
 from benchmarks.sizes import make_config
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
-from training.corpora import Corpus, load_corpus
-from training.recipes import Recipe
+from keras_attn.training.corpora import Corpus, load_corpus
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["prepare_task"]
 
@@ -31,7 +31,7 @@ _SPECIAL = ("pad_id", "unknown_id", "start_id", "end_id")
 
 
 def prepare_task(
-    recipe: Recipe, translator: Path | None, root: Path, tell: Callable[[str], None]
+    recipe: Recipe, translator: Path | None, root: Path, log: Callable[[str], None]
 ) -> Path:
     """Writes a task folder, or finds the one that was written before.
 
@@ -40,7 +40,7 @@ def prepare_task(
         translator: A saved one, whose vocabulary, sizes and weights are taken; `None`:
             a vocabulary is learnt, and weights are random.
         root: Task folders lie in it, named by what is in them.
-        tell: Gets a line for people.
+        log: Gets a line for people.
 
     Raises:
         ValueError: If the translator is of a kind that the peers cannot be.
@@ -51,7 +51,7 @@ def prepare_task(
     folder = root / hashlib.sha256(known).hexdigest()[:12]
     if (folder / "sizes.json").exists():
         return folder
-    tell(f"preparing {folder}")
+    log(f"preparing {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     corpus = load_corpus(recipe.corpus)
     if translator is None:

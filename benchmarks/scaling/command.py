@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.command_line import AsJson, Overrides, run_command, tell
+from benchmarks.command_line import AsJson, Overrides, log, run_command
 from benchmarks.growth import Axis, draw_growth, exponent, plot_folder
 from benchmarks.machine import measure_stream
 from benchmarks.measuring import figure, measure_rounds
@@ -24,7 +24,7 @@ from benchmarks.scaling.points import (
 )
 from benchmarks.scaling.process import running
 from benchmarks.sizes import RANDOM_IDS, load_model_sizes
-from training.recipes import Recipe
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["main", "scaling"]
 
@@ -74,7 +74,7 @@ def scaling(
     if folder is not None:
         drawn = _drawn(axes, median, counted)
         draw_growth(drawn, "seconds a step", folder / "scaling.svg")
-        tell(f"written: {folder / 'scaling.svg'}")
+        log(f"written: {folder / 'scaling.svg'}")
     flops = {point: cost.flops for point, cost in costs.items()}
     publish(
         "scaling",
@@ -100,8 +100,8 @@ def _take(
     """Takes rounds of the seconds of a step at each point and of the rates."""
     with running(recipe, steps) as seconds:
         for point in points:
-            tell(f"first pass: {point} {seconds(point):.2f} s a step")
-        tell(f"{rounds} rounds")
+            log(f"first pass: {point} {seconds(point):.2f} s a step")
+        log(f"{rounds} rounds")
         measures: dict[str, Callable[[], Any]] = {
             "seconds": lambda: {point: seconds(point) for point in points},
             "stream": measure_stream,

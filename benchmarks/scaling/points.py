@@ -7,7 +7,7 @@ from benchmarks.machine import training_flops
 from benchmarks.sizes import make_config
 from benchmarks.steps import Shape
 from benchmarks.traffic import training_traffic
-from training.recipes import Recipe
+from keras_attn.training.recipes import Recipe
 
 __all__ = [
     "AXES",

@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.child import answer_lines, child_process
 from benchmarks.measuring import timed
 from benchmarks.scaling.points import Point, with_vocabulary
-from training.allocator import keep_freed_memory
-from training.recipes import Recipe
+from keras_attn.training.loop.allocator import keep_freed_memory
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["running"]
 
@@ -46,7 +46,7 @@ def running(recipe: Recipe, steps: int) -> Iterator[Callable[[Point], float]]:
 def _main(recipe_file, steps):
     keep_freed_memory()
     from benchmarks.steps import make_model, make_pass, random_batches
-    from training.threads import limit_threads
+    from keras_attn.training.loop.threads import limit_threads
 
     recipe, steps = Recipe.from_toml(Path(recipe_file).read_text("utf-8")), int(steps)
     limit_threads(recipe.training)

@@ -11,8 +11,8 @@ from benchmarks.command_line import (
     Data,
     Overrides,
     corpus_name,
+    log,
     run_command,
-    tell,
 )
 from benchmarks.report import publish
 from benchmarks.serve_roundtrip.parts import profile_request, serving_messages
@@ -27,9 +27,9 @@ from benchmarks.translators import (
     load_exported,
     take_test,
 )
-from serving.client import Client
-from serving.export import export_translator
-from training.corpora import load_corpus
+from keras_attn.serving.client import Client
+from keras_attn.serving.export import export_translator
+from keras_attn.training.corpora import load_corpus
 
 __all__ = ["main", "serve_roundtrip"]
 
@@ -68,7 +68,7 @@ def serve_roundtrip(
             found, Path(folder), beam_size=beam, self_test=False
         )
         with serve(Path(folder)) as address, Client(address, timeout=600) as client:
-            tell(f"{rounds} rounds of {requests} requests of each size")
+            log(f"{rounds} rounds of {requests} requests of each size")
             figures = measure_requests(
                 {"grpc": client.translate, "inprocess": load_exported(version)},
                 texts,
@@ -76,7 +76,7 @@ def serve_roundtrip(
                 requests=requests,
                 rounds=rounds,
             )
-    tell("the parts of a request")
+    log("the parts of a request")
     batches = draw_batches(texts, _SIZES[-1], requests)
     circumstances = {
         **describe_translator(found, translator, train_epochs),

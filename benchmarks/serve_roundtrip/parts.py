@@ -8,11 +8,11 @@ import numpy as np
 
 from benchmarks.measuring import figure, timed
 from keras_attn import Translator
+from keras_attn.serving.signature import TRANSLATE
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 from keras_attn.text import graph
 from keras_attn.translation import translations_from_outputs, utf8
-from serving.signature import TRANSLATE
-from serving.wire.messages import message_class
-from serving.wire.tensors import read_tensor, write_tensor
 
 __all__ = ["profile_request", "serving_messages"]
 
@@ -51,7 +51,7 @@ def profile_request(
         lambda text: translator.source_codec.encode(text, translator.max_source_length)
     )
     respond = graph.compile_texts(
-        functools.partial(translator.respond, beam_size=beam_size)
+        functools.partial(translator.translate_graph, beam_size=beam_size)
     )
     parts: dict[str, list[float]] = {}
     _parts(tokenise, respond, batches[0])  # traces

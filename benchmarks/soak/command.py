@@ -9,7 +9,7 @@ from typing import Annotated
 import grpc
 import typer
 
-from benchmarks.command_line import run_command, tell
+from benchmarks.command_line import log, run_command
 from benchmarks.report import describe_environment, one_line
 from benchmarks.soak.faults import FAULTS, ONCE, Site
 from benchmarks.soak.known import export_versions
@@ -52,7 +52,7 @@ def soak(
     rounds = max(1, requests // _REQUESTS_A_ROUND) if rounds is None else rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tell("exporting two versions")
+        log("exporting two versions")
         exports, known = export_versions(folder / "exports", seed)
         models_dir = folder / "models"
         tally = Tally()
@@ -110,7 +110,7 @@ def _cause_faults(site, tally, requests, rounds):
     begin = time.monotonic()
     for number, fault in enumerate(faults, 1):
         _wait_for(tally, requests * number // (len(faults) + 1))
-        tell(
+        log(
             f"{tally.right:,} of {requests:,} right after "
             f"{time.monotonic() - begin:.0f} s; {fault.__name__}"
         )

@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.soak.known import Answer, know
 from benchmarks.soak.load import Load
 from benchmarks.soak.server import SoakServer
-from serving.client import Client, ServingError
-from serving.client.calls import ModelCalls
+from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.client.calls import ModelCalls
 
 __all__ = ["FAULTS", "ONCE", "Site"]
 

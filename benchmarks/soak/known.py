@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translation, Translator
+from keras_attn.serving.export import export_translator
 from keras_attn.text import SubwordCodec, learn_subwords
-from serving.export import export_translator
-from training.corpora.builtin import generate
+from keras_attn.training.corpora.builtin import generate
 
 __all__ = ["Answer", "export_versions", "know"]
 

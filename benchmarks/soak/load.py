@@ -10,7 +10,7 @@ from types import TracebackType
 from benchmarks.soak.known import Answer, know
 from benchmarks.soak.server import SoakServer
 from benchmarks.soak.tally import Tally
-from serving.client import Client, ServingError
+from keras_attn.serving.client import Client, ServingError
 
 __all__ = ["Load"]
 

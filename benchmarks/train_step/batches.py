@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.batches import full_batches, learn_codec, training_pipeline
-from training.corpora import Corpus
-from training.recipes import Recipe
+from keras_attn.training.corpora import Corpus
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["Batches", "draw_batches", "load_elements", "save_elements"]
 

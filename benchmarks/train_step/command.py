@@ -10,8 +10,8 @@ from benchmarks.command_line import (
     Data,
     Overrides,
     corpus_name,
+    log,
     run_command,
-    tell,
 )
 from benchmarks.machine import training_flops
 from benchmarks.measuring import figure, measure_rounds
@@ -20,8 +20,8 @@ from benchmarks.sizes import load_sizes, make_config
 from benchmarks.train_step.batches import Batches, draw_batches
 from benchmarks.train_step.contenders import CONTENDERS
 from benchmarks.train_step.process import running
-from training.corpora import load_corpus
-from training.recipes import Recipe
+from keras_attn.training.corpora import load_corpus
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["main", "train_step"]
 
@@ -55,7 +55,7 @@ def train_step(
             )
     recipe = load_sizes(overrides, data)
     drawn = draw_batches(recipe, load_corpus(recipe.corpus), batches)
-    tell(
+    log(
         f"{len(drawn.elements)} batches of {drawn.shapes} shapes, "
         f"{drawn.target_tokens:,} target tokens"
     )
@@ -63,7 +63,7 @@ def train_step(
         passes = {}
         for name in names:
             take = stack.enter_context(running(name, recipe, drawn, rounds + 1))
-            tell(f"{name}: first pass {take():.0f} s")
+            log(f"{name}: first pass {take():.0f} s")
             passes[name] = take
         found = measure_rounds(passes, rounds)
     publish(

@@ -7,9 +7,9 @@ from typing import Any
 from benchmarks.peers.plain_keras import plain_keras
 from benchmarks.sizes import make_config
 from benchmarks.steps import make_model, make_pass
-from training.pipeline import dataset_of
-from training.recipes import Recipe
-from training.threads import limit_threads
+from keras_attn.training.batches.pipeline import dataset_of
+from keras_attn.training.loop.threads import limit_threads
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["CONTENDERS", "Element"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.child import answer_lines, child_process
 from benchmarks.measuring import timed
 from benchmarks.train_step.batches import Batches, load_elements, save_elements
-from training.allocator import keep_freed_memory
-from training.recipes import Recipe
+from keras_attn.training.loop.allocator import keep_freed_memory
+from keras_attn.training.recipes import Recipe
 
 __all__ = ["running"]
 

@@ -11,7 +11,7 @@ from benchmarks.report import one_line
 from benchmarks.translation.measure import measure
 from benchmarks.translation.page import PAGE, STORE, fill_page
 from benchmarks.translation.plans import plan_trainings
-from training.run_folder import written_aside
+from keras_attn.training.runs.run_folder import atomic_write
 
 __all__ = ["main", "translation"]
 
@@ -45,7 +45,7 @@ def translation(
         plans = plan_trainings(captions, long, quick)
         store.mkdir(parents=True, exist_ok=True)
         for plan in plans:
-            with written_aside(store / f"{plan.name}.json") as aside:
+            with atomic_write(store / f"{plan.name}.json") as aside:
                 aside.write_text(one_line(measure(plan, out)) + "\n", encoding="utf-8")
     filled = fill_page(page.read_text(encoding="utf-8"), read_stored(store))
     page.write_text(filled, encoding="utf-8")

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.command_line import AsJson, Overrides, run_command, tell
+from benchmarks.command_line import AsJson, Overrides, log, run_command
 from benchmarks.measuring import figure, measure_rounds
 from benchmarks.report import publish
 from benchmarks.workers.processes import measure_workers
-from training.recipes import load_recipe
+from keras_attn.training.recipes import load_recipe
 
 __all__ = ["main", "workers"]
 
@@ -60,7 +60,7 @@ def workers(
 def _measure(count: int, changes: Sequence[str]):
     def measure() -> dict[str, float]:
         found = measure_workers(count, changes)
-        tell(
+        log(
             f"{count} workers: {found['tokens_per_second']:,.0f} tokens/s, "
             f"{found['peak_mb']:,.0f} MB each"
         )

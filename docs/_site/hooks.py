@@ -27,10 +27,10 @@ ROOMS = {
     "text": "keras_attn/text",
     "metrics": "keras_attn/metrics",
     "plotting": "keras_attn/plotting",
-    "translator": "keras_attn/translator.py",
+    "translator": "keras_attn/translator/translator.py",
     "translation": "keras_attn/translation.py",
     "masking": "keras_attn/masking.py",
-    "client": "serving/client",
+    "client": "keras_attn/serving/client",
 }
 
 _CHARTS = runpy.run_path(str(Path(__file__).with_name("charts.py")))

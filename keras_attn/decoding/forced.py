@@ -31,7 +31,7 @@ def score_targets(
     target_lengths: Any,
     start_id: int,
     pad_id: int = 0,
-    at_place: Callable | None = None,
+    at_position: Callable | None = None,
     compact: bool = True,
 ) -> Hypotheses:
     """Feeds given targets token by token and reports their log p and attention.
@@ -49,7 +49,7 @@ def score_targets(
         target_lengths: `(B,)` integers in `[0, T]`, the end token included.
         start_id: Fed to the first step.
         pad_id: Fills `token_ids` beyond the length.
-        at_place: As in `posterior_step`: the attention returned is then that
+        at_position: As in `posterior_step`: the attention returned is then that
             after the word is known. `None`: that of the step.
         compact: As in `greedy_search`.
 
@@ -73,8 +73,8 @@ def score_targets(
     # Beyond the length there may be ids that no vocabulary has.
     positions = ops.arange(ops.shape(target_ids)[1], dtype="int32")
     target_ids = ops.where(positions < lengths[:, None], target_ids, start_id)
-    if at_place is not None:
-        step = posterior_step(step, at_place)
+    if at_position is not None:
+        step = posterior_step(step, at_position)
         state, memory = (ops.zeros_like(lengths), state), (memory, target_ids)
 
     def advance(t, found, rows, logits, weights):

@@ -47,15 +47,15 @@ def posterior_weights(weights: Any, log_p: Any) -> Any:
     return joint / ops.where(total > 0, total, 1.0)
 
 
-def posterior_step(step: Callable, at_place: Callable) -> Callable:
+def posterior_step(step: Callable, at_position: Callable) -> Callable:
     """Returns a step whose weights are `posterior_weights` of a given target.
 
     It takes the step `S` more times, once for each place alone.
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)`.
-        at_place: `at_place(memory, place)` with `place` `(N,)` int32: the memory, of
-            which row n has place n to look at and no other.
+        at_position: `at_position(memory, place)` with `place` `(N,)` int32: the memory,
+            of which row n has place n to look at and no other.
 
     Returns:
         The step of `(number, state)` and `(memory, target_ids)`: `number` `(B,)` int32
@@ -71,7 +71,7 @@ def posterior_step(step: Callable, at_place: Callable) -> Callable:
         tokens, states, memories, words = pick_rows(
             (token_ids, state, memory, targets), number_of // places
         )
-        alone, _, _ = step(tokens, states, at_place(memories, number_of % places))
+        alone, _, _ = step(tokens, states, at_position(memories, number_of % places))
         log_p = ops.reshape(log_probabilities(alone, words), (rows, places))
         weights = posterior_weights(ops.cast(weights, "float32"), log_p)
         return logits, (number + 1, after), weights

@@ -1,32 +1,36 @@
 """Keras layers of the attention encoder-decoder, one formula a file."""
 
-from keras_attn.layers.attention import Attention
-from keras_attn.layers.attention_cell import AttentionCell
-from keras_attn.layers.bahdanau_attention import BahdanauAttention
-from keras_attn.layers.bridge import Bridge
-from keras_attn.layers.concat_attention import ConcatAttention
-from keras_attn.layers.conditional_cell import ConditionalCell
-from keras_attn.layers.coverage_attention import CoverageAttention
-from keras_attn.layers.decoder import AttentionDecoder
-from keras_attn.layers.decoder_state import DecoderState
-from keras_attn.layers.dot_attention import DotAttention
-from keras_attn.layers.encoder import Encoder
-from keras_attn.layers.general_attention import GeneralAttention
-from keras_attn.layers.history import History
-from keras_attn.layers.layer_norm_gru_cell import LayerNormGRUCell
-from keras_attn.layers.layer_norm_lstm_cell import LayerNormLSTMCell
-from keras_attn.layers.layer_norm_simple_rnn_cell import LayerNormSimpleRNNCell
-from keras_attn.layers.local_attention import LocalAttention
-from keras_attn.layers.location_attention import LocationAttention
-from keras_attn.layers.luong_cell import LuongCell
-from keras_attn.layers.memory import Memory
-from keras_attn.layers.monotonic_attention import MonotonicAttention
-from keras_attn.layers.multi_head_attention import MultiHeadDotAttention
-from keras_attn.layers.normed_bahdanau_attention import NormedBahdanauAttention
-from keras_attn.layers.pyramidal_encoder import PyramidalEncoder
-from keras_attn.layers.readout import Readout
-from keras_attn.layers.residual_cell import ResidualCell
-from keras_attn.layers.scaled_dot_attention import ScaledDotAttention
+from keras_attn.layers.attention.bahdanau_attention import BahdanauAttention
+from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.concat_attention import ConcatAttention
+from keras_attn.layers.attention.coverage_attention import CoverageAttention
+from keras_attn.layers.attention.dot_attention import DotAttention
+from keras_attn.layers.attention.general_attention import GeneralAttention
+from keras_attn.layers.attention.history import History
+from keras_attn.layers.attention.local_attention import LocalAttention
+from keras_attn.layers.attention.location_attention import LocationAttention
+from keras_attn.layers.attention.monotonic_attention import MonotonicAttention
+from keras_attn.layers.attention.multi_head_attention import MultiHeadDotAttention
+from keras_attn.layers.attention.normed_bahdanau_attention import (
+    NormedBahdanauAttention,
+)
+from keras_attn.layers.attention.scaled_dot_attention import ScaledDotAttention
+from keras_attn.layers.cells.layer_norm_gru_cell import LayerNormGRUCell
+from keras_attn.layers.cells.layer_norm_lstm_cell import LayerNormLSTMCell
+from keras_attn.layers.cells.layer_norm_simple_rnn_cell import (
+    LayerNormSimpleRNNCell,
+)
+from keras_attn.layers.cells.residual_cell import ResidualCell
+from keras_attn.layers.decoder.attention_cell import AttentionCell
+from keras_attn.layers.decoder.bridge import Bridge
+from keras_attn.layers.decoder.conditional_cell import ConditionalCell
+from keras_attn.layers.decoder.decoder import AttentionDecoder
+from keras_attn.layers.decoder.decoder_state import DecoderState
+from keras_attn.layers.decoder.luong_cell import LuongCell
+from keras_attn.layers.decoder.memory import Memory
+from keras_attn.layers.decoder.readout import Readout
+from keras_attn.layers.encoder.encoder import Encoder
+from keras_attn.layers.encoder.pyramidal_encoder import PyramidalEncoder
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 
 __all__ = [

@@ -3,7 +3,36 @@
 Names are imported when first used, so that reading an alignment does not load Keras.
 """
 
+from typing import TYPE_CHECKING
+
 from keras_attn.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from keras_attn.metrics.alignment import Alignment as Alignment
+    from keras_attn.metrics.alignment import (
+        alignment_error_rate as alignment_error_rate,
+    )
+    from keras_attn.metrics.alignment import alignment_scores as alignment_scores
+    from keras_attn.metrics.alignment import format_pharaoh as format_pharaoh
+    from keras_attn.metrics.alignment import (
+        links_from_attention as links_from_attention,
+    )
+    from keras_attn.metrics.alignment import parse_pharaoh as parse_pharaoh
+    from keras_attn.metrics.alignment import read_pharaoh as read_pharaoh
+    from keras_attn.metrics.alignment import relative_attention as relative_attention
+    from keras_attn.metrics.by_length import bleu_by_length as bleu_by_length
+    from keras_attn.metrics.corpus_scores import CorpusScores as CorpusScores
+    from keras_attn.metrics.corpus_scores import score_corpus as score_corpus
+    from keras_attn.metrics.divergence import (
+        symmetric_divergence as symmetric_divergence,
+    )
+    from keras_attn.metrics.guided import guided_attention_loss as guided_attention_loss
+    from keras_attn.metrics.loss import MaskedCrossentropy as MaskedCrossentropy
+    from keras_attn.metrics.significance import ResampledScore as ResampledScore
+    from keras_attn.metrics.significance import resampled_scores as resampled_scores
+    from keras_attn.metrics.symmetrisation import symmetrise as symmetrise
+    from keras_attn.metrics.token_metrics import Perplexity as Perplexity
+    from keras_attn.metrics.token_metrics import TokenAccuracy as TokenAccuracy
 
 _HOMES = {
     "Alignment": "keras_attn.metrics.alignment",

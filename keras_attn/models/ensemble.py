@@ -56,10 +56,10 @@ class Ensemble(keras.Model):
         read = [member.encode(source) for member in self.members]
         return tuple(state for state, _ in read), tuple(memory for _, memory in read)
 
-    def at_place(self, memory, place):
-        """Returns the memories at one place of each row, as `Seq2Seq.at_place`."""
+    def at_position(self, memory, place):
+        """Returns the memories at one place of each row, as `Seq2Seq.at_position`."""
         known = zip(self.members, memory, strict=True)
-        return tuple(member.at_place(each, place) for member, each in known)
+        return tuple(member.at_position(each, place) for member, each in known)
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.

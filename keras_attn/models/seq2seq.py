@@ -7,10 +7,10 @@ from keras import ops
 
 from keras_attn import masking
 from keras_attn.layers import AttentionDecoder, Encoder, Readout
-from keras_attn.layers.align_functions import make_attention
 from keras_attn.layers.arguments import check_rank
-from keras_attn.layers.cells import make_cell
-from keras_attn.layers.memory import only_at_place
+from keras_attn.layers.attention.align_functions import make_attention
+from keras_attn.layers.cells.rnn_cells import make_cell
+from keras_attn.layers.decoder.memory import restrict_to_position
 from keras_attn.layers.scaled_embedding import ScaledEmbedding
 from keras_attn.layers.word_dropout import make_word_dropout
 from keras_attn.models.config import Seq2SeqConfig
@@ -219,14 +219,14 @@ class Seq2Seq(keras.Model):
         memory = self.decoder.memorize(values, mask, summary)
         return self.decoder.initial_state(memory), memory
 
-    def at_place(self, memory, place):
+    def at_position(self, memory, place):
         """Returns a memory of which `step` can look at one place only.
 
         Args:
             memory: From `encode`, of `B` rows.
             place: `(B,)` int32, the place of each row.
         """
-        return only_at_place(memory, place)
+        return restrict_to_position(memory, place)
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.

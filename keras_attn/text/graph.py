@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_attn.side_by_side import cores
+from keras_attn.parallel import cores
 from keras_attn.translation import utf8
 
 __all__ = [

@@ -9,20 +9,38 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OURS = ("keras_attn", "training", "serving", "benchmarks")
+OURS = ("keras_attn", "benchmarks")
 
 # What a room may import of our own, beside itself. The longest prefix decides.
+LIBRARY = (
+    "keras_attn.command_line",
+    "keras_attn.decoding",
+    "keras_attn.layers",
+    "keras_attn.lazy",
+    "keras_attn.masking",
+    "keras_attn.metrics",
+    "keras_attn.models",
+    "keras_attn.parallel",
+    "keras_attn.plotting",
+    "keras_attn.quiet",
+    "keras_attn.saved",
+    "keras_attn.scanning",
+    "keras_attn.text",
+    "keras_attn.translation",
+    "keras_attn.translator",
+)
 MAY_IMPORT = {
     "keras_attn": ("keras_attn.lazy",),
+    "keras_attn.__main__": ("keras_attn.cli",),
+    "keras_attn.cli": (),
+    "keras_attn.command_line": (),
     "keras_attn.lazy": (),
     "keras_attn.masking": (),
+    "keras_attn.parallel": (),
     "keras_attn.quiet": (),
     "keras_attn.saved": (),
-    "keras_attn.side_by_side": (),
     # Late, inside of the method that notebooks call.
     "keras_attn.translation": ("keras_attn.plotting",),
-    "keras_attn.cli": ("keras_attn",),
-    "keras_attn.command_line": (),
     "keras_attn.scanning": (),
     "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),
     # The loss and the metrics, so that a compiled model loads in a fresh process.
@@ -35,7 +53,7 @@ MAY_IMPORT = {
     "keras_attn.metrics": ("keras_attn.lazy",),
     "keras_attn.text": (
         "keras_attn.lazy",
-        "keras_attn.side_by_side",
+        "keras_attn.parallel",
         "keras_attn.translation",
     ),
     "keras_attn.plotting": (
@@ -43,26 +61,19 @@ MAY_IMPORT = {
         "keras_attn.translation",
         "keras_attn.text.words",
     ),
-    # What a translator is made of, as functions of values.
-    "keras_attn.translating": (
+    "keras_attn.translator": (
         "keras_attn.decoding",
         "keras_attn.layers",
         "keras_attn.models",
-        "keras_attn.side_by_side",
+        "keras_attn.parallel",
         "keras_attn.text",
         "keras_attn.translation",
     ),
-    "keras_attn.translator": (
-        "keras_attn.layers",
-        "keras_attn.models",
-        "keras_attn.text",
-        "keras_attn.translating",
-        "keras_attn.translation",
-    ),
-    "training": ("keras_attn",),
-    "serving": ("keras_attn",),
-    # Not installed: it uses the packages as their users do, and nothing imports it.
-    "benchmarks": ("keras_attn", "training", "serving"),
+    # They share a saved translator, and nothing else.
+    "keras_attn.training": LIBRARY,
+    "keras_attn.serving": LIBRARY,
+    # Not installed: it uses the package as its users do, and nothing imports it.
+    "benchmarks": (*LIBRARY, "keras_attn.training", "keras_attn.serving"),
 }
 TENSORFLOW = (
     "tensorflow",
@@ -75,35 +86,46 @@ MAY_USE_TENSORFLOW = (
     "keras_attn.scanning",
     "keras_attn.text",
     "keras_attn.quiet",
-    "keras_attn.translator",
-    "training",
-    "serving",
+    "keras_attn.training",
+    "keras_attn.serving",
 )
 # These run on every Keras backend: nothing else may compute.
 ONLY_KERAS = tuple(
     f"keras_attn.{room}" for room in ("masking", "layers", "models", "decoding")
 )
-CLIENT = ("serving.client", "serving.wire", "serving.signature")
+CLIENT = (
+    "keras_attn.serving.client",
+    "keras_attn.serving.wire",
+    "keras_attn.serving.signature",
+)
 CLIENT_NEVER = (*TENSORFLOW, "keras", "keras_core", "jax", "torch")
+
+
+USERS = ("keras_attn.training", "keras_attn.serving", "keras_attn.cli", "benchmarks")
+
+
+def is_lazy(name):
+    """Whether it is the package itself, or a public name of its own."""
+    parts = name.split(".")
+    return len(parts) == 1 or parts[1][0].isupper() or parts[1] == "__version__"
 
 
 def within(name, prefixes):
     return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
+def for_type_checkers(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
 def imports(source, module, is_package=False):
-    """Yields (imported name, whether inside of a function) of Python source."""
+    """Yields the names that running Python source may import."""
     tree = ast.parse(source)
-    late = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
+    tree.body = [node for node in tree.body if not for_type_checkers(node)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.name, id(node) in late
+                yield alias.name
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
@@ -111,17 +133,18 @@ def imports(source, module, is_package=False):
                 parts = parts[: len(parts) - node.level + is_package]
                 base = ".".join([*parts, *([base] if base else [])])
             for alias in node.names:
-                yield f"{base}.{alias.name}", id(node) in late
+                yield f"{base}.{alias.name}"
 
 
 def violations(module, source, is_package=False):
     room = max((r for r in MAY_IMPORT if within(module, [r])), key=len)
-    for name, late in imports(source, module, is_package):
+    for name in imports(source, module, is_package):
         top = name.split(".")[0]
         if top in OURS:
-            # `keras_attn.Translator` and the like come through the lazy package.
-            plain = name.startswith("keras_attn.") and name.split(".")[1][0].isupper()
-            if plain and top != module.split(".")[0]:
+            # `keras_attn.Translator` and the like come through the lazy package, for
+            # those who use it as anybody does.
+            is_user = within(module, USERS)
+            if is_user and within(name, ["keras_attn"]) and is_lazy(name):
                 continue
             # The package's own room holds it alone, not all the rooms inside it.
             own = () if module == "keras_attn" else (room,)
@@ -129,15 +152,15 @@ def violations(module, source, is_package=False):
                 yield f"{module} must not import {name}"
         if within(name, ["keras.src"]):
             yield f"{module} imports {name}, which is private to Keras"
-        if top in TENSORFLOW:
-            if not within(module, MAY_USE_TENSORFLOW):
-                yield f"{module} must not import {name}"
-            if module == "keras_attn.translator" and not late:
-                yield f"{module} must import {name} late"
+        if top in TENSORFLOW and not within(module, MAY_USE_TENSORFLOW):
+            yield f"{module} must not import {name}"
         if within(module, ONLY_KERAS) and top not in {
             *OURS, "keras", "numpy", *sys.stdlib_module_names
         }:  # fmt: skip
             yield f"{module} must compute with keras.ops alone, not with {name}"
+
+
+BRIDGE = "keras_attn.layers.decoder.bridge"
 
 
 def modules():
@@ -167,7 +190,7 @@ def reached(start):
         if module in seen:
             continue
         seen.add(module)
-        for name, _ in module_imports(module):
+        for name in module_imports(module):
             parts = name.split(".")
             prefixes = {".".join(parts[: n + 1]) for n in range(len(parts))}
             queue += prefixes & MODULES.keys()
@@ -175,7 +198,7 @@ def reached(start):
 
 
 def test_every_package_is_seen():
-    assert {"keras_attn.layers.decoder", "serving.client", "training.fit"} <= set(
+    assert {BRIDGE, "keras_attn.serving.client", "keras_attn.training.fit"} <= set(
         MODULES
     )
 
@@ -190,7 +213,7 @@ def test_imports_go_one_way(module):
 @pytest.mark.parametrize("module", [name for name in MODULES if within(name, CLIENT)])
 def test_the_client_reaches_neither_tensorflow_nor_keras(module):
     for each in sorted(reached(module)):
-        forbidden = [n for n, _ in module_imports(each) if within(n, CLIENT_NEVER)]
+        forbidden = [n for n in module_imports(each) if within(n, CLIENT_NEVER)]
         assert not forbidden, f"{module} reaches {each}, which imports {forbidden}"
 
 
@@ -198,13 +221,13 @@ def test_the_client_reaches_neither_tensorflow_nor_keras(module):
     ("module", "source", "told"),
     [
         ("keras_attn.masking", "from keras_attn.layers import Bridge", "layers.Bridge"),
-        ("keras_attn.layers.bridge", "import keras_attn.models", "keras_attn.models"),
-        ("keras_attn.layers.bridge", "from ..models import config", "models.config"),
-        ("keras_attn.layers.bridge", "from keras_attn import models", "models"),
-        ("keras_attn.layers.bridge", "import tensorflow as tf", "tensorflow"),
-        ("keras_attn.layers.bridge", "import scipy", "scipy"),
-        ("keras_attn.layers.bridge", "import keras.src.ops", "keras.src"),
-        ("keras_attn.layers.bridge", "from keras.src import ops", "keras.src"),
+        (BRIDGE, "import keras_attn.models", "keras_attn.models"),
+        (BRIDGE, "from ...models import config", "models.config"),
+        (BRIDGE, "from keras_attn import models", "models"),
+        (BRIDGE, "import tensorflow as tf", "tensorflow"),
+        (BRIDGE, "import scipy", "scipy"),
+        (BRIDGE, "import keras.src.ops", "keras.src"),
+        (BRIDGE, "from keras.src import ops", "keras.src"),
         ("keras_attn.models.seq2seq", "from keras_attn.text import x", "text.x"),
         ("keras_attn.decoding.beam", "import keras_attn.layers", "layers"),
         ("keras_attn.decoding.beam", "def f():\n import keras_attn.models", "models"),
@@ -212,14 +235,25 @@ def test_the_client_reaches_neither_tensorflow_nor_keras(module):
         ("keras_attn.plotting.page", "import keras_attn.text.codec", "text.codec"),
         ("keras_attn.plotting.page", "import tensorflow", "tensorflow"),
         ("keras_attn.metrics.loss", "import tensorflow", "tensorflow"),
-        ("keras_attn.translator", "import tensorflow", "late"),
-        ("keras_attn.translating.search", "import keras_attn.translator", "translator"),
-        ("keras_attn.translating.search", "import tensorflow", "tensorflow"),
-        ("keras_attn.translator", "from training.fit import fit", "training.fit"),
+        ("keras_attn.translator.search", "import tensorflow", "tensorflow"),
+        (
+            "keras_attn.translator.search",
+            "from keras_attn.training.fit import fit",
+            "fit",
+        ),
         ("keras_attn", "from keras_attn.layers import Bridge", "layers.Bridge"),
-        ("keras_attn.translation", "def f():\n import serving.export", "serving"),
-        ("training.fit", "from serving.export import export", "serving.export"),
-        ("serving.export", "def f():\n from training import fit", "training.fit"),
+        ("keras_attn.translation", "def f():\n import keras_attn.serving", "serving"),
+        ("keras_attn.training.fit", "import keras_attn.serving.export", "export"),
+        (
+            "keras_attn.serving.export",
+            "def f():\n from keras_attn import training",
+            "t",
+        ),
+        (
+            "keras_attn.serving.export",
+            "from keras_attn.training import fit",
+            "training",
+        ),
     ],
 )
 def test_the_checker_sees(module, source, told):
@@ -231,12 +265,15 @@ def test_the_checker_sees(module, source, told):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("keras_attn.layers.bridge", "import keras\nfrom keras import ops"),
-        ("keras_attn.layers.bridge", "from .arguments import check_rank"),
+        (BRIDGE, "import keras\nfrom keras import ops"),
+        (BRIDGE, "from ..arguments import check_rank"),
         ("keras_attn.models.seq2seq", "from keras_attn import masking"),
-        ("keras_attn.translator", "def f():\n import tensorflow as tf"),
-        ("serving.export", "from keras_attn import Translator"),
-        ("training.fit", "import keras_attn\nimport tensorflow"),
+        (
+            "keras_attn.translator.search",
+            "def f():\n from keras_attn.text import graph",
+        ),
+        ("keras_attn.serving.export", "from keras_attn import Translator"),
+        ("keras_attn.training.fit", "import keras_attn\nimport tensorflow"),
     ],
 )
 def test_the_checker_allows(module, source):
@@ -264,11 +301,9 @@ LIGHT = [
     ("keras_attn.plotting", "keras_attn.plotting.attention_text"),
     ("keras_attn.text.words", "keras_attn.text.words.word_spans"),
     ("keras_attn.cli", "keras_attn.cli.main"),
-    ("serving.client", "serving.client.Client"),
-    ("serving.signature", ""),
-    # Any help text imports all commands.
-    ("training.aligning.command", ""),
-    *((name, "") for name in MODULES if name.split(".")[-1].endswith("commands")),
+    ("keras_attn.serving.client", "keras_attn.serving.client.Client"),
+    ("keras_attn.serving.signature", ""),
+    # Help texts import commands.
     *((name, "") for name in MODULES if "commands" in name.split(".")[:-1]),
 ]
 

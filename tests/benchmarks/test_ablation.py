@@ -10,7 +10,7 @@ from benchmarks.ablation.runs import Run, measure_once
 from benchmarks.ablation.switches import SWITCHES, choose, switched
 from benchmarks.pages import read_stored
 from benchmarks.report import describe_environment
-from training.recipes import load_recipe
+from keras_attn.training.recipes import load_recipe
 
 EMPTY = "a\n<!-- ablation:begin -->\nold\n<!-- ablation:end -->\nb\n"
 RECIPE = load_recipe("multi30k").override(["corpus.data=here"])

@@ -8,10 +8,10 @@ from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.batching.plan import CLIENTS, choose, plan
 from benchmarks.own_pages import read_result
-from serving.client import Client
-from serving.deploy.options import DeployOptions
-from serving.local_server.batching import BatchingParameters
-from serving.signature import MOST_WARMUP_TEXTS
+from keras_attn.serving.client import Client
+from keras_attn.serving.deploy.options import DeployOptions
+from keras_attn.serving.local_server.batching import BatchingParameters
+from keras_attn.serving.signature import MOST_WARMUP_TEXTS
 
 
 def point(size, clients, rate, p50, refused=0):

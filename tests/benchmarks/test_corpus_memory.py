@@ -8,8 +8,8 @@ from benchmark_run import run_benchmark
 from benchmarks.corpus_memory.command import corpus_memory
 from benchmarks.corpus_memory.generated import write_corpus
 from benchmarks.corpus_memory.point import STAGES, measure_stages
-from training.corpora import read_parallel
-from training.recipes import load_recipe
+from keras_attn.training.corpora import read_parallel
+from keras_attn.training.recipes import load_recipe
 
 SMALL = ["text.vocabulary_size=500", "text.sample_sentences=400"]
 

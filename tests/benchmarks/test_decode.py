@@ -6,7 +6,7 @@ import pytest
 from benchmark_run import SMALL, run_benchmark
 
 from benchmarks.translators import take_test
-from training.corpora import Corpus, CorpusError, SentencePair, Split
+from keras_attn.training.corpora import Corpus, CorpusError, SentencePair, Split
 
 PAIRS = Split.of(
     [SentencePair("ein Hund", "a dog"), SentencePair("ein Haus", "a home")]

@@ -16,8 +16,8 @@ from benchmarks.long_sentences.joining import join_corpus, join_pairs, mixed_cou
 from benchmarks.long_sentences.page import render, write_into_page
 from benchmarks.long_sentences.results import paired_p_value
 from benchmarks.report import one_line
-from training.corpora import Corpus, CorpusError, SentencePair, Split
-from training.recipes import RecipeError, load_recipe
+from keras_attn.training.corpora import Corpus, CorpusError, SentencePair, Split
+from keras_attn.training.recipes import RecipeError, load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = load_recipe(ROOT / "benchmarks" / "long_sentences" / "recipe.toml")

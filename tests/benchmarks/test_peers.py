@@ -23,7 +23,7 @@ from benchmarks.peers.task_folder import prepare_task
 from benchmarks.peers.weights import export_weights, import_weights
 from keras_attn import Seq2Seq, Seq2SeqConfig
 from keras_attn.decoding import beam_search, greedy_search
-from training.recipes import load_recipe
+from keras_attn.training.recipes import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "benchmarks" / "recipe.toml"

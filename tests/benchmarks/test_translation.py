@@ -10,9 +10,9 @@ from benchmarks.pages import read_stored
 from benchmarks.report import describe_environment
 from benchmarks.translation.page import PAGE, STORE, fill_page
 from benchmarks.translation.plans import plan_trainings
-from training.cited_scores import cited_scores
-from training.corpora import SentencePair
-from training.recipes import load_recipe
+from keras_attn.training.corpora import SentencePair
+from keras_attn.training.evaluation.cited_scores import cited_scores
+from keras_attn.training.recipes import load_recipe
 
 EMPTY = "a\n<!-- results:begin -->\nold\n<!-- results:end -->\nb\n"
 PAIRS = [SentencePair("Wort " * n, "the old dog sleeps") for n in (3, 60)]

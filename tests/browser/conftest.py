@@ -48,7 +48,7 @@ def chromium():
 def models_dir(tmp_path_factory):
     import tiny
 
-    from serving.export import export_translator
+    from keras_attn.serving.export import export_translator
 
     folder = tmp_path_factory.mktemp("models")
     export_translator(tiny.translator(beam_size=3), folder)
@@ -58,7 +58,7 @@ def models_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def served(models_dir):
     """A server that no test stops."""
-    from serving.local_server.server import LocalServer
+    from keras_attn.serving.local_server.server import LocalServer
 
     with LocalServer(models_dir, rest_port=0, threads=1) as server:
         server.start()

@@ -38,9 +38,9 @@ def trained(request, tmp_path_factory):
     if not path:
         pytest.skip("draws pictures with --screenshots TRANSLATOR only")
     from keras_attn.saved import find_translator
-    from keras_attn.translator import Translator
-    from serving.export import export_translator
-    from serving.local_server.server import LocalServer
+    from keras_attn.serving.export import export_translator
+    from keras_attn.serving.local_server.server import LocalServer
+    from keras_attn.translator.translator import Translator
 
     folder = tmp_path_factory.mktemp("trained")
     run = japanese.train_translator(folder)

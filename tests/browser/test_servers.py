@@ -11,7 +11,7 @@ from keras_attn.plotting.grid import attention_grid
 
 
 def test_a_server_that_is_gone_and_comes_back(models_dir, open_page):
-    from serving.local_server.server import LocalServer
+    from keras_attn.serving.local_server.server import LocalServer
 
     server = LocalServer(models_dir, rest_port=0, threads=1)
     with server:
@@ -38,8 +38,8 @@ def odd_server():
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
-    from serving.explorer import explorer_routes
-    from serving.local_server.rest.server import HttpServer
+    from keras_attn.serving.explorer import explorer_routes
+    from keras_attn.serving.local_server.rest.server import HttpServer
 
     answers = []
 

@@ -9,7 +9,7 @@ import tiny
 from keras_attn import Seq2Seq, Translator
 from keras_attn.models import Ensemble
 from keras_attn.text import SubwordCodec
-from keras_attn.text.copying import attended_words
+from keras_attn.text.replace_unknown import attended_words
 from keras_attn.translation import translations_from_outputs
 
 TEXTS = [
@@ -123,7 +123,7 @@ def test_words_of_source_tokens(codec):
 
 
 def test_any_bytes_become_utf8(copying):
-    outputs = copying.respond(tf.constant(ODD))
+    outputs = copying.translate_graph(tf.constant(ODD))
     for text in outputs["translation"].numpy():
         assert text.decode("utf-8").isprintable()
 
@@ -150,7 +150,7 @@ def test_a_model_without_attention_is_refused(codec):
 @pytest.mark.slow  # exports
 @pytest.mark.timeout(1200)
 def test_an_exported_translator_copies_the_same(copying, tmp_path):
-    from serving.export import export_translator
+    from keras_attn.serving.export import export_translator
 
     folder = export_translator(copying, tmp_path, self_test=False)
     signatures = tf.saved_model.load(str(folder)).signatures

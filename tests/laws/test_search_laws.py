@@ -10,8 +10,8 @@ import tiny
 from layer_tools import array, arrays
 
 from keras_attn.decoding import beam_search, score_targets
-from keras_attn.layers.align_functions import ALIGN_FUNCTIONS
-from keras_attn.layers.decoder import ORDERS
+from keras_attn.layers.attention.align_functions import ALIGN_FUNCTIONS
+from keras_attn.layers.decoder.decoder import ORDERS
 
 # Sizes that all align functions take: heads divide `attention_units`, and `dot`
 # compares decoder states with encoder states as they are.

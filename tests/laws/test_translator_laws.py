@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from keras_attn.layers.lexical_shortlist import LexicalShortlist
+from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 
 TEXTS = ["die Katze sieht den Hund", "", "der Hund", "Hund " * 7]
 
@@ -20,7 +20,7 @@ def test_python_and_graph_agree(translator, beam_size):
     text = tf.constant(TEXTS)
 
     def respond(text):
-        return translator.respond(text, beam_size)
+        return translator.translate_graph(text, beam_size)
 
     eager = respond(text)
     signature = [tf.TensorSpec([None], tf.string)]
@@ -40,7 +40,7 @@ def test_python_and_graph_agree(translator, beam_size):
 
 
 def test_rows_of_attention_are_distributions_over_real_tokens(translator):
-    outputs = translator.respond(tf.constant(TEXTS))
+    outputs = translator.translate_graph(tf.constant(TEXTS))
     attention, scores = outputs["attention"].numpy(), outputs["token_scores"].numpy()
     for row in range(len(TEXTS)):
         target, source = outputs["target_length"][row], outputs["source_length"][row]
@@ -124,7 +124,7 @@ def test_a_shortlist_is_kept_to(tmp_path):
 
 @pytest.mark.slow
 def test_a_shortlist_is_exported(tmp_path):
-    from serving.export import export_translator
+    from keras_attn.serving.export import export_translator
 
     made = with_shortlist(2, 3)
     folder = export_translator(made, tmp_path, beam_size=3, self_test=False)

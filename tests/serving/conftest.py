@@ -7,16 +7,16 @@ import pytest
 import tensorflow as tf
 
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.signature import TRANSLATE
 from keras_attn.text import SubwordCodec, learn_subwords
-from serving.local_server.server import LocalServer
-from serving.signature import TRANSLATE
 
 
 class ToyTranslator(tf.Module):
     """Upper-cases each word and writes the words in reverse, by core ops alone.
 
-    Obeys the contract of `serving.signature`: target word t looks at source word
-    S-1-t, the end tokens at each other, and the version is told by the scores.
+    Obeys the contract of `keras_attn.serving.signature`: target word t looks at source
+    word S-1-t, the end tokens at each other, and the version is told by the scores.
     """
 
     def __init__(self, version):

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keras_attn.serving.client import Client
+from keras_attn.serving.export import export_translator
+from keras_attn.serving.signature import SIGNATURES
 from keras_attn.text.limits import BYTES_PER_TOKEN
-from serving.client import Client
-from serving.export import export_translator
-from serving.signature import SIGNATURES
 
 MIB = 2**20
 SIZE = 63 * MIB  # the server's own limit is 64
-SERVE = "import typer; from serving.commands.serve import serve; typer.run(serve)"
+SERVE = (
+    "import typer; from keras_attn.serving.commands.serve import serve; "
+    "typer.run(serve)"
+)
 
 pytestmark = [
     pytest.mark.slow,  # exports and starts a process

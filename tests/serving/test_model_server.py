@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from serving.client import Client, ServingError
-from serving.model_server import choose_engine, model_server_arguments
+from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.model_server import choose_engine, model_server_arguments
 
 BINARY = "tensorflow_model_server"
-RUN = "import typer; from serving.commands.serve import serve; typer.run(serve)"
+RUN = (
+    "import typer; from keras_attn.serving.commands.serve import serve; "
+    "typer.run(serve)"
+)
 EVERYWHERE = "0.0.0.0"
 
 

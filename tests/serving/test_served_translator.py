@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from serving.client import Client
-from serving.export import export_translator
-from serving.local_server.server import LocalServer
+from keras_attn.serving.client import Client
+from keras_attn.serving.export import export_translator
+from keras_attn.serving.local_server.server import LocalServer
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
 TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]

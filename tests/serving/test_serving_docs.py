@@ -1,11 +1,11 @@
-"""`docs/serving.md` says what `serving.signature` says."""
+"""`docs/serving.md` says what `keras_attn.serving.signature` says."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from serving.signature import SIGNATURES, TRANSLATE
+from keras_attn.serving.signature import SIGNATURES, TRANSLATE
 
 TEXT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 

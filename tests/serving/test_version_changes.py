@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from serving.client import Client
-from serving.export.publish import publishing
-from serving.local_server.server import LocalServer
-from serving.version_changes import prune_versions, roll_back
+from keras_attn.serving.client import Client
+from keras_attn.serving.export.publish import publishing
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.version_changes import prune_versions, roll_back
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def names(base):
 
 
 def command(*arguments):
-    program = "from serving.commands.{0} import {0}; import typer; typer.run({0})"
+    program = (
+        "from keras_attn.serving.commands.{0} import {0}; import typer; typer.run({0})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program.format(arguments[0]), *map(str, arguments[1:])],
         capture_output=True,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.version_folders import version_folders
+from keras_attn.serving.version_folders import version_folders
 
 
 @pytest.mark.parametrize(

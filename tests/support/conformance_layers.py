@@ -8,7 +8,7 @@ from conformance_wrappers import TwoSteps, WithHistory, sequence
 from keras import layers
 
 from keras_attn import layers as ours
-from keras_attn.layers.cells import CELLS, make_cell
+from keras_attn.layers.cells.rnn_cells import CELLS, make_cell
 from keras_attn.models import Seq2Seq, Seq2SeqConfig
 
 A, E, M, Q, V = (SIZES[letter] for letter in "AEMQV")

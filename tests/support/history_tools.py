@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_attn import AttentionDecoder
 from keras_attn.decoding import beam_search, score_targets
-from keras_attn.layers.history import extend_history, start_history
+from keras_attn.layers.attention.history import extend_history, start_history
 
 B, S, T, E, M, Q, A = 3, 6, 5, 2, 6, 4, 7
 PAD, START, END, V = 0, 1, 2, 9

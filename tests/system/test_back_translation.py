@@ -12,7 +12,7 @@ import pytest
 from tiny_run import TINY_FILES
 
 from keras_attn import Translator
-from training.corpora.builtin import generate
+from keras_attn.training.corpora.builtin import generate
 
 ROOT = Path(__file__).parents[2]
 PAIRS, ALONE = 200, 30

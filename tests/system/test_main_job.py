@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_run import TINY
 
-from training.corpora.builtin import generate
+from keras_attn.training.corpora.builtin import generate
 
 COMMAND = [sys.executable, "-m", "keras_attn.cli"]
 

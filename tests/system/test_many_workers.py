@@ -93,14 +93,14 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 from pathlib import Path
 
-import training.fit
-from training.recipes import load_recipe
-from training.workers import Workers
+import keras_attn.training.fit
+from keras_attn.training.recipes import load_recipe
+from keras_attn.training.loop.workers import Workers
 
 # What `find_workers` does where there are two GPUs.
-training.fit.find_workers = lambda: Workers(strategy)
+keras_attn.training.fit.find_workers = lambda: Workers(strategy)
 recipe = load_recipe("demo").override(sys.argv[2:])
-training.fit.fit(recipe, Path(sys.argv[1]), print)
+keras_attn.training.fit.fit(recipe, Path(sys.argv[1]), print)
 """
 
 

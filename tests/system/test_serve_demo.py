@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.signature import SIGNATURES
+from keras_attn.serving.signature import SIGNATURES
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,10 +8,10 @@ import pytest
 from tiny_run import TINY
 
 from keras_attn import Translator
-from training.corpora.builtin import generate
-from training.fit import fit
-from training.recipes import load_recipe
-from training.schedule import make_schedule
+from keras_attn.training.corpora.builtin import generate
+from keras_attn.training.fit import fit
+from keras_attn.training.loop.schedule import make_schedule
+from keras_attn.training.recipes import load_recipe
 
 RECIPE = load_recipe("demo").override(TINY)
 

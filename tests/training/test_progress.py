@@ -2,8 +2,8 @@
 
 import pytest
 
-from training import progress
-from training.progress import shown
+from keras_attn.training import progress
+from keras_attn.training.progress import shown
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ class KerasAttn:
             self._compile(arguments)
 
     def _compile(self, arguments):
-        from training.fit import compile_seq2seq
-        from training.recipes import TrainingOptions
+        from keras_attn.training.fit import compile_seq2seq
+        from keras_attn.training.recipes import TrainingOptions
 
         self.options = TrainingOptions(
             learning_rate=self.sizes["learning_rate"],

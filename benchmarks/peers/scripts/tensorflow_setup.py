@@ -44,7 +44,7 @@ def config_of(sizes):
 
 def dataset_of_batches(batches, sizes):
     """Returns what `fit` takes, in the few shapes that our own pipeline pads to."""
-    from training.pipeline import dataset_of
+    from keras_attn.training.batches.pipeline import dataset_of
 
     pad, start, end = (sizes[f"{name}_id"] for name in ("pad", "start", "end"))
 

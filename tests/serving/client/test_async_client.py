@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.client import AsyncClient, Client, ServingError
+from keras_attn.serving.client import AsyncClient, Client, ServingError
 
 TEXTS = ["a b c", "d", "", "e f", "g h i j k", "\ud800x"]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.client.calls import ModelCalls
-from serving.wire.messages import message_class
-from serving.wire.tensors import read_tensor, write_tensor
+from keras_attn.serving.client.calls import ModelCalls
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 
 
 def calls(batch_size=32, batch_bytes=2**20, **spec):

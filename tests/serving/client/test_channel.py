@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import trustme
 
-from serving.client import Client, ServingError, Tls
-from serving.client.channel import server_address
-from serving.wire.messages import message_class
-from serving.wire.tensors import write_tensor
+from keras_attn.serving.client import Client, ServingError, Tls
+from keras_attn.serving.client.channel import server_address
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import write_tensor
 
 OPEN_FILES = Path("/proc/self/fd")
 

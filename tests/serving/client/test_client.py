@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.client import Client, ServingError, TensorInfo, VersionStatus
-from serving.signature import TRANSLATE
+from keras_attn.serving.client import Client, ServingError, TensorInfo, VersionStatus
+from keras_attn.serving.signature import TRANSLATE
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ class TestAboutTheServer:
         assert client.wait_until_ready(5).version == 1
 
     def test_waits_until_a_server_comes(self, models_dir, publish):
-        from serving.local_server.server import LocalServer
+        from keras_attn.serving.local_server.server import LocalServer
 
         publish(1, models_dir)
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -300,7 +300,7 @@ class Blocker(importlib.abc.MetaPathFinder):
         if name.split(".")[0] in blocked:
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())
-from serving.client import Client
+from keras_attn.serving.client import Client
 with Client(sys.argv[1]) as client:
     (answer,) = client.translate(["ein Hund"])
 third_party = {name.split(".")[0] for name in sys.modules if "site-packages" in (

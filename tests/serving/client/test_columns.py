@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.client.columns import max_lengths, penalties
+from keras_attn.serving.client.columns import max_lengths, penalties
 
 
 @pytest.mark.parametrize("value", [[3, 4], (3, 4), np.array([3, 4])])

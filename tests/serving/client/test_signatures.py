@@ -15,10 +15,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from serving.client import AsyncClient, Client
-from serving.export import export_translator
-from serving.local_server.server import LocalServer
-from serving.signature import SIGNATURES
+from keras_attn.serving.client import AsyncClient, Client
+from keras_attn.serving.export import export_translator
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.signature import SIGNATURES
 
 pytestmark = pytest.mark.slow  # a whole export, and graphs traced for Python
 

@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from serving.commands.deploy import deploy
+from keras_attn.serving.commands.deploy import deploy
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from serving.commands.doctor import _NEEDS, examine
+from keras_attn.serving.commands.doctor import _NEEDS, examine
 
 RUN = "import sys; from keras_attn.cli import main; main()"
 # What a package looks like that is installed and cannot be imported.

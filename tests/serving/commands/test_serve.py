@@ -10,7 +10,10 @@ import urllib.request
 
 import pytest
 
-RUN = "import typer; from serving.commands.serve import serve; typer.run(serve)"
+RUN = (
+    "import typer; from keras_attn.serving.commands.serve import serve; "
+    "typer.run(serve)"
+)
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 # A process in which importing any of these fails, as where they are not installed.
@@ -57,7 +60,7 @@ def test_serves_until_it_is_told_to_stop(models_dir, publish):
             line,
         )
         assert match, process.stderr.read()
-        from serving.client import Client
+        from keras_attn.serving.client import Client
 
         with Client(match[1], model="de-en") as client:
             assert client.wait_until_ready(20).version == 1

@@ -5,10 +5,10 @@ import trustme
 import typer
 from typer.testing import CliRunner
 
-from serving.client import ServingError
-from serving.commands.translate import translate
-from serving.local_server.server import LocalServer
-from serving.local_server.tls import read_credentials
+from keras_attn.serving.client import ServingError
+from keras_attn.serving.commands.translate import translate
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.local_server.tls import read_credentials
 
 
 @pytest.fixture(scope="module")

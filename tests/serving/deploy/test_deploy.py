@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.deploy import DeployOptions, write_deployment
-from serving.deploy.files import deployment_files
-from serving.deploy.options import TlsFiles
-from serving.deploy.server_files import server_flags
-from serving.deploy.yaml_text import to_yaml
+from keras_attn.serving.deploy import DeployOptions, write_deployment
+from keras_attn.serving.deploy.files import deployment_files
+from keras_attn.serving.deploy.options import TlsFiles
+from keras_attn.serving.deploy.server_files import server_flags
+from keras_attn.serving.deploy.yaml_text import to_yaml
 
 # tensorflow-serving-api has no classes for these three. From TensorFlow Serving's
 # ssl_config.proto, monitoring_config.proto and session_bundle_config.proto.

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from serving.explorer import forwarding_routes, model_server_url
-from serving.local_server.rest.server import HttpServer
+from keras_attn.serving.explorer import forwarding_routes, model_server_url
+from keras_attn.serving.local_server.rest.server import HttpServer
 
 ANSWER = {"outputs": {"translation": ["ein „Hund“"]}}
 

@@ -8,8 +8,8 @@ import pytest
 from starlette.applications import Starlette
 
 from keras_attn.plotting import attention_html
-from serving.explorer import explorer_routes
-from serving.local_server.rest.server import HttpServer
+from keras_attn.serving.explorer import explorer_routes
+from keras_attn.serving.local_server.rest.server import HttpServer
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,9 @@ def test_nothing_else_is_there(http, path):
 def test_no_file_loads_from_elsewhere_or_writes_markup(http):
     from importlib import resources
 
-    for path in resources.files("serving.explorer").joinpath("static").iterdir():
+    for path in (
+        resources.files("keras_attn.serving.explorer").joinpath("static").iterdir()
+    ):
         text = path.read_text("utf-8")
         urls = set(re.findall(r"https?://[^\s\"'`)]+", text))
         assert urls <= {"http://www.w3.org/2000/svg"}, path

@@ -15,17 +15,17 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_attn import Seq2Seq, Translator
-from keras_attn.text import SubwordCodec, learn_subwords
-from serving.export import export_translator
-from serving.export.endpoints import SearchOptions, trace_endpoints
-from serving.export.manifest import describe
-from serving.export.self_test import check_answers
-from serving.signature import (
+from keras_attn.serving.export import export_translator
+from keras_attn.serving.export.endpoints import SearchOptions, trace_endpoints
+from keras_attn.serving.export.manifest import describe
+from keras_attn.serving.export.self_test import check_answers
+from keras_attn.serving.signature import (
     DEFAULT_SIGNATURE,
     SIGNATURE_VERSION,
     SIGNATURES,
     TRANSLATE,
 )
+from keras_attn.text import SubwordCodec, learn_subwords
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
 TEXTS = ["der Hund", "", "die Katze trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]

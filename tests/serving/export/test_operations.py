@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from serving.export.operations import check_operations, operations
+from keras_attn.serving.export.operations import check_operations, operations
 
 
 def graph_of(function, *specs):

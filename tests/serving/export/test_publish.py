@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serving.export.publish import publishing
+from keras_attn.serving.export.publish import publishing
 
 
 def publish(base, version=None, fail=False):

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from keras_attn import Translator
+from keras_attn.serving.export import export_translator
+from keras_attn.serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import translations_from_outputs
-from serving.export import export_translator
-from serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE
 
 TEXTS = ["der Hund.", "", "die Katze, trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]
 TARGETS = ["a  ﬁne\tdog 🙂", "der Hund", "", "\u3000", "x", "Katze trinkt " * 9, "ein"]
@@ -144,7 +144,7 @@ def test_nbest_is_what_the_translator_finds_alone_too(translator, served):
     found = hypotheses(TEXTS, served("nbest", TEXTS))
     for row in (1, 2):
         text = TEXTS[row]
-        alone = translator.respond_nbest(tf.constant([text]), 3)
+        alone = translator.nbest_graph(tf.constant([text]), 3)
         alone = {name: value.numpy() for name, value in alone.items()}
         for k, [want] in enumerate(hypotheses([text], alone)):
             check_same(found[k][row], want)
@@ -194,7 +194,7 @@ def test_options_are_those_of_each_row(translator, served):
             max_source_length=translator.max_source_length,
             max_target_length=min(length, translator.max_target_length),
         )
-        outputs = limited.respond(tf.constant([text]), length_penalty=penalty)
+        outputs = limited.translate_graph(tf.constant([text]), length_penalty=penalty)
         outputs = {name: value.numpy() for name, value in outputs.items()}
         check_same(got, *translations_from_outputs([text], outputs))
         assert len(got.target_tokens) <= length

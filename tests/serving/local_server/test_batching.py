@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 
-from serving.client import Client, ServingError
-from serving.local_server.batch_runs import join, split
-from serving.local_server.batching import Batcher, BatchingParameters
-from serving.local_server.errors import RequestError
-from serving.local_server.server import LocalServer
+from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.local_server.batch_runs import join, split
+from keras_attn.serving.local_server.batching import Batcher, BatchingParameters
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.server import LocalServer
 
 LONG = 60 * 10**6
 

@@ -14,10 +14,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.local_server.errors import RequestError
-from serving.local_server.servable import load_servable
-from serving.local_server.server import LocalServer
-from serving.local_server.warmup import replay
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.servable import load_servable
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.local_server.warmup import replay
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 

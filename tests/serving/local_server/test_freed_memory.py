@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from serving.local_server import freed_memory, model_versions
-from serving.local_server.freed_memory import (
+from keras_attn.serving.local_server import freed_memory, model_versions
+from keras_attn.serving.local_server.freed_memory import (
     keep_what_is_there,
     return_freed_memory,
 )
-from serving.local_server.model_versions import ModelVersions
+from keras_attn.serving.local_server.model_versions import ModelVersions
 
 
 def resident_pages():

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
-from serving.client import Client
-from serving.local_server.server import LocalServer
+from keras_attn.serving.client import Client
+from keras_attn.serving.local_server.server import LocalServer
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 FEW = settings(

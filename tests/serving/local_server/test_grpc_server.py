@@ -16,9 +16,9 @@ from tensorflow_serving.apis import (
     model_service_pb2_grpc,
 )
 
-from serving.client import Client, ServingError
-from serving.local_server.server import LocalServer
-from serving.local_server.tls import read_credentials
+from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.local_server.tls import read_credentials
 
 
 @pytest.fixture

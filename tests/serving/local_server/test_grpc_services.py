@@ -16,7 +16,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.signature import TRANSLATE
+from keras_attn.serving.signature import TRANSLATE
 
 
 @pytest.fixture(scope="module")

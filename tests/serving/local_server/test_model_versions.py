@@ -5,8 +5,8 @@ import time
 import grpc
 import pytest
 
-from serving.local_server.errors import RequestError
-from serving.local_server.model_versions import ModelVersions
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.model_versions import ModelVersions
 
 
 class Version:

@@ -8,11 +8,11 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.local_server import model_versions
-from serving.local_server.errors import RequestError
-from serving.local_server.model_config import read_model_configs
-from serving.local_server.model_versions import ModelVersions
-from serving.local_server.models import Models
+from keras_attn.serving.local_server import model_versions
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.model_config import read_model_configs
+from keras_attn.serving.local_server.model_versions import ModelVersions
+from keras_attn.serving.local_server.models import Models
 
 
 class Version:

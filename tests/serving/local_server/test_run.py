@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from serving.local_server.run import run
+from keras_attn.serving.local_server.run import run
 
 
 @pytest.fixture(autouse=True)

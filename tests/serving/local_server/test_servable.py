@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.local_server.saved_model import compiles_with_xla, read_meta_graph
-from serving.local_server.servable import load_servable
+from keras_attn.serving.local_server.saved_model import (
+    compiles_with_xla,
+    read_meta_graph,
+)
+from keras_attn.serving.local_server.servable import load_servable
 
 
 @pytest.fixture(scope="module")

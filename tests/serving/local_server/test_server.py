@@ -8,8 +8,8 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.client import Client, ServingError
-from serving.local_server.server import LocalServer
+from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.local_server.server import LocalServer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
     status_pb2,
 )
 
-from serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
+from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 
 THEIRS = {
     "Int64": wrappers_pb2.Int64Value,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
-from serving.wire.messages import message_class
-from serving.wire.tensors import dtype_name, read_tensor, write_tensor
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import dtype_name, read_tensor, write_tensor
 
 NUMBERS = [
     np.float16,

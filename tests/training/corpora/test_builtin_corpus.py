@@ -10,16 +10,16 @@ import zlib
 
 import pytest
 
-from training.corpora.builtin import (
+from keras_attn.training.corpora.builtin import (
     GeneratedPair,
     generate,
     generate_labelled,
     lexeme_count,
     split_of,
 )
-from training.corpora.builtin.german import finite_form, noun_form
-from training.corpora.builtin.lexicon import LEXICON
-from training.corpora.builtin.split import options
+from keras_attn.training.corpora.builtin.german import finite_form, noun_form
+from keras_attn.training.corpora.builtin.lexicon import LEXICON
+from keras_attn.training.corpora.builtin.split import options
 
 TOKEN = re.compile(r"[^\W_]+(?:['\u2019\-][^\W_]+)*|[^\w\s]|_")
 LINK = re.compile(r"(\d+)([-p])(\d+)")
@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_pairs():
 
 def test_hash_randomisation_changes_nothing():
     code = (
-        "from training.corpora.builtin import generate\n"
+        "from keras_attn.training.corpora.builtin import generate\n"
         "import zlib\n"
         "print(zlib.crc32(repr(list(generate('test', 200))).encode()))"
     )

@@ -2,9 +2,9 @@
 
 import pytest
 
-from training.corpora.builtin import english, german
-from training.corpora.builtin.lexicon import LEXICON
-from training.corpora.builtin.phrases import Nominal, participant_phrase
+from keras_attn.training.corpora.builtin import english, german
+from keras_attn.training.corpora.builtin.lexicon import LEXICON
+from keras_attn.training.corpora.builtin.phrases import Nominal, participant_phrase
 
 CASES = ("nom", "acc", "dat", "gen")
 

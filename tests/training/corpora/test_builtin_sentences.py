@@ -4,16 +4,27 @@ import re
 
 import pytest
 
-from training.corpora.builtin.clause import (
+from keras_attn.training.corpora.builtin.clause import (
     Clause,
     Place,
     Predicate,
     clause_words,
     infinitive_words,
 )
-from training.corpora.builtin.lexicon import LEXICON
-from training.corpora.builtin.phrases import Coordination, Nominal, Pronoun, Ready
-from training.corpora.builtin.tokens import Gloss, Phrase, Word, comma, finish
+from keras_attn.training.corpora.builtin.lexicon import LEXICON
+from keras_attn.training.corpora.builtin.phrases import (
+    Coordination,
+    Nominal,
+    Pronoun,
+    Ready,
+)
+from keras_attn.training.corpora.builtin.tokens import (
+    Gloss,
+    Phrase,
+    Word,
+    comma,
+    finish,
+)
 
 N, V, A = LEXICON.nouns, LEXICON.verbs, LEXICON.adjectives
 TIMES = {" ".join(entry.german): entry for entry in LEXICON.times}

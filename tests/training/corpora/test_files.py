@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from training.corpora import CorpusError, SentencePair, Split, load_corpus
-from training.corpora.files import read_parallel
-from training.corpora.lines import read_lines
-from training.recipes import CorpusOptions
+from keras_attn.training.corpora import CorpusError, SentencePair, Split, load_corpus
+from keras_attn.training.corpora.files import read_parallel
+from keras_attn.training.corpora.lines import read_lines
+from keras_attn.training.recipes import CorpusOptions
 
 
 def write(path: Path, content: str | bytes) -> Path:

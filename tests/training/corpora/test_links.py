@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from training.corpora import CorpusError, load_corpus
-from training.recipes.sections import CorpusOptions
+from keras_attn.training.corpora import CorpusError, load_corpus
+from keras_attn.training.recipes.sections import CorpusOptions
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.corpora import SentencePair, Split
-from training.corpora.held_out import hold_out
-from training.corpora.sample import sample_pairs
-from training.corpora.stored import store_pairs
-from training.stored_file import StoredFile
+from keras_attn.training.corpora import SentencePair, Split
+from keras_attn.training.corpora.held_out import hold_out
+from keras_attn.training.corpora.sample import sample_pairs
+from keras_attn.training.corpora.stored import store_pairs
+from keras_attn.training.corpora.stored_file import StoredFile
 
 TEXT = st.text(max_size=8)  # with line ends, NULs and all of Unicode
 PAIRS = st.lists(st.builds(SentencePair, TEXT, TEXT, st.none() | TEXT), max_size=12)
@@ -21,7 +21,7 @@ PAIRS = st.lists(st.builds(SentencePair, TEXT, TEXT, st.none() | TEXT), max_size
 @settings(max_examples=60, deadline=None)
 def test_pairs_come_back_as_they_went(pairs, block, data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.corpora.stored._AT_ONCE", block)
+        patch.setattr("keras_attn.training.corpora.stored._AT_ONCE", block)
         stored = store_pairs(iter(pairs))
         assert len(stored) == len(pairs)
         assert list(stored) == list(stored) == pairs

@@ -7,8 +7,13 @@ import textwrap
 import numpy as np
 import pytest
 
-from training.corpora import CorpusError, SentencePair, TfdsReader, load_corpus
-from training.recipes import CorpusOptions
+from keras_attn.training.corpora import (
+    CorpusError,
+    SentencePair,
+    TfdsReader,
+    load_corpus,
+)
+from keras_attn.training.recipes import CorpusOptions
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -222,7 +227,7 @@ def test_reading_needs_no_builder_code_and_no_network(data_dir):
             raise AssertionError("network")
 
         socket.socket.connect = socket.getaddrinfo = refuse
-        from training.corpora import TfdsReader
+        from keras_attn.training.corpora import TfdsReader
         reader = TfdsReader("tiny_translation", data_dir={data_dir!r})
         print(len(reader.read("test", source_language="de", target_language="en")))
         try:

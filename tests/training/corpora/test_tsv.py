@@ -5,9 +5,15 @@ import gzip
 
 import pytest
 
-from training.corpora import CorpusError, SentencePair, Split, load_corpus, read_tsv
-from training.corpora.held_out import hold_out
-from training.recipes import CorpusOptions
+from keras_attn.training.corpora import (
+    CorpusError,
+    SentencePair,
+    Split,
+    load_corpus,
+    read_tsv,
+)
+from keras_attn.training.corpora.held_out import hold_out
+from keras_attn.training.recipes import CorpusOptions
 
 TABLE = (
     "Go.\tGeh.\tCC-BY 2.0 #1\n"

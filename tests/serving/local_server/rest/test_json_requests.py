@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from serving.local_server.errors import RequestError
-from serving.local_server.rest.json_requests import predict_inputs
-from serving.local_server.rest.json_values import parse_object
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.rest.json_requests import predict_inputs
+from keras_attn.serving.local_server.rest.json_values import parse_object
 
 
 def infos(**dtypes):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
-from serving.local_server.errors import RequestError
-from serving.local_server.rest.json_responses import (
+from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.rest.json_responses import (
     classify_json,
     error_json,
     predict_json,

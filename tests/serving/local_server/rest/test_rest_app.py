@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from serving.client import Client
-from serving.local_server.server import LocalServer
+from keras_attn.serving.client import Client
+from keras_attn.serving.local_server.server import LocalServer
 
 MODEL = "/v1/models/translator"
 

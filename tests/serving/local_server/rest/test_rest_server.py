@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from serving.local_server.rest.server import HttpServer
+from keras_attn.serving.local_server.rest.server import HttpServer
 
 APP = Starlette(routes=[Route("/", lambda request: Response("here"))])
 

@@ -1,0 +1,222 @@
+"""What all align functions share: from scores to weights to a weighted average."""
+
+import keras
+from keras import ops
+
+from keras_attn.layers.arguments import check_rank, check_rate
+from keras_attn.layers.attention.history import start_history
+from keras_attn.layers.attention.normalisers import make_normaliser
+
+__all__ = ["Attention"]
+
+
+class Attention(keras.layers.Layer):
+    """Averages memory rows, weighted by how well each answers a query.
+
+    With `s` the query and `h_j` row `j` of the memory, every align function of this
+    package is the first line of
+
+        e_j = align(s, h_j)
+        a   = normalise(e / temperature)       over real tokens only
+        c   = sum_j a_j h_j
+
+    and a subclass is that line: it implements `build`, which makes the weights, and
+    `scores`; where a part of the scores needs no query, `project_memory` computes it
+    once a sentence. An align function that also asks where earlier steps looked sets
+    `uses_history = True`. One that does not normalise scores implements `weigh`.
+
+    Args:
+        temperature: Positive divisor of the scores. Above 1 the weights are flatter,
+            below 1 sharper.
+        normaliser: `"softmax"`, or `"sparsemax"`, which gives exact zeros.
+        dropout: Rate at which memory rows are left out of the average in training:
+            one mask a sentence, the same at every step. The weights returned are
+            those before dropout.
+        seed: Of the dropout.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        query: `(B, Q)`, a decoder state.
+        memory: `(B, S, M)` encoder states; padding must be finite.
+        memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        keys: `(B, S, A)` from `project_memory`; `None`: computed here, and dropout
+            applied here. With keys, `memory` is what `drop_rows` returned.
+        history: `History` of the steps before; read only if `uses_history`. `None`:
+            no step was taken.
+        noise: As from `draw_noise`, one step of it; `None`: no noise.
+        training: Whether to drop.
+
+    Returns:
+        context: `(B, M)` in the compute dtype.
+        weights: `(B, S)` float32 whatever the policy, since a softmax over a long
+            source needs more bits than float16 has. Rows sum to 1 where the align
+            function does not say otherwise; masked positions are exactly 0; a row
+            without any real token is all 0, never NaN.
+
+    Raises:
+        ValueError: If an argument is out of range, or a tensor has the wrong rank or
+            a batch or length that does not fit the others.
+    """
+
+    uses_history = False
+
+    def __init__(
+        self, temperature=1.0, normaliser="softmax", dropout=0.0, seed=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        number = isinstance(temperature, int | float)
+        if isinstance(temperature, bool) or not number or not temperature > 0:
+            raise ValueError(
+                "`temperature` divides the scores and must be a positive number. "
+                f"Received: temperature={temperature!r} (layer {self.name!r})."
+            )
+        check_rate(self.name, dropout=dropout)
+        self.temperature = temperature
+        self.normaliser = normaliser
+        self._normalise = make_normaliser(normaliser, self.name)
+        self.dropout = dropout
+        self.seed = seed
+        self.row_dropout = None
+        if dropout:
+            self.row_dropout = keras.layers.Dropout(
+                dropout,
+                noise_shape=(None, None, 1),
+                seed=seed,
+                name="row_dropout",
+                dtype=self.dtype_policy,
+            )
+
+    def add_weight(self, *args, initializer=None, **kwargs):
+        """Returns a new weight, as in Keras, with random first values of its own."""
+        # An initializer gives the same values at every call. Where query and memory
+        # are equally wide, their kernels would start equal.
+        if isinstance(initializer, keras.initializers.Initializer):
+            initializer = initializer.clone()
+        return super().add_weight(*args, initializer=initializer, **kwargs)
+
+    def build(self, query_shape, memory_shape):
+        self._check_build(query_shape, memory_shape)
+
+    def project_memory(self, memory):
+        """Returns the half of the scores that no query changes, `(B, S, A)`."""
+        return ops.cast(memory, self.compute_dtype)
+
+    def scores(self, query, keys, history):
+        """Returns how well each row answers the query, `(B, S)`.
+
+        Args:
+            query: `(B, Q)`.
+            keys: `(B, S, A)` from `project_memory`.
+            history: `History`; only with `uses_history` more than zeros.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `scores(query, keys, history)`, "
+            "which returns how well each memory row answers the query, (B, S); or "
+            "`weigh`, if its weights are not normalised scores."
+        )
+
+    def weigh(self, query, keys, memory_mask, history, noise, training):
+        """Returns the weights `(B, S)` float32, zero where masked.
+
+        Weights of another shape, such as one row a head, are for `average` and
+        `visible_weights` of the same class to read.
+        """
+        scores = ops.cast(self.scores(query, keys, history), "float32")
+        return self._normalise(scores / self.temperature, memory_mask)
+
+    def drop_rows(self, memory, training=None):
+        """Returns `memory` `(B, S, M)` without the rows that this call leaves out."""
+        if self.row_dropout is None:
+            return memory
+        return self.row_dropout(memory, training=training)
+
+    def draw_noise(self, shape):
+        """Returns the noise `(T, B, S)` of a whole target in training, or `None`.
+
+        Drawn before the loop over steps, since random numbers drawn inside would not
+        leave it on every backend.
+        """
+        return None
+
+    def call(
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        keys=None,
+        history=None,
+        noise=None,
+        training=None,
+    ):
+        self._check_fit(query, memory, memory_mask, keys)
+        if keys is None:
+            keys = self.project_memory(memory)
+            memory = self.drop_rows(memory, training)
+        if history is None and self.uses_history:
+            history = start_history(memory)
+        weights = self.weigh(query, keys, memory_mask, history, noise, training)
+        return self.average(weights, memory), self.visible_weights(weights)
+
+    def average(self, weights, memory):
+        """Returns the context `(B, M)`: memory rows averaged with `weights`."""
+        # (B, 1, S) x (B, S, M): one batched product instead of a broadcast sum.
+        context = ops.matmul(ops.cast(weights, memory.dtype)[:, None, :], memory)
+        return context[:, 0, :]
+
+    def visible_weights(self, weights):
+        """Returns `(B, S)` float32: what the caller sees of the result of `weigh`."""
+        return weights
+
+    def _check_build(self, query_shape, memory_shape):
+        check_rank(self.name, 2, "(B, Q)", query=query_shape)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
+
+    def _check_fit(self, query, memory, memory_mask, keys):
+        self._check_build(query, memory)
+        tensors = {"query": query, "memory": memory}
+        if memory_mask is not None:
+            check_rank(self.name, 2, "(B, S)", memory_mask=memory_mask)
+            tensors["memory_mask"] = memory_mask
+        if keys is not None:
+            check_rank(self.name, 3, "(B, S, A)", keys=keys)
+            tensors["keys"] = keys
+        batches = {tensor.shape[0] for tensor in tensors.values()} - {None}
+        lengths = {
+            tensor.shape[1] for name, tensor in tensors.items() if name != "query"
+        } - {None}
+        if len(batches) > 1 or len(lengths) > 1:
+            shapes = ", ".join(
+                f"{name} of shape {tuple(tensor.shape)}"
+                for name, tensor in tensors.items()
+            )
+            raise ValueError(
+                "`query` (B, Q), `memory` (B, S, M), `memory_mask` (B, S) and `keys` "
+                "(B, S, A) must agree in B and S. "
+                f"Received: {shapes} (layer {self.name!r})."
+            )
+
+    def compute_output_spec(
+        self,
+        query,
+        memory,
+        memory_mask=None,
+        keys=None,
+        history=None,
+        noise=None,
+        training=None,
+    ):
+        self._check_fit(query, memory, memory_mask, keys)
+        context = (memory.shape[0], memory.shape[2])
+        return (
+            keras.KerasTensor(context, dtype=self.compute_dtype),
+            keras.KerasTensor(memory.shape[:2], dtype="float32"),
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "temperature": self.temperature,
+            "normaliser": self.normaliser,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }

@@ -1,0 +1,66 @@
+"""Additive attention whose score vector has its length and direction apart."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_attn.layers.attention.bahdanau_attention import BahdanauAttention
+
+__all__ = ["NormedBahdanauAttention"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class NormedBahdanauAttention(BahdanauAttention):
+    """Additive attention with a weight-normalised score vector.
+
+        e_j = g v/|v| . tanh(W_q s + W_m h_j + b)
+
+    The length `g` of the score vector says how sharp the weights may be, its
+    direction which features count. Learnt apart, one does not disturb the other.
+    `b` starts at zeros and `g` at `sqrt(1 / A)`, so that all scores lie between -1
+    and 1 at first, however wide `A` is.
+
+    Args:
+        units: Width `A` of the space where query and memory are compared.
+        **kwargs: What `BahdanauAttention` takes.
+
+    Call arguments and returns: those of `Attention`.
+
+    Raises:
+        ValueError: As `BahdanauAttention`.
+
+    Example:
+
+    >>> attend = NormedBahdanauAttention(units=4)
+    >>> context, weights = attend(ops.ones((2, 3)), ops.ones((2, 5, 6)))
+    >>> ops.convert_to_numpy(attend.score_scale).item()
+    0.5
+
+    Reference: Salimans and Kingma, 2016, arXiv:1602.07868, section 2, equation 2;
+    the align function of Bahdanau et al., 2015, arXiv:1409.0473, appendix A.1.2.
+    """
+
+    def build(self, query_shape, memory_shape):
+        super().build(query_shape, memory_shape)
+        self.score_scale = self.add_weight(
+            name="score_scale",
+            shape=(),
+            initializer=keras.initializers.Constant(math.sqrt(1 / self.units)),
+        )
+        self.bias = self.add_weight(
+            name="bias", shape=(self.units,), initializer="zeros"
+        )
+
+    def scores(self, query, keys, history):
+        projected_query = ops.matmul(query, self.query_kernel) + self.bias
+        energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
+        return ops.matmul(energies, self._normed_kernel())[:, :, 0]
+
+    def _normed_kernel(self):
+        # float16 loses the sum of many small squares. The least length keeps a
+        # vector of zeros, and its gradient, finite.
+        kernel = ops.cast(self.score_kernel, "float32")
+        shrink = ops.rsqrt(ops.maximum(ops.sum(ops.square(kernel)), 1e-12))
+        scale = ops.cast(self.score_scale, "float32")
+        return ops.cast(scale * kernel * shrink, self.compute_dtype)

@@ -1,0 +1,1 @@
+"""RNN cells, and what wraps or drives them."""

@@ -1,0 +1,110 @@
+"""A residual connection around an RNN cell."""
+
+import keras
+
+from keras_attn.layers.arguments import restored_parts
+from keras_attn.layers.cells.cell_dropout import (
+    DropoutCell,
+    draw_dropout_masks,
+    forget_dropout_masks,
+)
+from keras_attn.layers.cells.cell_protocol import (
+    check_cell,
+    output_width,
+    run_cell,
+    zero_states,
+)
+
+__all__ = ["ResidualCell"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class ResidualCell(keras.layers.Layer, DropoutCell):
+    """Adds its inputs to the output of the cell that it wraps.
+
+        o_t, s_t = cell(x_t, s_{t-1})
+        y_t      = x_t + o_t
+
+    In a deep stack the gradient then has a straight way down through all layers. The
+    states are those of the wrapped cell: the sum is not fed back in time.
+
+    Args:
+        cell: A Keras RNN cell, or a stack of them, whose output is as wide as its
+            input.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(B, Q)`.
+        states: The wrapped cell's.
+        training: Passed to the wrapped cell.
+
+    Returns:
+        output: `(B, Q)` in the compute dtype.
+        states: The wrapped cell's next states.
+
+    Raises:
+        ValueError: If `cell` is not an RNN cell, or at the build, if its output is
+            not as wide as the inputs.
+
+    Example:
+
+    >>> from keras import ops
+    >>> cell = ResidualCell(keras.layers.GRUCell(4))
+    >>> output, states = cell(ops.ones((2, 4)), cell.get_initial_state(2))
+    >>> tuple(output.shape), [tuple(state.shape) for state in states]
+    ((2, 4), [(2, 4)])
+
+    Reference: Wu et al., 2016, arXiv:1609.08144, section 3.1, equation 6.
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        check_cell(self.name, cell=cell)
+        self.cell = cell
+        self.state_size = cell.state_size
+        self.output_size = output_width(cell)
+
+    def build(self, inputs_shape):
+        if inputs_shape[-1] != self.output_size:
+            raise ValueError(
+                "A residual cell adds inputs and outputs, which must have the same "
+                f"width. Received: inputs of width {inputs_shape[-1]} for `cell` "
+                f"{self.cell.name!r} with outputs of width {self.output_size} "
+                f"(layer {self.name!r}). Leave the first layer of a stack without a "
+                "residual connection, or choose its `units` to fit."
+            )
+        if not self.cell.built:
+            self.cell.build(inputs_shape)
+            self.cell.built = True
+
+    def call(self, inputs, states, training=None):
+        output, states = run_cell(self.cell, inputs, states, training)
+        return inputs + output, states
+
+    def get_initial_state(self, batch_size=None):
+        return zero_states(self.cell, batch_size)
+
+    # `keras.layers.RNN` does not look into a wrapper: it asks for the masks of the
+    # inputs, then for those of the state, and the wrapped cell may be a stack.
+
+    def get_dropout_mask(self, step_input):
+        """Draws all masks of the wrapped cell; they stay there."""
+        draw_dropout_masks(self.cell, step_input)
+
+    def get_recurrent_dropout_mask(self, step_input):
+        """Does nothing: these masks are drawn with those of the inputs."""
+
+    def reset_dropout_mask(self):
+        """Forgets all masks of the wrapped cell."""
+        forget_dropout_masks(self.cell)
+
+    def reset_recurrent_dropout_mask(self):
+        """Does nothing: these masks are forgotten with those of the inputs."""
+
+    def get_config(self):
+        cell = keras.saving.serialize_keras_object(self.cell)
+        return {**super().get_config(), "cell": cell}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**restored_parts(config, "cell"))

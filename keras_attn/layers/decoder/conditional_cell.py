@@ -1,0 +1,113 @@
+"""One decoder step with two moves: the word moves the state, then what it looked at."""
+
+import keras
+
+from keras_attn.layers.arguments import restored_parts
+from keras_attn.layers.cells.cell_protocol import (
+    check_cell,
+    output_width,
+    run_cell,
+    state_sizes,
+)
+from keras_attn.layers.decoder.step_cell import StepCell
+
+__all__ = ["ConditionalCell"]
+
+# Far from the seeds of the layers of one stack, which are next to each other.
+_SEED_STEP = 1009
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class ConditionalCell(StepCell):
+    """Moves the state by the word, looks with it, and moves it by the context.
+
+        s'_t     = cell(x'_t, s_{t-1})
+        a_t, c_t = attention(s'_t, memory)
+        s_t      = second_cell(c_t, s'_t)
+
+    With two GRU cells this is the conditional GRU: the query knows the previous word,
+    and the output knows what was seen. Each cell has weights and dropout masks of its
+    own.
+
+    Args:
+        cell: A Keras RNN cell.
+        attention: An `Attention`, or `None`.
+        second_cell: A Keras RNN cell with states of the same sizes; `None`: one like
+            `cell`.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments and returns: those of `StepCell`. The output is the second cell's.
+
+    Raises:
+        ValueError: As `StepCell`; or if `second_cell` is not an RNN cell or its state
+            sizes differ from those of `cell`.
+
+    Example:
+
+    >>> import keras
+    >>> from keras import ops
+    >>> from keras_attn import BahdanauAttention
+    >>> cell = ConditionalCell(keras.layers.GRUCell(4), BahdanauAttention(8))
+    >>> memory = ops.ones((2, 5, 6))
+    >>> state = cell.get_initial_state(memory)
+    >>> output, context, weights, state = cell(ops.ones((2, 3)), state, memory)
+    >>> tuple(output.shape), tuple(context.shape)
+    ((2, 4), (2, 6))
+
+    Reference: Sennrich et al., 2017 (Nematus), arXiv:1703.04357, section 2.
+    """
+
+    def __init__(self, cell, attention=None, second_cell=None, **kwargs):
+        super().__init__(cell, attention, **kwargs)
+        self.second_cell = _cell_like(cell) if second_cell is None else second_cell
+        check_cell(self.name, second_cell=self.second_cell)
+        sizes = [state_sizes(each) for each in (cell, self.second_cell)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                "`second_cell` goes on from the states of `cell` and must have the "
+                f"same. Received: state sizes {sizes[0]} and {sizes[1]} "
+                f"(layer {self.name!r})."
+            )
+        self.output_size = output_width(self.second_cell)
+
+    def rnn_cells(self, inputs_size, memory_size):
+        return [(self.cell, inputs_size), (self.second_cell, memory_size)]
+
+    def advance(self, inputs, state, look, training):
+        _, between = run_cell(self.cell, inputs, state.cell, training)
+        context, weights = look(self.query(between))
+        output, cell_states = run_cell(self.second_cell, context, between, training)
+        return output, context, weights, cell_states, ()
+
+    def get_config(self):
+        second_cell = keras.saving.serialize_keras_object(self.second_cell)
+        return {**super().get_config(), "second_cell": second_cell}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**restored_parts(config, "cell", "attention", "second_cell"))
+
+
+def _cell_like(cell):
+    """Returns a cell of the same kind and sizes, with weights and masks of its own."""
+    config = _as_new(cell.get_config())
+    return type(cell).from_config({**config, "name": f"{cell.name}_second"})
+
+
+def _as_new(config):
+    """Returns a config without traces of the cell that it came from.
+
+    With the same seeds the second cell would begin with the weights of the first, and
+    drop the same places of the state. The parts of a built cell say for which width
+    they were built: the second cell reads contexts, not words.
+    """
+    if isinstance(config, list | tuple):
+        return type(config)(_as_new(each) for each in config)
+    if not isinstance(config, dict):
+        return config
+    config = {
+        key: _as_new(each) for key, each in config.items() if key != "build_config"
+    }
+    if isinstance(config.get("seed"), int):
+        config["seed"] += _SEED_STEP
+    return config

@@ -1,0 +1,221 @@
+"""What the orders of a decoder step share: a cell, an align function, their state."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+from keras_attn.layers.arguments import check_rank, restored_parts
+from keras_attn.layers.attention.history import extend_history, start_history
+from keras_attn.layers.cells.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.cells.cell_protocol import (
+    check_cell,
+    output_width,
+    state_sizes,
+    zero_states,
+)
+from keras_attn.layers.cells.residual_cell import ResidualCell
+from keras_attn.layers.decoder.decoder_state import DecoderState
+
+__all__ = ["StepCell"]
+
+
+class StepCell(keras.layers.Layer):
+    """One decoder step around any Keras RNN cell.
+
+    A subclass says in which order the step looks at the memory and moves its state:
+    it implements `advance` and `rnn_cells`. Without attention (`attention=None`)
+    the context is the same summary of the source at every step: the plain
+    encoder-decoder, in the same code.
+
+    Args:
+        cell: A Keras RNN cell, such as `keras.layers.GRUCell(512)` or
+            `keras.layers.StackedRNNCells([...])`. The query is the first state of
+            its last layer: for an LSTM `h`, in a residual layer what is added.
+        attention: An `Attention`, such as `BahdanauAttention`, or `None`.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: `(B, E)`, embedding of the previous target word.
+        state: `DecoderState`, from `get_initial_state` or the step before.
+        memory: `(B, S, M)` encoder states.
+        memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        keys: `(B, S, A)` from `attention.project_memory`, or `None`.
+        summary: `(B, M)`; read only without attention.
+        noise: `(B, S)` of `attention.draw_noise`, or `None`.
+        training: Passed to cell and attention.
+
+    Returns:
+        output: `(B, output_size)` in the compute dtype.
+        context: `(B, M)`.
+        weights: `(B, S)` float32; all zeros without attention.
+        state: The next `DecoderState`.
+
+    Raises:
+        ValueError: If `cell` is not an RNN cell, a tensor has the wrong rank,
+            inputs and memory are not of the same batch, or `summary` is missing in
+            a cell without attention.
+    """
+
+    def __init__(self, cell, attention=None, **kwargs):
+        super().__init__(**kwargs)
+        check_cell(self.name, cell=cell)
+        self.cell = cell
+        self.attention = attention
+        self.output_size = output_width(cell)
+
+    @property
+    def state_size(self):
+        """The RNN cell's state sizes: an integer, or a list of them or of lists."""
+        return state_sizes(self.cell)
+
+    def rnn_cells(self, inputs_size, memory_size):
+        """Returns the RNN cells that a step moves: pairs of a cell and its input width.
+
+        Args:
+            inputs_size: `E`.
+            memory_size: `M`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must name its cells.")
+
+    def advance(self, inputs, state, look, training):
+        """Takes one step.
+
+        Args:
+            inputs: `(B, E)`.
+            state: `DecoderState`.
+            look: From a query `(B, Q)` to context `(B, M)` and weights `(B, S)`.
+            training: Passed to `run_cell`.
+
+        Returns:
+            output, context, weights, the RNN cell's next states, the next feed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say its order.")
+
+    def build(self, inputs_shape, memory_shape):
+        check_rank(self.name, 2, "(B, E)", inputs=inputs_shape)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
+        batch = inputs_shape[0]
+        if self.attention is not None and not self.attention.built:
+            self.attention.build(
+                (batch, _first_of_last_layer(self.cell, self.state_size)), memory_shape
+            )
+            self.attention.built = True
+        for cell, width in self.rnn_cells(inputs_shape[-1], memory_shape[-1]):
+            if not cell.built:
+                cell.build((batch, width))
+                cell.built = True
+
+    def get_initial_state(self, memory, cell_states=None):
+        """Returns the state before the first step.
+
+        Args:
+            memory: `(B, S, M)`; only its shape matters.
+            cell_states: The RNN cell's states; `None`: zeros.
+        """
+        batch = ops.shape(memory)[0]
+        if cell_states is None:
+            cell_states = zero_states(self.cell, batch)
+        asks = self.attention is not None and self.attention.uses_history
+        return DecoderState(
+            cell=cell_states,
+            history=start_history(memory) if asks else (),
+            feed=self.initial_feed(batch),
+        )
+
+    def initial_feed(self, batch):
+        """Returns what the first step is fed beside its inputs; `()`: nothing."""
+        return ()
+
+    @contextlib.contextmanager
+    def fresh_dropout_masks(self, inputs, memory):
+        """Gives the RNN cells new dropout masks inside the `with` block.
+
+        Args:
+            inputs: `(B, E)`, of any step.
+            memory: `(B, S, M)`.
+        """
+        with contextlib.ExitStack() as stack:
+            for cell, width in self.rnn_cells(inputs.shape[-1], memory.shape[-1]):
+                shape = (ops.shape(memory)[0], width)
+                cell_inputs = ops.zeros(shape, dtype=self.compute_dtype)
+                stack.enter_context(fresh_dropout_masks(cell, cell_inputs))
+            yield
+
+    def call(
+        self,
+        inputs,
+        state,
+        memory,
+        memory_mask=None,
+        keys=None,
+        summary=None,
+        noise=None,
+        training=None,
+    ):
+        self._check_fit(inputs, memory)
+
+        def look(query):
+            if self.attention is None:
+                nowhere = ops.zeros(ops.shape(memory)[:2], dtype="float32")
+                return self._summary(summary), nowhere
+            more = {"history": state.history} if state.history else {}
+            if noise is not None:
+                more["noise"] = noise
+            return self.attention(
+                query,
+                memory,
+                memory_mask=memory_mask,
+                keys=keys,
+                training=training,
+                **more,
+            )
+
+        output, context, weights, cell_states, feed = self.advance(
+            inputs, state, look, training
+        )
+        history = extend_history(state.history, weights) if state.history else ()
+        return output, context, weights, DecoderState(cell_states, history, feed)
+
+    def _summary(self, summary):
+        if summary is None:
+            raise ValueError(
+                "A cell without attention sees the source only through `summary` "
+                f"(B, M). Received: summary=None (layer {self.name!r})."
+            )
+        return summary
+
+    def _check_fit(self, inputs, memory):
+        check_rank(self.name, 2, "(B, E)", inputs=inputs)
+        check_rank(self.name, 3, "(B, S, M)", memory=memory)
+        if len({inputs.shape[0], memory.shape[0]} - {None}) > 1:
+            raise ValueError(
+                "`inputs` (B, E) and `memory` (B, S, M) must agree in B. Received: "
+                f"inputs of shape {tuple(inputs.shape)}, memory of shape "
+                f"{tuple(memory.shape)} (layer {self.name!r})."
+            )
+
+    def query(self, cell_states):
+        """Returns the first state of the RNN cell's last layer, `(B, Q)`."""
+        return _first_of_last_layer(self.cell, cell_states)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "cell": serialize(self.cell),
+            "attention": None if self.attention is None else serialize(self.attention),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**restored_parts(config, "cell", "attention"))
+
+
+def _first_of_last_layer(cell, states):
+    """Returns the first leaf of that part of `states` which is the last layer's."""
+    if isinstance(cell, ResidualCell):
+        return _first_of_last_layer(cell.cell, states)
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        return _first_of_last_layer(cell.cells[-1], states[-1])
+    return keras.tree.flatten(states)[0]

@@ -1,0 +1,1 @@
+"""Encoders: from source ids or features to the memory."""

@@ -1,0 +1,193 @@
+"""The encoder: embedding and bidirectional RNNs, one state per source word."""
+
+import keras
+
+from keras_attn.layers.arguments import (
+    check_positive_integer,
+    check_rank,
+    check_rate,
+)
+from keras_attn.layers.encoder.bidirectional import (
+    check_mask_fits,
+    make_bidirectional,
+    read_both_ways,
+)
+from keras_attn.layers.encoder.summary import make_summary
+from keras_attn.layers.scaled_embedding import ScaledEmbedding
+from keras_attn.layers.word_dropout import make_word_dropout
+
+__all__ = ["Encoder"]
+
+_SEED_OF_WORDS = 3000  # far from the seeds of the cells, which count on from the seed
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class Encoder(keras.layers.Layer):
+    """Reads a source in both directions and leaves one state per word.
+
+    The state of a word is the forward state, which has read all words up to it,
+    beside the backward state, which has read all words after it:
+
+        h_j = [forward_j ; backward_j]
+
+    With several layers, each reads both directions of the one below, and the memory
+    is the top layer's. With `residual` its input is added to what it computes:
+
+        h_j^1 = [forward(x)_j ; backward(x)_j]
+        h_j^l = [forward(h^{l-1})_j ; backward(h^{l-1})_j]  ( + h_j^{l-1} )
+
+    So do the stacks of JoeyNMT, of PyTorch's bidirectional RNNs and of OpenNMT's
+    deep bidirectional encoder. In the stacks of TensorFlow's NMT tutorial the two
+    directions do not meet below the top.
+
+    Args:
+        vocabulary_size: Number of ids `V`.
+        embedding_dim: Width `E` of the word embeddings.
+        units: Width of each direction; `M = 2 * units`.
+        cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
+        layers: Number of bidirectional layers.
+        residual: Whether layers above the first add their input.
+        layer_norm: Whether the cells normalise what they add up.
+        dropout: Rate at which embeddings, and the states that each layer leaves, are
+            dropped in training. What `residual` adds is not dropped.
+        recurrent_dropout: Rate at which the cells' states are dropped from one
+            step to the next in training, by one mask a sequence.
+        word_dropout: Rate at which whole words are left out in training: their
+            vectors are zeros.
+        summary: `"last"`, each direction's state in the top layer after its last
+            word, or `"mean"`, the mean of the memory over real words.
+        trainable_embedding: Whether the word vectors are trained. See
+            `ScaledEmbedding.load_vectors` for vectors learnt elsewhere.
+        seed: Of the dropout.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        ids: `(B, S)` integers. Padding, on the right by custom, is stepped over in
+            both directions wherever it stands.
+        ids_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        training: Whether to drop.
+
+    Returns:
+        memory: `(B, S, M)` in the compute dtype; zeros where `ids_mask` is False.
+        summary: `(B, M)`; zeros for a row without any real token. It is computed
+            before dropout, and `"last"` before the top layer's input is added.
+
+    Raises:
+        ValueError: If an argument is out of range, `cell` or `summary` is unknown,
+            or `ids` or `ids_mask` has the wrong shape.
+
+    Example:
+
+    >>> from keras import ops
+    >>> encode = Encoder(vocabulary_size=10, embedding_dim=4, units=3, layers=2)
+    >>> ids = ops.array([[7, 8, 3], [9, 3, 0]])
+    >>> memory, summary = encode(ids, ids_mask=ids != 0)
+    >>> tuple(memory.shape), tuple(summary.shape)
+    ((2, 3, 6), (2, 6))
+
+    Reference: Bahdanau et al., 2015, arXiv:1409.0473, section 3.2; residual
+    connections, Wu et al., 2016, arXiv:1609.08144, section 3.1.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        embedding_dim,
+        units,
+        cell="gru",
+        layers=1,
+        residual=False,
+        layer_norm=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        summary="last",
+        word_dropout=0.0,
+        trainable_embedding=True,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive_integer(self.name, units=units, layers=layers)
+        check_rate(
+            self.name,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            word_dropout=word_dropout,
+        )
+        self.units = units
+        self.cell_name = cell
+        self.residual = residual
+        self.layer_norm = layer_norm
+        self.recurrent_dropout = recurrent_dropout
+        self.summary_kind = summary
+        self.summarise = make_summary(summary, self.name)
+        self.seed = seed
+        policy = self.dtype_policy
+        self.embedding = ScaledEmbedding(
+            vocabulary_size,
+            embedding_dim,
+            trainable=trainable_embedding,
+            name="embedding",
+            dtype=policy,
+        )
+        # The first layer has a name of its own, which saved models know.
+        self.rnn, *self.upper_rnns = (
+            make_bidirectional(
+                cell,
+                units,
+                layer=layer,
+                layer_norm=layer_norm,
+                recurrent_dropout=recurrent_dropout,
+                seed=seed,
+                dtype=policy,
+            )
+            for layer in range(layers)
+        )
+        self.dropout = keras.layers.Dropout(
+            dropout, seed=seed, name="dropout", dtype=policy
+        )
+        self.word_dropout = make_word_dropout(
+            word_dropout,
+            seed=None if seed is None else seed + _SEED_OF_WORDS,
+            name="word_dropout",
+            dtype=policy,
+        )
+
+    def build(self, ids_shape):
+        check_rank(self.name, 2, "(B, S)", ids=ids_shape)
+        if not self.embedding.built:  # vectors may have been loaded into it
+            self.embedding.build(ids_shape)
+        width = self.embedding.output_dim
+        for rnn in [self.rnn, *self.upper_rnns]:
+            rnn.build((*ids_shape, width))
+            width = 2 * self.units
+
+    def call(self, ids, ids_mask=None, training=None):
+        check_mask_fits(self.name, "(B, S)", "ids_mask", ids_mask, ids=ids)
+        embeddings = self.word_dropout(self.embedding(ids), training=training)
+        embeddings = self.dropout(embeddings, training=training)
+        states, last = read_both_ways(self.rnn, embeddings, ids_mask, training)
+        for rnn in self.upper_rnns:
+            below = self.dropout(states, training=training)
+            above, last = read_both_ways(rnn, below, ids_mask, training)
+            states = states + above if self.residual else above
+        summary = self.summarise(states, last, ids_mask)
+        return self.dropout(states, training=training), summary
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.embedding.input_dim,
+            "embedding_dim": self.embedding.output_dim,
+            "units": self.units,
+            "cell": self.cell_name,
+            "layers": 1 + len(self.upper_rnns),
+            "residual": self.residual,
+            "layer_norm": self.layer_norm,
+            "dropout": self.dropout.rate,
+            "recurrent_dropout": self.recurrent_dropout,
+            "word_dropout": self.word_dropout.rate,
+            "summary": self.summary_kind,
+            "trainable_embedding": self.embedding.trainable,
+            "seed": self.seed,
+        }

@@ -1,0 +1,176 @@
+"""The pyramidal encoder: each layer reads fewer, wider positions than the one below."""
+
+import keras
+from keras import ops
+
+from keras_attn.layers.arguments import (
+    check_positive_integer,
+    check_rank,
+    check_rate,
+)
+from keras_attn.layers.encoder.bidirectional import (
+    check_mask_fits,
+    make_bidirectional,
+    read_both_ways,
+)
+from keras_attn.layers.encoder.summary import make_summary
+
+__all__ = ["PyramidalEncoder"]
+
+
+@keras.saving.register_keras_serializable(package="keras_attn")
+class PyramidalEncoder(keras.layers.Layer):
+    """Reads a long sequence of features in both directions and shortens it.
+
+    A second of speech is a hundred frames, but only a few letters: attention over
+    frames is slow, and finds the right ones with difficulty. So neighbouring states
+    are joined before the next layer reads them:
+
+        h^1   = [forward(x) ; backward(x)]
+        z_j^l = [h_{rj}^{l-1} ; h_{rj+1}^{l-1} ; ... ; h_{rj+r-1}^{l-1}]
+        h^l   = [forward(z^l) ; backward(z^l)]
+
+    with `r` the factor and `j` from 0. `S` positions become
+
+        S' = S / factor ** (layers - 1)        rounded up
+
+    Zeros complete the last group of a length that `factor` does not divide.
+
+    Args:
+        units: Width of each direction; `M = 2 * units`.
+        layers: Number of bidirectional layers; with one, nothing is joined. The paper
+            has four and so 8 frames to a position.
+        factor: Number of neighbouring states that are joined between two layers.
+        cell: `"lstm"` as in the paper, `"gru"` or `"simple_rnn"`.
+        layer_norm: Whether the cells normalise what they add up.
+        dropout: Rate at which the states that each layer leaves are dropped in
+            training; the features are not.
+        recurrent_dropout: Rate at which the cells' states are dropped from one
+            step to the next in training, by one mask a sequence.
+        summary: `"last"`, each direction's state in the top layer after its last
+            position, or `"mean"`, the mean of the memory over real positions.
+        seed: Of the dropout.
+        **kwargs: Passed to `keras.layers.Layer`.
+
+    Call arguments:
+        features: `(B, S, F)` floats, such as speech frames. Padding is on the right
+            and finite: elsewhere it would change which neighbours are joined.
+        features_mask: `(B, S)` booleans, True for a real position; `None`: all real.
+        training: Whether to drop.
+
+    Returns:
+        memory: `(B, S', M)` in the compute dtype; zeros where `memory_mask` is False.
+        summary: `(B, M)`, computed before dropout; zeros for a row without any real
+            position.
+        memory_mask: `(B, S')` booleans: a position is real if any of the positions
+            joined in it is.
+
+    Raises:
+        ValueError: If an argument is out of range, `cell` or `summary` is unknown,
+            or `features` or `features_mask` has the wrong shape.
+
+    Example:
+
+    >>> encode = PyramidalEncoder(units=4, layers=3)
+    >>> memory, summary, memory_mask = encode(ops.ones((2, 10, 5)))
+    >>> tuple(memory.shape), tuple(summary.shape), tuple(memory_mask.shape)
+    ((2, 3, 8), (2, 8), (2, 3))
+
+    Reference: Chan et al., 2016, arXiv:1508.01211, section 3.1.
+    """
+
+    def __init__(
+        self,
+        units,
+        layers,
+        factor=2,
+        cell="lstm",
+        layer_norm=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        summary="last",
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive_integer(self.name, units=units, layers=layers, factor=factor)
+        check_rate(self.name, dropout=dropout, recurrent_dropout=recurrent_dropout)
+        self.units = units
+        self.factor = factor
+        self.cell_name = cell
+        self.layer_norm = layer_norm
+        self.recurrent_dropout = recurrent_dropout
+        self.summary_kind = summary
+        self.summarise = make_summary(summary, self.name)
+        self.seed = seed
+        policy = self.dtype_policy
+        self.rnns = [
+            make_bidirectional(
+                cell,
+                units,
+                layer=layer,
+                layer_norm=layer_norm,
+                recurrent_dropout=recurrent_dropout,
+                seed=seed,
+                dtype=policy,
+            )
+            for layer in range(layers)
+        ]
+        self.dropout = keras.layers.Dropout(
+            dropout, seed=seed, name="dropout", dtype=policy
+        )
+
+    def build(self, features_shape):
+        check_rank(self.name, 3, "(B, S, F)", features=features_shape)
+        width = features_shape[2]
+        for rnn in self.rnns:
+            rnn.build((features_shape[0], None, width))
+            width = 2 * self.units * self.factor
+
+    def call(self, features, features_mask=None, training=None):
+        check_mask_fits(
+            self.name, "(B, S, F)", "features_mask", features_mask, features=features
+        )
+        states, mask = features, features_mask
+        for layer, rnn in enumerate(self.rnns):
+            if layer:
+                states = _join(self.dropout(states, training=training), self.factor)
+                mask = _join_mask(mask, self.factor)
+            states, last = read_both_ways(rnn, states, mask, training)
+        summary = self.summarise(states, last, mask)
+        if mask is None:
+            mask = ops.ones(ops.shape(states)[:2], dtype="bool")
+        return self.dropout(states, training=training), summary, mask
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "layers": len(self.rnns),
+            "factor": self.factor,
+            "cell": self.cell_name,
+            "layer_norm": self.layer_norm,
+            "dropout": self.dropout.rate,
+            "recurrent_dropout": self.recurrent_dropout,
+            "summary": self.summary_kind,
+            "seed": self.seed,
+        }
+
+
+def _join(states, factor):
+    """From `(B, S, M)` to `(B, S', factor * M)`: neighbours side by side."""
+    batch, length, width = ops.shape(states)
+    groups = (length + factor - 1) // factor
+    # One group more than enough, cut to whole groups: the number of zeros that are
+    # needed is not known before the graph runs.
+    states = ops.pad(states, [(0, 0), (0, factor - 1), (0, 0)])
+    states = states[:, : groups * factor]
+    return ops.reshape(states, (batch, groups, factor * width))
+
+
+def _join_mask(mask, factor):
+    """From `(B, S)` to `(B, S')`: whether any of the neighbours is real."""
+    if mask is None:
+        return None
+    marks = ops.cast(mask, "int32")[:, :, None]
+    return ops.sum(_join(marks, factor), axis=-1) > 0

@@ -1,0 +1,127 @@
+"""`keras-attn deploy`: the configuration of TensorFlow Serving for a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_attn.command_line import AsJson, print_result
+from keras_attn.serving.deploy import DeployOptions, write_deployment
+from keras_attn.serving.deploy.options import TlsFiles
+
+__all__ = ["deploy"]
+
+_DEFAULTS = DeployOptions.__dataclass_fields__
+
+
+def _default(name):
+    return _DEFAULTS[name].default
+
+
+def deploy(
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    models: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the model, with one numbered folder for each version."
+        ),
+    ],
+    name: Annotated[
+        str, typer.Option(help="Name of the model in requests.")
+    ] = _default("name"),
+    version: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=0,
+            help="A version to serve; may be given again.",
+            show_default="always the newest",
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LABEL=VERSION, so that requests may ask for it; may be given again."
+        ),
+    ] = None,
+    image: Annotated[
+        str, typer.Option(help="TensorFlow Serving's image, with its version.")
+    ] = _default("image"),
+    grpc_port: Annotated[int, typer.Option()] = _default("grpc_port"),
+    rest_port: Annotated[
+        int, typer.Option(help="For REST, health and metrics.")
+    ] = _default("rest_port"),
+    max_batch_size: Annotated[
+        int, typer.Option(help="Most texts in one run of the model.")
+    ] = _default("max_batch_size"),
+    batch_timeout_micros: Annotated[
+        int, typer.Option(help="Microseconds that a batch waits to be filled.")
+    ] = _default("batch_timeout_micros"),
+    cpus: Annotated[int, typer.Option(help="CPUs of one server.")] = _default("cpus"),
+    memory_gib: Annotated[
+        int, typer.Option(help="Memory of one server, in GiB.")
+    ] = _default("memory_gib"),
+    replicas: Annotated[
+        tuple[int, int], typer.Option(help="Fewest and most servers in Kubernetes.")
+    ] = _default("replicas"),
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of the server's certificate.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="PEM file of its private key.")
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(help="PEM file of who signs clients' certificates (mTLS)."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the configuration by which TensorFlow Serving serves a model.
+
+    The server's own files, Docker Compose, Kubernetes manifests, Prometheus and a
+    Grafana dashboard, which agree with each other. Prints the files.
+
+    Example: keras-attn deploy deployment --models models/translator --version 3
+    --version 4 --label stable=3 --label canary=4
+    """
+    options = DeployOptions(
+        models_dir=models,
+        name=name,
+        versions=tuple(version or ()),
+        labels=dict(map(_label, label or ())),
+        image=image,
+        grpc_port=grpc_port,
+        rest_port=rest_port,
+        max_batch_size=max_batch_size,
+        batch_timeout_micros=batch_timeout_micros,
+        cpus=cpus,
+        memory_gib=memory_gib,
+        replicas=replicas,
+        tls=_tls(tls_certificate, tls_key, tls_client_ca),
+    )
+    for path in write_deployment(options, out, force=force):
+        print_result({"file": path}, str(path), as_json)
+
+
+def _label(text):
+    label, equals, number = text.partition("=")
+    if not equals or not number.isdecimal():
+        raise ValueError(
+            f"--label must be LABEL=VERSION. Received: --label {text}. "
+            "As in --label stable=3."
+        )
+    return label, int(number)
+
+
+def _tls(certificate, key, client_ca):
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise ValueError(
+            "An encrypted port needs a certificate and its key. Received: "
+            f"--tls-certificate {certificate}, --tls-key {key}, "
+            f"--tls-client-ca {client_ca}. Give the first two together."
+        )
+    return TlsFiles(certificate, key, client_ca)

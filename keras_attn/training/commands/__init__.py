@@ -1,0 +1,1 @@
+"""The subcommands of `keras-attn` that train and evaluate."""

@@ -1,0 +1,44 @@
+"""`keras-attn report`: a run as one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_attn.command_line import AsJson, print_result, waiting
+
+__all__ = ["report", "write_report"]
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page.", show_default="RUN/report.html")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a page about a run: curves, recipe, scores, samples.
+
+    It is one file that loads nothing. A run that is still training may be looked at,
+    too; scores are those of `keras-attn evaluate RUN`.
+
+    Example: keras-attn report runs/demo
+    """
+    from keras_attn.training.evaluation.evaluation_request import check_output
+
+    check_output(out)
+    with waiting("writing the page"):
+        path = write_report(run, out)
+    print_result({"report": path}, str(path), as_json)
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Writes the page of a run and returns its path."""
+    from keras_attn.training.runs import read_run, report_html
+    from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+
+    path = RunFolder(run).page if out is None else out
+    page = report_html(read_run(run))
+    with atomic_write(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+    return path

@@ -1,0 +1,292 @@
+"""A whole training run as values: read from TOML, overridden, written back."""
+
+import dataclasses
+import difflib
+import importlib.resources
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_attn.training.recipes.sections import (
+    AlignmentOptions,
+    CorpusOptions,
+    DecodingOptions,
+    ModelOptions,
+    TextOptions,
+    TrainingOptions,
+)
+from keras_attn.training.recipes.typed import Options, RecipeError, unknown_key
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Recipe", "load_recipe", "recipe_names"]
+
+_SECTIONS: dict[str, type[Options]] = {
+    kind.section: kind
+    for kind in (
+        CorpusOptions,
+        TextOptions,
+        ModelOptions,
+        TrainingOptions,
+        AlignmentOptions,
+        DecodingOptions,
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a translator is trained.
+
+    Attributes:
+        corpus: Where the sentence pairs come from.
+        text: How text becomes subwords.
+        model: Sizes and choices of the model.
+        training: How the model learns, and when it stops.
+        alignment: Whether and how attention is guided.
+        decoding: How the saved translator searches.
+
+    Raises:
+        RecipeError: Options of two sections exclude each other.
+
+    Example:
+    >>> recipe = load_recipe("demo").override(["training.epochs=3"])
+    >>> recipe.training.epochs
+    3
+    >>> Recipe.from_toml(recipe.to_toml()) == recipe
+    True
+    """
+
+    corpus: CorpusOptions
+    text: TextOptions = dataclasses.field(default_factory=TextOptions)
+    model: ModelOptions = dataclasses.field(default_factory=ModelOptions)
+    training: TrainingOptions = dataclasses.field(default_factory=TrainingOptions)
+    alignment: AlignmentOptions = dataclasses.field(default_factory=AlignmentOptions)
+    decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
+
+    def __post_init__(self):
+        if self.model.share_embeddings and not self.text.shared:
+            raise RecipeError(
+                "`model.share_embeddings` needs one vocabulary for both languages. "
+                "Received: model.share_embeddings=true, text.shared=false. Set "
+                "text.shared=true or model.share_embeddings=false."
+            )
+        if self.model.attention is None and self.alignment.links is not None:
+            raise RecipeError(
+                "`alignment.links` guide attention, which the model must have. "
+                f"Received: alignment.links={self.alignment.links}, "
+                "model.attention=none. Set alignment.links=none."
+            )
+        if self.text.sampling is not None and self.alignment.links is not None:
+            raise RecipeError(
+                "`alignment.links` are links between the subwords of inference, which "
+                "`text.sampling` replaces. Received: "
+                f"alignment.links={self.alignment.links}, "
+                f"text.sampling={self.text.sampling}. Set one of them to none."
+            )
+        if self.training.r_drop is not None and not self.model.drops:
+            raise RecipeError(
+                "`training.r_drop` compares passes that differ in their dropout, so "
+                "the model must have some. Received: "
+                f"training.r_drop={self.training.r_drop}, "
+                f"model.dropout={self.model.dropout}. Set for example "
+                "model.dropout=0.3, or training.r_drop=none."
+            )
+        if self.text.sampling is not None and self.training.batch_tokens is not None:
+            raise RecipeError(
+                "`text.sampling` changes the tokens of every epoch, by which "
+                "`training.batch_tokens` would change its number of batches. Received: "
+                f"text.sampling={self.text.sampling}, "
+                f"training.batch_tokens={self.training.batch_tokens}. Set one of them "
+                "to none."
+            )
+        if self.model.attention is None and self.decoding.coverage_penalty:
+            raise RecipeError(
+                "`decoding.coverage_penalty` adds up attention, which the model must "
+                "have. Received: "
+                f"decoding.coverage_penalty={self.decoding.coverage_penalty}, "
+                "model.attention=none. Set decoding.coverage_penalty=0."
+            )
+
+        if self.model.attention is None and self.decoding.replace_unknown:
+            raise RecipeError(
+                "`decoding.replace_unknown` copies the source word with the most "
+                "attention, which the model must have. Received: "
+                "decoding.replace_unknown=true, model.attention=none. Set "
+                "decoding.replace_unknown=false."
+            )
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Builds a recipe from nested dictionaries, refusing unknown keys.
+
+        Raises:
+            RecipeError: A section or key is unknown, missing or does not fit.
+        """
+        for name, section in values.items():
+            if name not in _SECTIONS:
+                raise unknown_key(name, _SECTIONS)
+            if not isinstance(section, Mapping):
+                raise RecipeError(
+                    f"`{name}` is a section of options. Received: {name}={section!r}. "
+                    f"Write [{name}] and its options below."
+                )
+        sections: dict[str, Any] = {
+            name: kind.from_values(values.get(name, {}))
+            for name, kind in _SECTIONS.items()
+        }
+        return cls(**sections)
+
+    @classmethod
+    def from_toml(cls, text: str, where: str = "the recipe") -> "Recipe":
+        """Reads a recipe from TOML.
+
+        Args:
+            text: The TOML document.
+            where: Name of its file, for messages.
+
+        Raises:
+            RecipeError: It is not TOML, or not a recipe; the message begins with
+                `where`.
+        """
+        try:
+            return cls.from_values(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(
+                f"{where}: A recipe is a TOML file. Received: {error}."
+            ) from error
+        except RecipeError as error:
+            raise RecipeError(f"{where}: {error}") from error
+
+    def to_toml(self) -> str:
+        """Returns the recipe as TOML, every option written out and explained."""
+        lines = ["# Every option of this run. `keras-attn train` reads this file back."]
+        for name, kind in _SECTIONS.items():
+            lines += ["", f"[{name}]"]
+            for field in dataclasses.fields(kind):
+                value = _to_toml(getattr(getattr(self, name), field.name))
+                lines.append(f"{field.name} = {value}  # {field.metadata['help']}")
+        return "\n".join(lines) + "\n"
+
+    def differences(self, other: "Recipe") -> list[tuple[str, Any, Any]]:
+        """Returns each option that another recipe has otherwise.
+
+        Returns:
+            `(name, value here, value there)` each.
+
+        Example:
+        >>> recipe = load_recipe("demo")
+        >>> recipe.override(["training.seed=7"]).differences(recipe)
+        [('training.seed', 7, 0)]
+        """
+        found = []
+        for name, kind in _SECTIONS.items():
+            ours, theirs = getattr(self, name), getattr(other, name)
+            for field in dataclasses.fields(kind):
+                pair = getattr(ours, field.name), getattr(theirs, field.name)
+                if pair[0] != pair[1]:
+                    found.append((f"{name}.{field.name}", *pair))
+        return found
+
+    def override(self, assignments: Iterable[str]) -> "Recipe":
+        """Returns the recipe with options changed as on a command line.
+
+        All assignments are applied before their result is checked, so their order
+        does not matter where two options depend on each other.
+
+        Args:
+            assignments: `section.option=value` each. `none` stands for `None`, a list
+                is written `a,b,c`.
+
+        Raises:
+            RecipeError: A key is unknown, or a value does not fit.
+        """
+        values = {
+            name: {
+                field.name: getattr(getattr(self, name), field.name)
+                for field in dataclasses.fields(kind)
+            }
+            for name, kind in _SECTIONS.items()
+        }
+        known = [f"{name}.{option}" for name in values for option in values[name]]
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            key = key.strip()
+            if not equals:
+                raise RecipeError(
+                    "An override is written `section.option=value`. Received: "
+                    f"{assignment!r}. For example: training.epochs=3."
+                )
+            if key not in known:
+                raise unknown_key(key, known)
+            name, _, option = key.partition(".")
+            values[name][option] = _SECTIONS[name].parse(option, text.strip())
+        sections: dict[str, Any] = {
+            name: _SECTIONS[name](**values[name]) for name in values
+        }
+        return Recipe(**sections)
+
+
+def recipe_names() -> list[str]:
+    """Returns the names of the recipes that come with the package."""
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in _shipped().iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Reads a recipe that comes with the package, or one from a file.
+
+    Args:
+        name_or_path: A name such as `demo`, or a path ending in `.toml`.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        RecipeError: There is no such recipe, or it cannot be used.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(
+                f"A recipe file must be readable UTF-8. Received: {path} ({error})."
+            ) from error
+        return Recipe.from_toml(text, where=str(path))
+    name = str(name_or_path)
+    names = recipe_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(
+            f"There is no recipe of that name. Received: {name!r}.{hint} Known "
+            f"recipes: {', '.join(names)}; or give the path of a .toml file."
+        )
+    text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
+    return Recipe.from_toml(text, where=f"recipe {name!r}")
+
+
+def _shipped() -> Any:
+    return importlib.resources.files("keras_attn.training.recipes")
+
+
+def _to_toml(value: Any) -> str:
+    if value is None:
+        return '"none"'  # TOML has no null; `Options.from_values` reads it back
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_to_toml, value)) + "]"
+    # JSON's escapes are TOML's, except that TOML also wants DEL escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

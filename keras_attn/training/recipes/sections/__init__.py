@@ -1,0 +1,17 @@
+"""The sections of a recipe, one module each: options with types, limits and helps."""
+
+from keras_attn.training.recipes.sections.alignment import AlignmentOptions
+from keras_attn.training.recipes.sections.corpus import CorpusOptions
+from keras_attn.training.recipes.sections.decoding import DecodingOptions
+from keras_attn.training.recipes.sections.model import ModelOptions
+from keras_attn.training.recipes.sections.text import TextOptions
+from keras_attn.training.recipes.sections.training import TrainingOptions
+
+__all__ = [
+    "AlignmentOptions",
+    "CorpusOptions",
+    "DecodingOptions",
+    "ModelOptions",
+    "TextOptions",
+    "TrainingOptions",
+]

@@ -1,0 +1,105 @@
+"""What a run folder tells of its run, finished, running or killed."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_attn.training.recipes import Recipe, load_recipe
+from keras_attn.training.runs.run_folder import RunFolder
+from keras_attn.translation import Token, Translation
+
+__all__ = ["RunRecord", "read_run"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """A run as values.
+
+    Attributes:
+        name: Of its folder.
+        recipe: Every option.
+        is_finished: Whether its translator is there.
+        environment: Packages and machine.
+        report: What `fit` reported at the end; empty before.
+        history: Figures of each epoch, in order.
+        scores: Evaluations on the run's own corpus, the last one of each kind.
+        samples: By source sentence: `(epoch, reference, translation)`, in order.
+    """
+
+    name: str
+    recipe: Recipe
+    is_finished: bool
+    environment: Mapping[str, Any]
+    report: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    scores: Sequence[Mapping[str, Any]]
+    samples: Mapping[str, Sequence[tuple[int, str, Translation]]]
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Reads a run folder.
+
+    Raises:
+        FileNotFoundError: If it holds no run.
+        RecipeError: If its recipe cannot be read.
+    """
+    run = RunFolder(folder)
+    if not run.recipe.is_file():
+        raise FileNotFoundError(
+            "A run folder is what `keras-attn train --out` made, and holds a "
+            f"{run.recipe.name}. Received: {folder}."
+        )
+    history = {each["epoch"]: each for each in _read_lines(run.history)}
+    scores = {
+        tuple(each.get(name) for name in ("data", "beam_size", "length_penalty")): each
+        for each in _read_lines(run.scores)
+    }
+    samples: dict[str, dict[int, tuple[int, str, Translation]]] = {}
+    for each in _read_lines(run.samples):
+        epoch, reference = each.pop("epoch"), each.pop("reference")
+        found = samples.setdefault(each["source"], {})
+        found[epoch] = epoch, reference, _translation(each)
+    return RunRecord(
+        name=run.path.resolve().name,
+        recipe=load_recipe(run.recipe),
+        is_finished=run.translator.is_file(),
+        environment=_read_values(run.environment),
+        report=_read_values(run.report),
+        history=[history[epoch] for epoch in sorted(history)],
+        scores=list(scores.values()),
+        samples={
+            source: [found[epoch] for epoch in sorted(found)]
+            for source, found in samples.items()
+        },
+    )
+
+
+def _read_values(path):
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _read_lines(path):
+    """Yields the values of a file of JSON lines; a run may be writing its last one."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def _translation(values):
+    arrays = {
+        name: np.asarray(values[name], "float32")
+        for name in ("token_scores", "attention")
+    }
+    tokens = {
+        name: tuple(Token(**token) for token in values[name])
+        for name in ("source_tokens", "target_tokens")
+    }
+    return Translation(**{**values, **arrays, **tokens})

@@ -1,1 +1,0 @@
-"""Everything between a saved translator and an answer over the network."""

@@ -1,6 +1,0 @@
-"""The configuration by which TensorFlow Serving runs a translator: files, no server."""
-
-from serving.deploy.files import write_deployment as write_deployment
-from serving.deploy.options import DeployOptions as DeployOptions
-
-__all__ = ["DeployOptions", "write_deployment"]

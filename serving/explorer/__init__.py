@@ -1,6 +1,0 @@
-"""The attention explorer: a page on which a served translator can be tried."""
-
-from serving.explorer.forward import forwarding_routes, model_server_url
-from serving.explorer.routes import explorer_routes
-
-__all__ = ["explorer_routes", "forwarding_routes", "model_server_url"]

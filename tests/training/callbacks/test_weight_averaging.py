@@ -1,0 +1,109 @@
+"""The mean of epochs' weights against NumPy, and in a whole run."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from tiny_run import TINY
+
+from keras_attn import Seq2Seq, Translator
+from keras_attn.training.callbacks.weight_averaging import (
+    EpochWeights,
+    average_if_better,
+)
+from keras_attn.training.fit import fit
+from keras_attn.training.recipes import load_recipe
+from keras_attn.training.runs.run_folder import RunFolder
+
+LOSSES = [3.0, 1.0, 2.5, 1.5, 2.0]
+INPUTS, LABELS = np.array([[1.0], [2.0]]), np.array([[1.0], [1.0]])
+
+
+def linear():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(loss="mse")
+    return model
+
+
+def evaluated(model):
+    return model.evaluate(INPUTS, LABELS, verbose=0, return_dict=True)
+
+
+def kept_after(folder, choice, epochs):
+    """The folder of a run whose weight in epoch n, counted from 1, was n."""
+    run = RunFolder(folder)
+    model = linear()
+    for epoch in epochs:
+        # Another object each time, as in a run that was continued.
+        callback = EpochWeights(run.epoch_weights, 3, choice)
+        callback.set_model(model)
+        model.set_weights([np.array([[epoch + 1.0]])])
+        callback.on_epoch_end(epoch, {"val_loss": LOSSES[epoch]})
+    return run
+
+
+@pytest.mark.parametrize(
+    ("choice", "epochs"), [("last", [3, 4, 5]), ("best", [2, 4, 5])]
+)
+def test_the_chosen_epochs_are_averaged(tmp_path, choice, epochs):
+    run = kept_after(tmp_path, choice, range(5))
+    # Left by a process that was killed while it wrote.
+    (run.epoch_weights / ".writing-1-00009-0.1.weights.h5").write_bytes(b"half")
+    model = linear()
+    taken, told = average_if_better(
+        model, run, lambda: evaluated(model), {"loss": math.inf}
+    )
+    weight = np.mean(epochs)
+    np.testing.assert_allclose(model.get_weights()[0], [[weight]], rtol=1e-6)
+    loss = np.mean((INPUTS * weight - LABELS) ** 2)
+    np.testing.assert_allclose(taken, model.get_weights(), rtol=1e-6)
+    assert told["average"].pop("loss") == pytest.approx(loss, rel=1e-5)
+    assert told["average"] == {"epochs": epochs, "taken": True}
+    assert told["validation"]["loss"] == pytest.approx(loss, rel=1e-5)
+    again = linear()
+    again.load_weights(run.average_weights)
+    np.testing.assert_array_equal(again.get_weights(), model.get_weights())
+
+
+def test_a_worse_average_is_not_taken(tmp_path):
+    run = kept_after(tmp_path, "last", range(2))
+    model = linear()
+    taken, told = average_if_better(
+        model, run, lambda: evaluated(model), {"loss": 1e-3}
+    )
+    assert taken is None
+    assert not told["average"]["taken"]
+    assert told["validation"] == {"loss": 1e-3}
+
+
+@pytest.mark.slow
+def test_a_run_with_sampling_and_average_says_which_weights_it_saved(tmp_path):
+    changes = [*TINY, "corpus.train_pairs=128", "text.sampling=0.3"]
+    recipe = load_recipe("demo").override([*changes, "training.average=2"])
+    report = fit(recipe, tmp_path / "run", lambda line: None)
+    run = RunFolder(tmp_path / "run")
+    assert json.loads(run.report.read_text()) == report
+    assert report["average"]["epochs"] == [1, 2]
+    translator = Translator.load(run.translator)
+    files = sorted(run.epoch_weights.iterdir())
+    weights = []
+    for path in files:
+        model = Seq2Seq(translator.seq2seq.config)
+        model.load_weights(path)
+        weights.append(model.get_weights())
+    expected = [np.mean(each, axis=0) for each in zip(*weights, strict=True)]
+    if not report["average"]["taken"]:
+        expected = weights[report["best_epoch"] - 1]
+    for one, other in zip(translator.seq2seq.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    figures = report["validation"]
+    assert (
+        figures["loss"]
+        <= min(
+            json.loads(line)["val_loss"]
+            for line in run.history.read_text().splitlines()
+        )
+        + 1e-6
+    )

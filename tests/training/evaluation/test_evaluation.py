@@ -1,0 +1,147 @@
+"""Scores of a translator: its translations by BLEU, its attention by AER."""
+
+import numpy as np
+import pytest
+
+from keras_attn.text.words import word_spans
+from keras_attn.training.alignment.forced_links import attention_links
+from keras_attn.training.corpora import CorpusError, SentencePair
+from keras_attn.training.evaluation.evaluation import evaluate_translator
+from keras_attn.training.evaluation.evaluation_pairs import (
+    pairs_from_files,
+    pairs_from_run,
+)
+from keras_attn.translation import Token, Translation
+
+
+def tokens(text):
+    spans = [Token(text.encode()[b:e].decode(), b, e) for b, e in word_spans(text)]
+    end = len(text.encode())
+    return (*spans, Token("</s>", end, end))
+
+
+def answered(source, target, attention):
+    attention = np.float32(attention)
+    return Translation(
+        source=source,
+        text=target,
+        score=0.0,
+        source_tokens=tokens(source),
+        target_tokens=tokens(target),
+        token_scores=np.zeros(len(attention), "float32"),
+        attention=attention,
+    )
+
+
+class Dictionary:
+    """Answers from a table; looks at the word of the same number."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def translate(self, texts, **options):
+        return [self._answer(text, self.table[text]) for text in texts]
+
+    def align(self, sources, targets, **options):
+        return list(map(self._answer, sources, targets))
+
+    def _answer(self, source, target):
+        shape = (len(tokens(target)), len(tokens(source)))
+        return answered(source, target, np.eye(*shape))
+
+
+PAIRS = [
+    SentencePair("das ist ein Hund .", "this is a dog .", "0-0 1-1 2-2 3-3 4-4"),
+    SentencePair(
+        "die Katze schläft gern .", "the cat likes sleep .", "0-0 1-1 3-2 2-3"
+    ),
+]
+
+
+def test_perfect_translations_score_100():
+    table = {pair.source: pair.target for pair in PAIRS}
+    scores = evaluate_translator(Dictionary(table), PAIRS).scores
+    assert scores["bleu"] == pytest.approx(100)
+    assert scores["chrf"] == pytest.approx(100)
+    assert "tok:13a" in scores["bleu_signature"]
+    assert scores["sentences"] == scores["aligned_sentences"] == 2
+    # 10 links guessed, 9 sure ones, 7 of them hit: 1 - (7 + 7) / (10 + 9).
+    assert scores["aer"] == pytest.approx(1 - 14 / 19)
+    # Every word gets the whole attention of one: relative to that it is the same.
+    assert scores["aer_relative"] == scores["aer"]
+    assert scores["alignment_precision"] == pytest.approx(7 / 10)
+    assert scores["alignment_recall"] == pytest.approx(7 / 9)
+
+
+def test_without_gold_alignments_there_is_no_aer():
+    pairs = [SentencePair(pair.source, pair.target) for pair in PAIRS]
+    table = {pair.source: pair.target for pair in pairs}
+    assert "aer" not in evaluate_translator(Dictionary(table), pairs).scores
+
+
+def test_links_merge_subwords_and_ignore_the_end():
+    answer = Translation(
+        source="Haustür",
+        text="front door",
+        score=0.0,
+        source_tokens=(
+            Token("▁Haus", 0, 4),
+            Token("tür", 4, 8),
+            Token("</s>", 8, 8),
+        ),
+        target_tokens=(
+            Token("▁front", 0, 5),
+            Token("▁door", 6, 10),
+            Token("</s>", 10, 10),
+        ),
+        token_scores=np.zeros(3, "float32"),
+        # "front" looks at the end most, if subwords of one word are not added up.
+        attention=np.float32([[0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0, 0, 1]]),
+    )
+    assert attention_links(answer) == {(0, 0)}
+    # Of the word's attention, "front" has 0.75 and "door" 0.25.
+    assert attention_links(answer, relative=True) == {(0, 0), (0, 1)}
+    assert attention_links(answer, threshold=0.7, relative=True) == {(0, 0)}
+
+
+def test_no_pairs_are_refused():
+    with pytest.raises(ValueError, match=r"needs sentence pairs.*none"):
+        evaluate_translator(Dictionary({}), [])
+
+
+def test_files_keep_every_line(tmp_path):
+    (tmp_path / "a").write_text("eins\n\nzwei\n")
+    (tmp_path / "b").write_text("one\n\ntwo\n")
+    (tmp_path / "c").write_text("0-0\n\n0p0\n")
+    name, pairs = pairs_from_files(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    assert name == "a"
+    assert pairs == [
+        SentencePair("eins", "one", "0-0"),
+        SentencePair("", "", ""),
+        SentencePair("zwei", "two", "0p0"),
+    ]
+
+
+def test_words_of_files_are_counted_by_the_rule_that_is_asked_for(tmp_path):
+    for name, text in (("a", "geht 's ?"), ("b", "how 's it ?"), ("c", "2-3")):
+        (tmp_path / name).write_text(text + "\n")
+    files = [tmp_path / name for name in "abc"]
+    assert pairs_from_files(*files, "spaces")[1][0].alignment == "2-3"
+    files[2].write_text("3-3\n")  # with the apostrophe by itself
+    assert pairs_from_files(*files)[1][0].alignment == "3-3"
+    with pytest.raises(CorpusError, match=r"c:1: .*3-3 for a pair of 3 and 4 words"):
+        pairs_from_files(*files, "spaces")
+
+
+def test_files_of_unequal_length_are_named(tmp_path):
+    (tmp_path / "a").write_text("eins\nzwei\n")
+    (tmp_path / "b").write_text("one\n")
+    with pytest.raises(CorpusError, match=r"a with 2 lines, .*b with 1"):
+        pairs_from_files(tmp_path / "a", tmp_path / "b", None)
+    with pytest.raises(CorpusError, match="--target None"):
+        pairs_from_files(tmp_path / "a", None, None)
+
+
+def test_a_folder_without_recipe_is_refused(tmp_path):
+    with pytest.raises(CorpusError, match=r"no .*recipe\.toml.*Give --source"):
+        pairs_from_run(tmp_path, None, None)

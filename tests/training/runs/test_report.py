@@ -1,0 +1,178 @@
+"""The page of a run, finished, hostile, or killed while it wrote."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tiny_run import TINY
+
+from keras_attn.training.corpora import SentencePair
+from keras_attn.training.evaluation.cited_scores import cited_scores
+from keras_attn.training.recipes import load_recipe
+from keras_attn.training.runs import read_run, report_html
+from keras_attn.training.runs.environment import describe_environment
+from keras_attn.training.runs.run_folder import RunFolder
+from keras_attn.translation import Token, Translation
+
+HOSTILE = "</script><script>alert(1)</script> \u2028 <b> &amp; \u202e \ud800"
+RECIPE = load_recipe("demo").override(TINY)
+
+
+def sample(epoch, source, text):
+    tokens = {
+        side: tuple([Token("▁w", 0, 1)] * count + [Token("</s>", 1, 1)])
+        for side, count in (("source", 2), ("target", 1))
+    }
+    answer = Translation(
+        source=source,
+        text=text,
+        score=-1.5,
+        source_tokens=tokens["source"],
+        target_tokens=tokens["target"],
+        token_scores=np.float32([-1, -0.5]),
+        attention=np.float32([[0.75, 0.25, 0], [0, 0, 1]]),
+    )
+    return {"epoch": epoch, "reference": "wanted", **answer.to_dict()}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunFolder(tmp_path / "my run")
+    run.path.mkdir()
+    run.write_text(run.recipe, RECIPE.to_toml())
+    run.write_environment(describe_environment())
+    history = []
+    for epoch in (1, 2):
+        figures = {"loss": 4 / epoch, "val_loss": 3 / epoch, "perplexity": 9.0}
+        history.append({"epoch": epoch, **figures, "val_perplexity": 8.0})
+        run.write_history(history)
+        for source in ("ein Hund", HOSTILE):
+            run.append_sample(sample(epoch, source, f"said in {epoch}"))
+    return run
+
+
+class Checker(HTMLParser):
+    """Collects tags, what would be loaded, and text; refuses what does not nest."""
+
+    VOID = ("meta", "line", "polyline")
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.loads, self.words = [], [], [], []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        for name, value in attributes:
+            assert not name.startswith("on")
+            assert name != "style"
+            if name in ("src", "href", "srcset", "action", "data"):
+                self.loads.append(value)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def page_of(run):
+    page = report_html(read_run(run.path))
+    checker = Checker(page)
+    return page, checker, " ".join(" ".join(checker.words).split())
+
+
+def test_a_page_says_what_the_run_was(run):
+    run.translator.write_bytes(b"")
+    run.write_report({"best_epoch": 2, "validation": {"loss": 1.5}, "params": 1234})
+    _, checker, words = page_of(run)
+    assert "Run my run" in words
+    assert "Finished after 2 of 2 epochs; the best one is epoch 2" in words
+    assert checker.tags.count("svg") == 2  # loss and perplexity; the rest is not there
+    assert "model.embedding_dim 16 256" in words  # not the default
+    assert "corpus.kind builtin must be set" in words
+    assert "training.weight_decay" not in words.partition("All options")[0]
+    assert describe_environment()["keras"] in words
+    assert "params 1234" in words
+    assert "said in 1" in words
+    assert words.count("log p = -1.50") == 2  # a map a sentence, of the last epoch
+
+
+def test_a_page_loads_nothing_and_runs_only_its_own_script(run):
+    page, checker, _ = page_of(run)
+    assert not checker.loads
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    assert checker.tags.count("script") == 1
+    assert checker.tags.count("style") == 1
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    for tag in ("script", "style"):
+        content = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest())
+        assert f"'sha256-{digest.decode()}'" in policy
+    assert "default-src 'none'" in policy
+    for media in ("prefers-color-scheme: dark", "@media print"):
+        assert media in page
+    page.encode("utf-8")
+
+
+def test_scores_are_those_of_the_last_evaluation(run):
+    assert "keras-attn evaluate adds them" in page_of(run)[2]
+    pair = SentencePair("ein Hund", "the dog sees a cat")
+    for output in ("the dog", "the dog sees a red cat"):
+        scores = cited_scores([pair, pair], [output, output])
+        values = {"data": "test", "beam_size": 5, "length_penalty": 1.0, "sentences": 2}
+        run.append_scores({**values, **scores})
+    _, _, words = page_of(run)
+    assert f"test 5 2 {scores['bleu']:.1f} ± 0.0" in words
+    assert scores["bleu_signature"] in words
+    assert words.count("test 5 2") == 1
+
+
+def test_a_run_that_was_killed_is_shown_as_far_as_it_came(run):
+    for path in (run.history, run.samples):
+        with open(path, "a") as lines:
+            lines.write('{"epoch": 3, "loss": 1.')  # cut in the middle
+    _, _, words = page_of(run)
+    assert "Not finished: 2 of 2 epochs so far." in words
+    assert [epoch["epoch"] for epoch in read_run(run.path).history] == [1, 2]
+
+
+def test_a_run_without_an_epoch_has_a_page(tmp_path):
+    run = RunFolder(tmp_path)
+    run.write_text(run.recipe, RECIPE.to_toml())
+    _, _, words = page_of(run)
+    assert "Not finished: 0 of 2 epochs" in words
+    assert "No epoch is finished yet" in words
+    assert "training.samples=3" in words
+
+
+def test_samples_come_back_as_they_were(run):
+    [found] = [f for s, f in read_run(run.path).samples.items() if s == "ein Hund"]
+    assert [(epoch, reference) for epoch, reference, _ in found] == [
+        (1, "wanted"),
+        (2, "wanted"),
+    ]
+    wanted = {**sample(2, "ein Hund", "said in 2")}
+    assert json.loads(json.dumps(found[-1][2].to_dict())) == {
+        name: value
+        for name, value in wanted.items()
+        if name not in ("epoch", "reference")
+    }
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds a recipe\.toml.*Received"):
+        read_run(tmp_path)
