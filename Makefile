@@ -80,7 +80,7 @@ conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Te
 	@touch .venv-$*/.ready
 
 # A benchmark's line replaces the stored one only when it is whole.
-bench_to = mkdir -p runs && $(BIN)/python -m benchmarks.$(1) --json > runs/bench.json \
+bench_to = mkdir -p runs && $(BIN)/python -m benchmarks $(1) --json > runs/bench.json \
 	&& mv runs/bench.json benchmarks/results/$(firstword $(1)).json
 CORPUS = $(if $(DATA),--data $(DATA))
 SAVED = $(if $(TRANSLATOR),--translator $(TRANSLATOR))
@@ -92,41 +92,41 @@ bench: $(READY) ## Measure speed and memory, rewrite their tables [DATA=folder T
 	@$(call bench_to,serve_roundtrip $(CORPUS) $(SAVED))
 	@$(call bench_to,memory)
 	@$(call bench_to,scaling)
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 bench-long-sentences: $(READY) ## Measure BLEU by length, with and without attention [DATA=folder]
-	@$(BIN)/python -m benchmarks.long_sentences $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m benchmarks long_sentences $(if $(DATA),--data $(DATA))
 
 bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
 	@$(call bench_to,peers $(CORPUS) $(SAVED))
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
-	@$(BIN)/python -m benchmarks.translation $(if $(DATA),--captions $(DATA)) \
+	@$(BIN)/python -m benchmarks translation $(if $(DATA),--captions $(DATA)) \
 		$(if $(LONG),--long $(LONG))
 
 soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=100000 FUZZ=2000]
 	@FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest --quiet --timeout 3600 \
 		tests/serving/local_server/test_fuzz.py
-	@mkdir -p runs && $(BIN)/python -m benchmarks.soak \
+	@mkdir -p runs && $(BIN)/python -m benchmarks soak \
 		--requests $(or $(REQUESTS),100000) > runs/soak.json \
 		&& mv runs/soak.json benchmarks/results/soak.json
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 bench-batching: $(READY) ## Measure how requests are best joined into batches [DATA=folder TRANSLATOR=run]
 	@$(call bench_to,batching $(CORPUS) $(SAVED))
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 bench-workers: $(READY) ## Measure training by one process and by two
 	@$(call bench_to,workers)
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 bench-corpora: $(READY) ## Measure the memory that corpora of up to 3 million pairs take
 	@$(call bench_to,corpus_memory)
-	@$(BIN)/python -m benchmarks.table
+	@$(BIN)/python -m benchmarks table
 
 ablation: $(READY) ## Measure what each quality option is worth [DATA=folder RECIPE=name SEEDS=1]
-	@$(BIN)/python -m benchmarks.ablation $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)) \
+	@$(BIN)/python -m benchmarks ablation $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)) \
 		$(if $(SEEDS),--seeds $(SEEDS))
 
 check: $(READY) ## Lint, check formatting, types and the rules of import

@@ -1,1 +1,1 @@
-"""What the claims of this project are worth, measured: each benchmark is a command."""
+"""What the claims of this project are worth: each benchmark is one command."""

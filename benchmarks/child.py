@@ -1,11 +1,12 @@
-"""A process of its own that answers JSON lines by JSON lines.
+"""A measurement in a fresh process, asked by JSON lines.
 
-TensorFlow takes the number of threads of an operation once in a process, and what is
-best differs between the things that are compared.
+TensorFlow takes the number of threads once in a process, and the best number differs
+between the things that are compared; memory is measured in a process that did nothing
+before.
 """
 
 import contextlib
-import functools
+import importlib
 import json
 import subprocess
 import sys
@@ -13,51 +14,64 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["answer_lines", "child_process"]
-
 _ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextlib.contextmanager
-def child_process(module: str, *words: str) -> Iterator[Callable[[Any], Any]]:
-    """Starts a module; gives what asks it and waits for the answer.
-
-    Between questions the process sleeps. It ends with the block.
+def child_process(
+    make: Callable[..., Callable[[Any], Any]], **arguments: Any
+) -> Iterator[Callable[..., Any]]:
+    """Calls `make(**arguments)` in a fresh process, which sleeps between questions.
 
     Args:
-        module: Whose `__main__` part calls `answer_lines`.
-        *words: Its command line.
+        make: Function of a module; returns the function that answers a question.
+        **arguments: Values that JSON can hold.
 
-    Raises:
-        RuntimeError: When asked, if the process ends too early; its words stand above.
+    Yields:
+        A function that sends a question and returns the answer. It raises a
+        `RuntimeError` if the process has ended; its messages are on standard error.
     """
+    name = f"{make.__module__}:{make.__name__}"
     with subprocess.Popen(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, "-m", "benchmarks.child", name],
         cwd=_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
+
+        def send(value: Any) -> None:
+            with contextlib.suppress(BrokenPipeError):  # it has ended
+                process.stdin.write(json.dumps(value) + "\n")  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
+
+        def ask(question: Any = None) -> Any:
+            send(question)
+            line = process.stdout.readline()  # type: ignore[union-attr]
+            if not line:
+                raise RuntimeError(
+                    "A measurement must answer. Received: nothing from the process of "
+                    f"{name}, which ended with {process.wait()}; see above."
+                )
+            return json.loads(line)
+
         try:
-            yield functools.partial(_ask, process)
+            send(arguments)
+            yield ask
         finally:
             process.kill()
 
 
-def _ask(process, question):
-    with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(
-            "What is measured must answer. Received: nothing from "
-            f"`{' '.join(process.args)}`, which ended with {process.wait()}."
-        )
-    return json.loads(line)
+def _main() -> None:
+    from keras_attn.training.loop.machine import keep_freed_memory
 
-
-def answer_lines(answer: Callable[[Any], Any]) -> None:
-    """Answers each line of standard input on standard output, until there is none."""
+    keep_freed_memory()
+    module, _, name = sys.argv[1].partition(":")
+    make = getattr(importlib.import_module(module), name)
+    answer = make(**json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,29 +1,39 @@
-"""How fast a number grows with a size: exponents, and their picture."""
+"""How fast a measure grows with each of several sizes: exponents."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-__all__ = ["Axis", "draw_growth", "exponent", "plot_folder"]
-
-_INK, _COLORS = "#1d2b45", ("#1f4e9c", "#b5482a")
-
 
 @dataclasses.dataclass(frozen=True)
-class Axis:
-    """What was measured while one size grew and the others stayed.
+class Grid:
+    """Points that differ from a centre in one size.
 
     Attributes:
-        name: Of the size.
-        sizes: Its values.
-        columns: What was found at each of them, by name.
+        centre: A frozen dataclass of sizes.
+        axes: The values of each size that changes.
     """
 
-    name: str
-    sizes: Sequence[float]
-    columns: Mapping[str, Sequence[float]]
+    centre: Any
+    axes: Mapping[str, Sequence[int]]
+
+    def along(self, name: str) -> list[Any]:
+        """Returns the points of one axis."""
+        return [
+            dataclasses.replace(self.centre, **{name: size}) for size in self.axes[name]
+        ]
+
+    def points(self) -> list[Any]:
+        """Returns the points of all axes, each once."""
+        return list(
+            dict.fromkeys(point for name in self.axes for point in self.along(name))
+        )
+
+    def exponent(self, name: str, values: Mapping[Any, float]) -> float:
+        """Returns the exponent of the values at the points of one axis."""
+        return exponent(self.axes[name], [values[point] for point in self.along(name)])
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -35,61 +45,3 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     """
     slope, _ = np.polyfit(np.log(sizes), np.log(values), 1)
     return float(slope)
-
-
-def plot_folder(out: Path | None) -> Path | None:
-    """Makes the folder of a picture and sees that it can be drawn, before the work.
-
-    Raises:
-        ImportError: If matplotlib is not installed.
-    """
-    if out is not None:
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                f"The picture of --out is drawn by matplotlib. Received: {error}. "
-                "Install it with: pip install 'keras-attn[plot]', or leave --out away."
-            ) from error
-        out.mkdir(parents=True, exist_ok=True)
-    return out
-
-
-def draw_growth(axes: Sequence[Axis], unit: str, path: Path) -> None:
-    """Draws a panel for each size, both scales logarithmic, and writes an SVG.
-
-    Args:
-        axes: The panels. The first column is drawn as points and a line through them,
-            others as a line alone, scaled to begin where the first one does.
-        unit: Of the first column.
-        path: File to write.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.2 * len(axes), 3.2), layout="constrained")
-    panels = figure.subplots(1, len(axes), sharey=True, squeeze=False)[0]
-    for panel, axis in zip(panels, axes, strict=True):
-        _draw_panel(panel, axis)
-    panels[0].set_ylabel(unit, color=_INK)
-    # The same results make the same bytes: no date, no random names.
-    with matplotlib.rc_context({"svg.hashsalt": path.stem}):
-        figure.savefig(path, metadata={"Date": None})
-
-
-def _draw_panel(panel, axis: Axis) -> None:
-    first = next(iter(axis.columns.values()))
-    for color, (name, values), marker in zip(
-        _COLORS, axis.columns.items(), ("o", ""), strict=False
-    ):
-        label = f"{name}: exponent {exponent(axis.sizes, values):.2f}"
-        scaled = [value * first[0] / values[0] for value in values]
-        style = "-" if marker else "--"
-        panel.plot(axis.sizes, scaled, style, marker=marker, color=color, label=label)
-    panel.set_xscale("log", base=2)
-    panel.set_yscale("log", base=2)
-    panel.set_xticks(axis.sizes, [f"{size:,}" for size in axis.sizes])
-    panel.yaxis.set_major_formatter("{x:.3g}")
-    panel.set_xlabel(axis.name, color=_INK)
-    panel.grid(color="#e6eaf1")
-    panel.legend(frameon=False, fontsize=8, labelcolor=_INK)

@@ -1,4 +1,4 @@
-"""What every benchmark says beside its numbers: which code, on what, and when."""
+"""Results: what is stored beside the numbers, how they are printed and read back."""
 
 import datetime
 import importlib.metadata
@@ -13,15 +13,16 @@ from typing import Any
 
 from keras_attn.parallel import cores
 
-__all__ = ["describe_environment", "one_line", "publish"]
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+Result = Mapping[str, Any]
 
 _PACKAGES = ("keras", "tensorflow", "tensorflow-text", "numpy", "sacrebleu")
 _CODE = ("*.py", "*.toml")
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 def describe_environment(**threads: Any) -> dict[str, Any]:
-    """Says by which code, packages and machine a number was made.
+    """Returns the code, packages and machine that a number was measured with.
 
     Args:
         **threads: What the benchmark decided about processes and threads.
@@ -32,10 +33,10 @@ def describe_environment(**threads: Any) -> dict[str, Any]:
         `date` in UTC.
 
     Example:
-    >>> found = describe_environment(jobs=2)
-    >>> sorted(found)
+    >>> environment = describe_environment(jobs=2)
+    >>> sorted(environment)
     ['commit', 'date', 'hardware', 'modified', 'threads', 'versions']
-    >>> found["threads"]
+    >>> environment["threads"]
     {'jobs': 2}
     """
     # Only code: results that were stored before make no difference to the next ones.
@@ -56,72 +57,71 @@ def describe_environment(**threads: Any) -> dict[str, Any]:
     }
 
 
-def one_line(values: Mapping[str, Any]) -> str:
-    """Returns values as one line of JSON, which is what benchmarks print.
+def one_line(values: Result) -> str:
+    """Returns values as one line of JSON.
 
     Raises:
-        ValueError: If a number is not finite, which JSON cannot say.
+        ValueError: If a number is not finite, which JSON cannot hold.
     """
     return json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 
 def publish(
-    name: str,
-    corpus: str,
-    figures: Mapping[str, Any],
-    *,
-    as_json: bool,
-    **threads: Any,
+    name: str, corpus: str, metrics: Result, *, as_json: bool, **threads: Any
 ) -> None:
-    """Prints the results of a benchmark on standard output.
+    """Prints the results of a benchmark.
 
     Args:
-        name: Of the benchmark.
+        name: The benchmark.
         corpus: What it was measured on.
-        figures: Numbers by name; `KEY_spread` is the spread of `KEY`.
-        as_json: One line of JSON with all that `describe_environment` says, instead
-            of a table of the numbers.
+        metrics: Values by name; `KEY_spread` is the lowest and highest of `KEY`.
+        as_json: One line of JSON with the environment instead of a table of numbers.
         **threads: What the benchmark decided about processes and threads.
     """
-    if not as_json:
-        _show(f"{name}, {corpus}", figures)
+    if as_json:
+        command = {"benchmark": name, "command": _command(name), "corpus": corpus}
+        print(one_line({**command, **metrics, **describe_environment(**threads)}))
         return
-    command = {"benchmark": name, "command": _command(name), "corpus": corpus}
-    print(one_line({**command, **figures, **describe_environment(**threads)}))
-
-
-def _command(name: str) -> str:
-    """Returns what was typed, without where things lie on this machine."""
-    words = [_without_folders(word) for word in sys.argv[1:]]
-    return " ".join(["python -m", f"benchmarks.{name}", *words])
-
-
-def _without_folders(word: str) -> str:
-    option, equals, value = word.rpartition("=")
-    return option + equals + (Path(value).name if os.path.isabs(value) else value)
-
-
-def _show(title: str, figures: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "median", "lowest", "highest", title=title)
-    for name, value in figures.items():
+    table = Table("", "median", "lowest", "highest", title=f"{name}, {corpus}")
+    for key, value in metrics.items():
         if isinstance(value, int | float | str):
-            row = [value, *figures.get(f"{name}_spread", ["", ""])]
-            table.add_row(name, *(_shown(each) for each in row))
+            row = [value, *metrics.get(f"{key}_spread", ["", ""])]
+            table.add_row(
+                key, *(str(x) if isinstance(x, str | bool) else f"{x:,}" for x in row)
+            )
     Console().print(table)
 
 
-def _shown(value: Any) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:,}" if number else str(value)
+def read_result(name: str, folder: Path = RESULTS) -> Result | None:
+    """Returns the stored result of a benchmark; `None` if there is none."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def read_results(folder: Path) -> list[Result]:
+    """Returns the results of a folder, one line of JSON a file, in order of names."""
+    paths = sorted(folder.glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _command(name: str) -> str:
+    """Returns the command that was typed, without the paths of this machine."""
+    words = []
+    for word in sys.argv[1:] if sys.argv[1:2] != [name] else sys.argv[2:]:
+        option, equals, value = word.rpartition("=")
+        words.append(
+            option + equals + (Path(value).name if os.path.isabs(value) else value)
+        )
+    return " ".join(["python -m benchmarks", name, *words])
 
 
 def _git(*words: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *words], cwd=_ROOT, capture_output=True, text=True, check=True
+            ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -129,13 +129,13 @@ def _git(*words: str) -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue  # not every benchmark needs every package
-    return found
+    return versions
 
 
 def _processor() -> str:

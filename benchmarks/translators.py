@@ -1,52 +1,31 @@
-"""A translator to measure, sentences to give it, and its export in this process."""
+"""A translator to measure, sentences for it, its export, and a server of it."""
 
+import collections
+import contextlib
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import typer
 
-from benchmarks.batches import training_pipeline
-from benchmarks.command_line import corpus_name, log
-from benchmarks.sizes import subwords_to_learn
+from benchmarks.options import corpus_name, log
+from benchmarks.training import subwords_to_learn
 from keras_attn import Translation, Translator
-from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.saved import find_translator
 from keras_attn.serving.signature import TRANSLATE
-from keras_attn.training.alignment.shortlist import learn_shortlist
 from keras_attn.training.corpora import Corpus, CorpusError, SentencePair
 from keras_attn.training.fit import fit
 from keras_attn.training.recipes import Recipe
 from keras_attn.training.runs.run_folder import RunFolder
 from keras_attn.translation import translations_from_outputs, utf8
 
-__all__ = [
-    "Answer",
-    "SavedTranslator",
-    "TrainEpochs",
-    "describe_translator",
-    "find_or_train",
-    "learn_from",
-    "load_exported",
-    "take_test",
-]
-
-SavedTranslator = Annotated[
-    Path | None,
-    typer.Option(
-        help="A .keras file, or the run folder that holds it.",
-        show_default="one that is trained now",
-    ),
-]
-TrainEpochs = Annotated[
-    int, typer.Option(min=1, help="Without --translator: length of its training.")
-]
-
-# Texts in, their translations out, computed as one batch.
-Answer = Callable[[Sequence[str]], list[Translation]]
+# Translates texts as one batch.
+Translate = Callable[[Sequence[str]], list[Translation]]
 
 
 def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
@@ -55,8 +34,7 @@ def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
     Args:
         path: A .keras file or its run folder; `None`: train.
         recipe: What to train.
-        epochs: Passes over the training pairs. A few are enough to write sentences
-            that end, which is what time depends on.
+        epochs: A few are enough to write sentences that end, on which time depends.
 
     Raises:
         OSError: If there is no such file.
@@ -72,19 +50,10 @@ def find_or_train(path: Path | None, recipe: Recipe, epochs: int) -> Translator:
         return Translator.load(run.translator)
 
 
-def learn_from(
-    corpus: Corpus, translator: Translator, recipe: Recipe, words: int
-) -> LexicalShortlist:
-    """Returns a shortlist for a translator, learnt from the training pairs."""
-    codecs = translator.source_codec, translator.target_codec
-    train = training_pipeline(recipe, corpus, *codecs)
-    return learn_shortlist(train, *codecs, words)
-
-
 def describe_translator(
     translator: Translator, path: Path | None, epochs: int
 ) -> dict[str, Any]:
-    """Says which translator was measured, beside the figures."""
+    """Returns which translator was measured, for its results."""
     return {
         "translator": "trained here" if path is None else path.resolve().name,
         "train_epochs": epochs if path is None else None,
@@ -94,11 +63,7 @@ def describe_translator(
 
 
 def take_test(corpus: Corpus, count: int | None) -> tuple[str, list[SentencePair]]:
-    """Returns the name of the first test, and its first pairs.
-
-    Args:
-        corpus: What was read.
-        count: Pairs; `None`: all.
+    """Returns the name of the corpus's first test, and its first pairs or all.
 
     Raises:
         CorpusError: If the corpus has no test.
@@ -106,21 +71,17 @@ def take_test(corpus: Corpus, count: int | None) -> tuple[str, list[SentencePair
     for name, pairs in corpus.tests.items():
         return name, list(pairs)[:count]
     raise CorpusError(
-        "What is translated is a test split of the corpus. Received: no test. "
+        "A test split of the corpus is translated. Received: no test. "
         f"Put test.{corpus.source_language} and test.{corpus.target_language} beside "
         "the others."
     )
 
 
-def load_exported(version: Path) -> Answer:
-    """Loads an exported version and returns its signature as a function of texts.
-
-    Args:
-        version: The folder that `export_translator` returned.
-    """
+def load_exported(version: Path) -> Translate:
+    """Returns the signature of an exported version as a function of texts."""
     loaded = tf.saved_model.load(str(version))
 
-    def answer(texts: Sequence[str]) -> list[Translation]:
+    def translate(texts: Sequence[str]) -> list[Translation]:
         # By attribute: its variables live as long as `loaded` does.
         outputs = loaded.signatures[TRANSLATE.name](
             text=tf.constant([utf8(text) for text in texts], tf.string)
@@ -128,4 +89,72 @@ def load_exported(version: Path) -> Answer:
         arrays = {name: np.asarray(value) for name, value in outputs.items()}
         return translations_from_outputs(texts, arrays)
 
-    return answer
+    return translate
+
+
+def start_server(
+    models_dir: Path, *options: str, port: int | str = 0
+) -> tuple[subprocess.Popen, str]:
+    """Starts `keras-attn serve` in a process of its own, and waits until it listens.
+
+    Args:
+        models_dir: Base path of the exported model.
+        *options: More of its command line.
+        port: Port of gRPC; 0: any free one.
+
+    Returns:
+        The process, to be ended by the caller, and its address `HOST:PORT`.
+
+    Raises:
+        RuntimeError: If it stops before it listens.
+    """
+    command = [sys.executable, "-m", "keras_attn.cli", "serve"]
+    process = subprocess.Popen(
+        [*command, str(models_dir), "--port", str(port), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # Its messages are read to their end, or it would wait for a reader.
+    messages: collections.deque[str] = collections.deque(maxlen=10)
+
+    def read_messages() -> None:
+        with process.stderr as stream:  # type: ignore[union-attr]
+            messages.extend(stream)
+
+    reader = threading.Thread(target=read_messages)
+    reader.start()
+    for line in process.stdout or ():
+        if line.startswith("listening on "):
+            return process, line.split()[2]
+    code = end_server(process)
+    reader.join()
+    raise RuntimeError(
+        f"The server must print where it listens. Received: exit code {code} and "
+        f"{''.join(messages)}"
+    )
+
+
+def end_server(process: subprocess.Popen, signal: int | None = None) -> int:
+    """Sends a signal to a server, waits for its end and returns its exit code."""
+    if signal is not None:
+        process.send_signal(signal)
+    code = process.wait(timeout=60)
+    if process.stdout is not None:
+        process.stdout.close()
+    return code
+
+
+@contextlib.contextmanager
+def serve(models_dir: Path, *options: str) -> Iterator[str]:
+    """Runs `keras-attn serve` on a free port and yields its address.
+
+    Raises:
+        RuntimeError: If the server stops before it listens.
+    """
+    process, address = start_server(models_dir, *options)
+    try:
+        yield address
+    finally:
+        process.terminate()
+        end_server(process)

@@ -1,4 +1,4 @@
-"""Attention as a layer of a functional model: is there a 7, and where?
+"""Attention as a layer of a functional model: does a sequence hold a 7, and where?
 
 Run it with `python examples/attention_in_a_functional_model.py`; it takes seconds.
 """
@@ -11,11 +11,11 @@ from keras_attn import BahdanauAttention, masking
 keras.utils.set_random_seed(0)
 ids = keras.Input((None,), dtype="int32")
 mask = masking.mask_from_ids(ids)
-words = keras.layers.Embedding(12, 16)(ids)
-query = keras.layers.GRU(16)(words, mask=mask)
-pooled, weights = BahdanauAttention(16)(query, words, memory_mask=mask)
-answer = keras.layers.Dense(1, activation="sigmoid")(pooled)
-classifier, looks = keras.Model(ids, answer), keras.Model(ids, weights)
+embeddings = keras.layers.Embedding(12, 16)(ids)
+query = keras.layers.GRU(16)(embeddings, mask=mask)
+context, weights = BahdanauAttention(16)(query, embeddings, memory_mask=mask)
+probability = keras.layers.Dense(1, activation="sigmoid")(context)
+classifier, attention = keras.Model(ids, probability), keras.Model(ids, weights)
 
 rng = np.random.default_rng(0)
 sentences = rng.integers(1, 12, (4096, 8), dtype="int32")
@@ -26,5 +26,5 @@ classifier.compile(adam, "binary_crossentropy", metrics=["accuracy"])
 history = classifier.fit(sentences, has_seven, epochs=4, verbose=0).history
 
 print("accuracy", round(history["accuracy"][-1], 3))
-print("sentence", sentences[:4].tolist())
-print("looks at", looks.predict(sentences[:4], verbose=0).round(2).tolist())
+print("sentences", sentences[:4].tolist())
+print("attention", attention.predict(sentences[:4], verbose=0).round(2).tolist())

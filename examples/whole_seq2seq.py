@@ -1,4 +1,4 @@
-"""The whole encoder-decoder over ids: train it, then let a beam search write.
+"""The whole encoder-decoder over ids, trained and decoded by beam search.
 
 Run it with `python examples/whole_seq2seq.py`; it takes seconds.
 """
@@ -29,7 +29,8 @@ model.fit(inputs, labels, batch_size=64, epochs=4, verbose=0)
 state, memory = model.encode(source[:3])
 ids = {"start_id": START, "end_id": END, "forbidden_ids": (PAD, UNKNOWN, START)}
 limits = np.full(3, 9, "int32")
-found = beam_search(model.step, state, memory, beam_size=4, max_lengths=limits, **ids)
-written = keras.ops.convert_to_numpy(found.token_ids)[:, 0]
-for read, wrote in zip(source, written, strict=False):
-    print("read", read.tolist(), "wrote", wrote.tolist())
+options = {"beam_size": 4, "max_lengths": limits, **ids}
+hypotheses = beam_search(model.step, state, memory, **options)
+best = keras.ops.convert_to_numpy(hypotheses.token_ids)[:, 0]
+for source_ids, output_ids in zip(source, best, strict=False):
+    print("source", source_ids.tolist(), "output", output_ids.tolist())

@@ -1,17 +1,18 @@
-"""The `keras-attn` command: it knows no subcommand and loads those registered.
+"""The `keras-attn` command. A subcommand is loaded when it is called.
 
 Packages register functions under the entry-point group `keras_attn.commands`; each
-becomes the subcommand of its entry point's name. What a subcommand refuses with a
-`ValueError`, `TypeError`, `OSError` or `ImportError` is told in one paragraph, not in
-a traceback, unless `--verbose` asks for it.
+becomes the subcommand of its entry point's name. One that cannot be loaded fails
+alone. A `ValueError`, `TypeError`, `OSError` or `ImportError` of a subcommand is
+printed as one paragraph, and with its traceback only under `--verbose`.
 
-Exit codes: 0 done; 1 the work failed; 2 the request was refused; 130 interrupted.
+Exit codes: 0 success; 1 the work failed; 2 the request was refused; 130 interrupted.
 """
 
 import importlib.metadata
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 import typer.core
@@ -48,8 +49,33 @@ TensorFlow and tracebacks. Alone: --version, --help, --install-completion.
 """
 
 
-class _OneScreen(typer.core.TyperGroup):
-    """Help of the whole command that fits a terminal of 24 lines of 80 columns."""
+# Modules that only an extra installs, where a missing one calls for `pip install`.
+_MODULES_OF_EXTRAS = {
+    "grpc_health",
+    "grpc_reflection",
+    "keras",
+    "matplotlib",
+    "sacrebleu",
+    "sentencepiece",
+    "starlette",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tensorflow_serving",
+    "tensorflow_text",
+    "tomli",
+    "uvicorn",
+}
+
+
+class _LazyGroup(typer.core.TyperGroup):
+    """Subcommands that are imported when called; help that fits 24 lines of 80."""
+
+    def list_commands(self, ctx):
+        return list(_entry_points())
+
+    def get_command(self, ctx, cmd_name):
+        entry = _entry_points().get(cmd_name)
+        return None if entry is None else _load(entry)
 
     def format_help(self, ctx, formatter):
         names = self.list_commands(ctx)
@@ -61,9 +87,37 @@ class _OneScreen(typer.core.TyperGroup):
         formatter.write(f"\n{_OPTIONS}")
 
 
+def _entry_points():
+    """Returns the registered entry points by name, in the order of the help."""
+    found = {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
+    known = [name for name in _ORDER if name in found]
+    return {name: found[name] for name in [*known, *sorted(found.keys() - set(known))]}
+
+
+def _load(entry):
+    """Returns the command of an entry point, or one that raises why there is none."""
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    try:
+        single.command(entry.name, context_settings=_HELP)(entry.load())
+    except Exception as error:
+        _add_broken(single, entry.name, error)
+    return typer.main.get_command(single)
+
+
+def _add_broken(single, name, error):
+    @single.command(
+        name,
+        help=f"Cannot be loaded: {error}",
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True},
+    )
+    def fail(arguments: Annotated[list[str] | None, typer.Argument()] = None):
+        raise error
+
+
 app = typer.Typer(
     name="keras-attn",
-    cls=_OneScreen,
+    cls=_LazyGroup,
     help="Train, evaluate, export and serve attention translators.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
@@ -102,32 +156,23 @@ def _options(
         raise typer.Exit(2)
 
 
-def load_commands() -> typer.Typer:
-    """Returns the whole command, with the subcommands that are registered here.
+def load_commands() -> dict[str, Callable[..., Any]]:
+    """Imports all subcommands and returns their functions by name.
 
     Raises:
         ImportError: If the module of one cannot be imported.
     """
-    found = importlib.metadata.entry_points(group=GROUP)
-    names = {entry.name: entry for entry in found}
-    known = [name for name in _ORDER if name in names]
-    for name in [*known, *sorted(set(names) - set(known))]:
-        app.command(name, context_settings=_HELP)(names[name].load())
-    return app
+    return {name: entry.load() for name, entry in _entry_points().items()}
 
 
 def main() -> None:
     """Runs the command line."""
     try:
-        load_commands()()
+        app(prog_name="keras-attn")
     except (ValueError, TypeError, OSError, ImportError) as error:
         if {"-v", "--verbose"} & set(sys.argv):
             raise
-        hint = ""
-        if isinstance(error, ModuleNotFoundError) and "keras-attn[" not in str(error):
-            hint = ". This command needs more than the base: pip install "
-            hint += "'keras-attn[all]'."
-        print(f"keras-attn: error: {error}{hint}", file=sys.stderr)
+        print(f"keras-attn: error: {error}{_hint(error)}", file=sys.stderr)
         sys.exit(2)
     except RuntimeError as error:
         if {"-v", "--verbose"} & set(sys.argv):
@@ -137,6 +182,15 @@ def main() -> None:
     except KeyboardInterrupt:
         print("keras-attn: interrupted.", file=sys.stderr)
         sys.exit(130)
+
+
+def _hint(error):
+    """Returns how to install a module of an extra, if that is what is missing."""
+    missing = isinstance(error, ModuleNotFoundError) and (error.name or "")
+    is_of_an_extra = missing and missing.partition(".")[0] in _MODULES_OF_EXTRAS
+    if not is_of_an_extra or "keras-attn[" in str(error):
+        return ""
+    return ". This command needs more than the base: pip install 'keras-attn[all]'."
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The typed answer to "translate this": text, score, tokens and attention.
+"""A translation as plain typed values: text, score, tokens and attention.
 
-Plain values over NumPy, so that a client without TensorFlow or Keras returns the
-very same type as a `Translator` in the training process.
+NumPy only, so that a client without TensorFlow or Keras returns the same type as a
+`Translator`.
 """
 
 import dataclasses
@@ -18,17 +18,18 @@ __all__ = [
     "utf8",
 ]
 
-_FRAME_PIXELS, _ROW_PIXELS = 420, 36  # the frame of a notebook, and a row of its map
+# Height in a notebook: of the frame, and of a row of its attention map.
+_FRAME_PIXELS, _ROW_PIXELS = 420, 36
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Token:
-    """One subword and where its surface lies in the text it came from.
+    """One subword and its byte offsets in the text.
 
     Attributes:
         piece: The subword as the vocabulary spells it (`"▁Hund"`, `"</s>"`).
-        begin: First byte of its surface in the UTF-8 text.
-        end: One past the last byte; `begin == end` for the end token.
+        begin: Offset of its first byte in the UTF-8 text.
+        end: One past its last byte; `begin == end` for the end token.
     """
 
     piece: str
@@ -42,33 +43,33 @@ class Token:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Translation:
-    """A translated sentence with everything that can be said of it.
+    """A translated text with its scores, tokens and attention.
 
     Attributes:
-        source: The text that was asked for.
+        source: The source text.
         text: Its translation.
         score: Sum of `token_scores`: log p of the whole target, end token included.
         source_tokens: `S` tokens, the end token last.
         target_tokens: `T` tokens, the end token last.
         token_scores: `(T,)` float32, log p of each target token.
-        attention: `(T, S)` float32. Row `t` says where the model looked while it
-            wrote target token `t`, and sums to 1 (or is all zeros for a model
-            without attention). `(T, 0)` where a server was asked to leave it out.
-        source_truncated: Source tokens beyond the model's limit that were not read. Of
-            a text of over 64 bytes for each token of the limit there are more.
+        attention: `(T, S)` float32. Row `t` holds the attention weights of target
+            token `t` and sums to 1 (or is all zeros for a model without attention).
+            `(T, 0)` where a client asked the server to leave it out.
+        source_truncated: Number of source tokens beyond the length limit, which were
+            not read; a lower bound for texts of over 64 bytes per token of the limit.
         target_truncated: True where the length limit, not the model, ended the
             translation.
 
     Example:
 
-    >>> answer = Translation(
+    >>> translation = Translation(
     ...     source="Hund", text="dog", score=-0.5,
     ...     source_tokens=(Token("▁Hund", 0, 4), Token("</s>", 4, 4)),
     ...     target_tokens=(Token("▁dog", 0, 3), Token("</s>", 3, 3)),
     ...     token_scores=np.float32([-0.25, -0.25]),
     ...     attention=np.float32([[0.9, 0.1], [0.2, 0.8]]),
     ... )
-    >>> answer.target_tokens[0].surface(answer.text)
+    >>> translation.target_tokens[0].surface(translation.text)
     'dog'
     """
 
@@ -102,10 +103,10 @@ class Translation:
     def _repr_html_(self) -> str:
         """Returns the attention map for notebooks, in a frame of its own.
 
-        The frame keeps the page's style and script, and its policy against those of
-        hostile text, apart from the notebook.
+        The frame isolates the page's style, script and content security policy from
+        the notebook.
         """
-        # Late: pictures are drawn of translations, and few programs draw any.
+        # Imported late: few programs draw anything.
         from keras_attn.plotting import attention_html
 
         page = html.escape(attention_html(self, title="Translation"))
@@ -125,7 +126,7 @@ def check_texts(name: str, texts: Iterable[str]) -> list[str]:
     """Returns `texts` as a list.
 
     Raises:
-        TypeError: If they are one text, or hold something else than strings.
+        TypeError: If `texts` is a single string or holds anything but strings.
     """
     if isinstance(texts, str | bytes):
         raise TypeError(
@@ -146,30 +147,29 @@ def check_texts(name: str, texts: Iterable[str]) -> list[str]:
 def translations_from_outputs(
     sources: Sequence[str], outputs: Mapping[str, np.ndarray]
 ) -> list[Translation]:
-    """Cuts a batch of signature outputs into one `Translation` a row.
+    """Converts a batch of signature outputs to one `Translation` per row.
 
     Args:
-        sources: The `B` texts that were asked for.
+        sources: The `B` source texts.
         outputs: The outputs of the serving signature `translate`, padded to the
-            longest row of whatever batch they were computed in. `attention` may be
-            left out.
+            longest row of the batch. `attention` may be missing.
 
     Returns:
         `B` translations without padding, in the order of `sources`.
 
     Raises:
-        ValueError: If `outputs` has another number of rows than `sources`.
+        ValueError: If `outputs` does not have one row for each source.
     """
     rows = len(outputs["translation"])
     if rows != len(sources):
         raise ValueError(
-            "The answer must have one row for each text sent. "
+            "The outputs must have one row for each text. "
             f"Received: rows={rows} for texts={len(sources)}."
         )
-    return [_row(source, outputs, row) for row, source in enumerate(sources)]
+    return [_translation(source, outputs, row) for row, source in enumerate(sources)]
 
 
-def _row(source, outputs, row):
+def _translation(source, outputs, row):
     source_length = int(outputs["source_length"][row])
     target_length = int(outputs["target_length"][row])
     return Translation(

@@ -1,8 +1,8 @@
-"""Export a saved translator as a version that TensorFlow Serving loads.
+"""Exports a saved translator as a version that TensorFlow Serving loads.
 
     python serving/export.py mine.keras models/translator
 
-The folder of the version is printed. `keras-attn export` has more options.
+Prints the folder of the version. `keras-attn export` has more options.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from keras_attn.serving import export_translator
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("translator", help="a saved translator, a .keras file")
-    parser.add_argument("models_dir", type=Path, help="the model's base path")
+    parser.add_argument("translator", help="a .keras file")
+    parser.add_argument("models_dir", type=Path, help="folder of the model's versions")
     parser.add_argument("--beam-size", type=int, help="default: the translator's own")
     args = parser.parse_args()
 

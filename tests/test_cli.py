@@ -21,14 +21,14 @@ import importlib.metadata, os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 class Entry:
     def __init__(self, name, function):
-        self.name, self.load = name, lambda: function
+        self.name, self.function = name, function
+    def load(self):
+        return self.function
 def fail(kind: str):
     if kind == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
     raise {"value": ValueError, "os": OSError, "key": KeyError, "runtime": RuntimeError,
            "pipe": lambda _: BrokenPipeError(32, "gone")}[kind]("the rule")
-def broken():
-    raise ImportError("no such package")
 importlib.metadata.entry_points = lambda group: ENTRIES
 ENTRIES = [Entry("fail", fail)]
 """
@@ -64,7 +64,9 @@ def test_help_of_a_command_without_tensorflow(command):
 
 
 def test_a_missing_package_names_what_to_install():
-    blocked = BLOCKED.replace("raise ImportError", "raise ModuleNotFoundError")
+    blocked = BLOCKED.replace(
+        'ImportError(f"{name} is blocked")', 'ModuleNotFoundError("gone", name=name)'
+    )
     done = run("train", "demo", "--out", "nowhere", before=blocked)
     assert done.returncode == 2
     assert "pip install 'keras-attn[all]'" in done.stderr
@@ -91,11 +93,12 @@ def test_nothing_at_all_shows_the_help():
 def test_every_command_can_answer_a_program():
     from typer.main import get_command
 
-    from keras_attn.cli import load_commands
+    from keras_attn.cli import app, load_commands
 
-    commands = get_command(load_commands()).commands
-    assert commands
-    for name, command in commands.items():
+    group, names = get_command(app), list(load_commands())
+    assert names
+    for name in names:
+        command = group.get_command(None, name)
         options = {each for option in command.params for each in option.opts}
         # The last line of a training is JSON whatever is asked.
         assert "--json" in options or name == "train", name
@@ -173,8 +176,41 @@ def test_interrupt():
     assert "Traceback" not in done.stderr
 
 
-def test_a_package_that_cannot_be_imported_is_told_in_one_line():
-    before = REGISTER + "ENTRIES[0].load = broken\n"
-    done = run("--help", before=before)
+BROKEN = (
+    REGISTER
+    + """
+def broken():
+    raise ImportError("no such package")
+ENTRIES.append(Entry("other", None))
+ENTRIES[1].load = broken
+"""
+)
+
+
+def test_a_command_that_cannot_be_loaded_fails_alone():
+    done = run("other", "--any", "thing", before=BROKEN)
     assert done.returncode == 2
     assert done.stderr == "keras-attn: error: no such package\n"
+    assert run("fail", "runtime", before=BROKEN).returncode == 1
+    listed = run("--help", before=BROKEN)
+    assert listed.returncode == 0
+    assert "  other  Cannot be loaded: no such package" in listed.stdout
+
+
+def test_only_the_command_that_is_called_is_loaded():
+    before = BROKEN + "ENTRIES[1].load = lambda: sys.exit(99)\n"
+    assert run("fail", "value", before=before).returncode == 2
+
+
+def test_a_module_of_no_extra_brings_no_hint_to_install_one():
+    before = BROKEN + "def broken():\n import nowhere\nENTRIES[1].load = broken\n"
+    done = run("other", before=before)
+    assert done.stderr == "keras-attn: error: No module named 'nowhere'\n"
+
+
+def test_the_package_runs_as_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_attn", "--version"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == f"keras-attn {keras_attn.__version__}\n", done.stderr

@@ -8,14 +8,17 @@ import sys
 
 import pytest
 
-from keras_attn.command_line import progress, track, waiting
+from keras_attn import command_line
+from keras_attn.command_line import progress, track_progress, waiting
 
 WORK = """
 import sys
-from keras_attn.command_line import print_result, progress, log, track, waiting
+from keras_attn.command_line import (
+    log, print_result, progress, track_progress, waiting,
+)
 with waiting("loading"):
     log("a note")
-for item in track([1, 2, 3], "counting"):
+for item in track_progress([1, 2, 3], "counting"):
     print_result({"item": item}, str(item), "--json" in sys.argv)
 with progress("reading", 10) as advance:
     advance(10)
@@ -44,7 +47,7 @@ def test_a_terminal_sees_progress_and_results_stay_clean():
     leader, follower = pty.openpty()
     done = run("--json", stderr=follower)
     os.close(follower)
-    shown = b""
+    display = b""
     while True:
         try:
             piece = os.read(leader, 65536)
@@ -52,10 +55,10 @@ def test_a_terminal_sees_progress_and_results_stay_clean():
             break
         if not piece:
             break
-        shown += piece
+        display += piece
     os.close(leader)
     for part in (b"loading", b"counting", b"reading", b"100%", b"a note"):
-        assert part in shown, part
+        assert part in display, part
     assert [json.loads(line)["item"] for line in done.stdout.splitlines()] == [1, 2, 3]
 
 
@@ -70,6 +73,43 @@ def test_an_error_passes_through_and_ends_the_bar(show, capsys):
 
 def test_items_are_read_one_at_a_time():
     read = []
-    items = track((read.append(i) or i for i in range(3)), "reading")
+    items = track_progress((read.append(i) or i for i in range(3)), "reading")
     assert next(items) == 0
     assert read == [0]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that goes by the item, not by the machine."""
+    now = [0.0]
+    monkeypatch.setattr(command_line.time, "monotonic", lambda: now[0])
+    return now
+
+
+def work(clock, count, seconds):
+    for item in range(count):
+        clock[0] += seconds
+        yield item
+
+
+def test_long_work_leaves_a_line_and_short_work_none(clock, capsys):
+    items = track_progress(work(clock, 5_000, 0.01), "reading")
+    assert list(items) == list(range(5_000))
+    assert capsys.readouterr().err == "reading: 5,000 in 50 s\n"
+    items = track_progress(work(clock, 5_000, 0.0001), "reading")
+    assert len(list(items)) == 5_000
+    assert capsys.readouterr().err == ""
+
+
+def test_items_of_many_units_count_as_these(clock, capsys):
+    list(track_progress(work(clock, 4, 9), "tokenising", total=3_500, size=1_000))
+    assert capsys.readouterr().err == "tokenising: 3,500 in 36 s\n"
+
+
+def test_an_error_in_the_work_comes_through(clock):
+    def broken():
+        yield from work(clock, 2_000, 1)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        list(track_progress(broken(), "reading"))

@@ -1,4 +1,4 @@
-"""The short examples run as a user would run them, and show what they say."""
+"""The short examples run as a user runs them, and print what they promise."""
 
 import ast
 import re
@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+# They take minutes; tests/system has their parts.
 LONG = {
+    "keras_attn_command.py",
     "newcomer.py",
     "quickstart.py",
     "serve_demo.py",
-}  # takes minutes; tests/system has its parts
+}
 
 
 def run(name, folder):
@@ -26,25 +28,25 @@ def run(name, folder):
 
 
 def lists(line):
-    return [ast.literal_eval(each) for each in re.findall(r"\[[^a-z]*\]", line)]
+    return [ast.literal_eval(match) for match in re.findall(r"\[[^a-z]*\]", line)]
 
 
 def attention_finds_the_seven(output):
-    accuracy, sentences, looks = output.splitlines()
+    accuracy, sentences, weights = output.splitlines()
     assert float(accuracy.split()[-1]) > 0.95
-    [sentences], [looks] = lists(sentences), lists(looks)
-    for words, weights in zip(sentences, looks, strict=True):
-        assert sum(weights) == pytest.approx(1, abs=0.05)  # printed with two digits
-        assert not any(w for word, w in zip(words, weights, strict=True) if not word)
+    [sentences], [weights] = lists(sentences), lists(weights)
+    for words, row in zip(sentences, weights, strict=True):
+        assert sum(row) == pytest.approx(1, abs=0.05)  # printed with two digits
+        assert not any(w for word, w in zip(words, row, strict=True) if not word)
         if 7 in words:
-            assert words[weights.index(max(weights))] == 7
+            assert words[row.index(max(row))] == 7
 
 
 def decoder_reads_backwards(output):
     accuracy, sentence, weights = output.split("\n", 2)
     assert float(accuracy.split()[-1]) > 0.9
-    frames, written = lists(sentence)
-    assert written == frames[::-1]
+    frames, targets = lists(sentence)
+    assert targets == frames[::-1]
     rows = [row.split() for row in re.findall(r"\[([\d. ]+)\]", weights)]
     assert [len(row) for row in rows] == [5] * 5
 
@@ -52,8 +54,8 @@ def decoder_reads_backwards(output):
 def seq2seq_writes_backwards(output):
     lines = [lists(line) for line in output.splitlines()]
     assert len(lines) == 3
-    for read, wrote in lines:
-        assert wrote == [*read[-2::-1], 3]
+    for source, target in lines:
+        assert target == [*source[-2::-1], 3]
 
 
 CHECKS = {
@@ -66,12 +68,12 @@ CHECKS = {
 @pytest.mark.parametrize(
     "name",
     [
-        # The tutorial, which is run as well, trains the whole model, too.
+        # Slow, as the tutorial, which is run as well, trains the same model.
         pytest.param(name, marks=[pytest.mark.slow] * (name == "whole_seq2seq.py"))
         for name in CHECKS
     ],
 )
-def test_runs_and_shows_what_it_says(name, tmp_path):
+def test_an_example_prints_the_right_results(name, tmp_path):
     CHECKS[name](run(name, tmp_path))
 
 

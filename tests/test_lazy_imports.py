@@ -1,4 +1,6 @@
+import ast
 import importlib
+import pathlib
 
 import pytest
 
@@ -8,6 +10,7 @@ PACKAGES = [
     "keras_attn",
     "keras_attn.metrics",
     "keras_attn.plotting",
+    "keras_attn.serving",
     "keras_attn.text",
 ]
 
@@ -26,6 +29,16 @@ def test_an_unknown_name_is_an_attribute_error(name):
     package = importlib.import_module(name)
     with pytest.raises(AttributeError, match=f"module {name!r} has no .*'Nothing'"):
         package.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_type_checkers_see_the_same_names(name):
+    package = importlib.import_module(name)
+    tree = ast.parse(pathlib.Path(package.__file__).read_text("utf-8"))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {(i.module, i.names[0].name, i.names[0].asname) for i in block.body}
+    assert seen == {(home, n, n) for n, home in package._HOMES.items()}
 
 
 def test_names_are_those_of_their_homes():

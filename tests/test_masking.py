@@ -30,3 +30,12 @@ def test_lengths_to_mask_and_back(lengths, size):
 def test_lengths_beyond_the_size_fill_the_row():
     mask = masking.mask_from_lengths(np.array([9]), 3)
     assert ops.convert_to_numpy(mask).tolist() == [[True, True, True]]
+
+
+def test_masked_mean_is_over_real_rows_and_zeros_without_any():
+    values = np.random.default_rng(0).normal(size=(3, 4, 2)).astype("float32")
+    mask = np.array([[1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
+    means = masking.masked_mean(ops.convert_to_tensor(values), mask)
+    np.testing.assert_allclose(means[0], values[0].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(means[1], values[1, [0, 2]].mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(means[2], 0)

@@ -26,11 +26,38 @@ def site(tmp_path_factory):
 
 def test_every_page_is_there(site):
     for page in (ROOT / "docs").rglob("*.md"):
-        place = page.relative_to(ROOT / "docs").with_suffix(".html")
-        if place.stem == "README":
-            place = place.with_name("index.html")
-        assert (site / place).exists(), place
+        path = page.relative_to(ROOT / "docs").with_suffix(".html")
+        if path.stem == "README":
+            path = path.with_name("index.html")
+        assert (site / path).exists(), path
     assert not (site / "_site").exists()
+
+
+def test_the_navigation_has_four_groups_of_titles(site):
+    page = (site / "index.html").read_text("utf-8")
+    for group in ("Tutorials", "How-to guides", "Explanation", "Reference"):
+        assert re.search(rf"<label[^>]*>[^<]*(<span[^>]*>)?\s*{group}\s", page), group
+    assert re.search(
+        r'href="training\.html"[^>]*>\s*<span[^>]*>\s*Training a tra', page
+    )
+
+
+def test_search_needs_no_server(site):
+    """Pages opened from disk load the index as a script, and no worker."""
+    index = (site / "search" / "search_index.js").read_text("utf-8")
+    entries = json.loads(index.removeprefix("var __index = "))["docs"]
+    locations = {entry["location"].partition("#")[0] for entry in entries}
+    assert {"attention.html", "decisions/index.html", "reference/layers.html"} <= (
+        locations
+    )
+    code = [path for path in locations if path.startswith("source/")]
+    assert all(path.endswith(".ipynb.html") for path in code)
+    for page in ("index.html", "decisions/index.html"):
+        script = re.search(
+            r'<script src="([./]*javascripts/iframe-worker\.js)"',
+            (site / page).read_text("utf-8"),
+        )
+        assert (site / page).parent.joinpath(script.group(1)).exists()
 
 
 def test_links_into_the_code_point_at_its_lines(site):
@@ -41,19 +68,19 @@ def test_links_into_the_code_point_at_its_lines(site):
         assert f'id="{anchor}"' in (site / page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_charts_show_what_is_stored(site, look):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_charts_show_the_stored_results(site, theme):
     stored = json.loads(
         (ROOT / "benchmarks" / "results" / "serve_roundtrip.json").read_text("utf-8")
     )
-    picture = (site / "charts" / f"request-{look}.svg").read_text("utf-8")
-    shown = re.findall(r">(\d+)</text>", picture)
+    picture = (site / "charts" / f"request-{theme}.svg").read_text("utf-8")
+    numbers = re.findall(r">(\d+)</text>", picture)
     for size in (1, 8, 32):
-        for way in ("grpc", "inprocess"):
-            assert f"{stored[f'{way}_ms_batch{size}']:.0f}" in shown
-    page = (site / "speed.html").read_text("utf-8")
+        for key in ("grpc", "inprocess"):
+            assert f"{stored[f'{key}_ms_batch{size}']:.0f}" in numbers
+    page = (site / "results.html").read_text("utf-8")
     for name in ("request", "growth", "share"):
-        assert f'src="charts/{name}-{look}.svg#only-{look}"' in page
+        assert f'src="charts/{name}-{theme}.svg#only-{theme}"' in page
 
 
 def test_a_notebook_is_a_page(site):
@@ -78,4 +105,4 @@ def test_nothing_is_loaded_from_another_host(site):
         for tag in re.findall(r"<link[^>]*>", text):
             if re.search(r"rel=[\"']?(stylesheet|icon|preload|preconnect)", tag):
                 loaded += re.findall(r"href=[\"']?([^\"' >]+)", tag)
-        assert not [each for each in loaded if re.match(r"(https?:)?//", each)], page
+        assert not [url for url in loaded if re.match(r"(https?:)?//", url)], page

@@ -1,3 +1,5 @@
+"""Translations as plain values, cut out of a batch of signature outputs."""
+
 import dataclasses
 import json
 
@@ -37,71 +39,69 @@ def outputs():
 
 
 def test_rows_are_cut_by_their_lengths():
-    whole, empty = translations_from_outputs(["the bars", ""], outputs())
-    assert whole.text == "das Café"
-    assert whole.source_tokens[1] == Token("▁bar", 4, 7)
-    assert [token.surface(whole.text) for token in whole.target_tokens] == [
+    full, empty = translations_from_outputs(["the bars", ""], outputs())
+    assert full.text == "das Café"
+    assert full.source_tokens[1] == Token("▁bar", 4, 7)
+    assert [token.surface(full.text) for token in full.target_tokens] == [
         "das",
         "Café",
         "",
     ]
-    assert whole.attention.tolist() == np.arange(12).reshape(3, 4).tolist()
-    assert (whole.source_truncated, whole.target_truncated) == (0, True)
+    assert full.attention.tolist() == np.arange(12).reshape(3, 4).tolist()
+    assert (full.source_truncated, full.target_truncated) == (0, True)
     assert empty.source_tokens == empty.target_tokens == (Token("</s>", 0, 0),)
     assert empty.attention.tolist() == [[12.0]]
     assert empty.token_scores.tolist() == [-0.25]
     assert (empty.source_truncated, empty.target_truncated) == (2, False)
 
 
-def test_rows_do_not_hold_on_to_the_batch():
+def test_translations_do_not_keep_the_batch_in_memory():
     batch = outputs()
-    [answer, _] = translations_from_outputs(["the bars", ""], batch)
+    [translation, _] = translations_from_outputs(["the bars", ""], batch)
     batch["attention"][:] = 0
     batch["token_scores"][:] = 0
-    assert answer.attention.base is None
-    assert answer.attention.any()
-    assert answer.token_scores.any()
+    assert translation.attention.base is None
+    assert translation.attention.any()
+    assert translation.token_scores.any()
 
 
-def test_text_may_come_as_str_and_broken_bytes_are_replaced():
+def test_text_may_be_str_and_broken_bytes_are_replaced():
     batch = outputs()
     batch["translation"] = np.array(["schön", b"\xff!"], object)
     first, second = translations_from_outputs(["a", "b"], batch)
     assert (first.text, second.text) == ("schön", "\ufffd!")
 
 
-def test_rows_and_texts_must_be_as_many():
+def test_one_row_per_text_is_required():
     with pytest.raises(ValueError, match="rows=2 for texts=1"):
         translations_from_outputs(["a"], outputs())
 
 
 def test_no_rows():
-    assert (
-        translations_from_outputs([], {name: v[:0] for name, v in outputs().items()})
-        == []
-    )
+    batch = {name: values[:0] for name, values in outputs().items()}
+    assert translations_from_outputs([], batch) == []
 
 
 def test_to_dict_is_json():
-    [answer, _] = translations_from_outputs(["the b\ud800rs", ""], outputs())
-    values = json.loads(json.dumps(answer.to_dict()))
+    [translation, _] = translations_from_outputs(["the b\ud800rs", ""], outputs())
+    values = json.loads(json.dumps(translation.to_dict()))
     assert set(values) == {field.name for field in dataclasses.fields(Translation)}
     assert values["target_tokens"][1] == {"piece": "▁Café", "begin": 4, "end": 9}
-    assert values["attention"] == answer.attention.tolist()
+    assert values["attention"] == translation.attention.tolist()
     assert values["target_truncated"] is True
 
 
 def test_values_are_frozen():
-    [answer, _] = translations_from_outputs(["a", "b"], outputs())
+    [translation, _] = translations_from_outputs(["a", "b"], outputs())
     with pytest.raises(dataclasses.FrozenInstanceError):
-        answer.text = "other"
+        translation.text = "other"
 
 
 @pytest.mark.parametrize(
-    ("text", "want"), [("ä", b"\xc3\xa4"), ("a\ud800b", b"a?b"), ("", b"")]
+    ("text", "encoded"), [("ä", b"\xc3\xa4"), ("a\ud800b", b"a?b"), ("", b"")]
 )
-def test_utf8(text, want):
-    assert utf8(text) == want
+def test_utf8(text, encoded):
+    assert utf8(text) == encoded
 
 
 def test_surface_of_a_part_of_a_character():

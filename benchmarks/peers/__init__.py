@@ -1,1 +1,1 @@
-"""What a user would build or pick instead, in the same sizes."""
+"""Other toolkits, and models that a user would build instead, in the same sizes."""

@@ -1,32 +1,39 @@
-"""The command line of the benchmark."""
+"""The speed of this package and of its peers, each in an environment of its own."""
 
+import statistics
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.command_line import (
+from benchmarks.options import (
     AsJson,
     Data,
     Overrides,
+    Rounds,
     corpus_name,
+    load_sizes,
     log,
-    run_command,
 )
-from benchmarks.peers.environments import Unavailable, python_of
-from benchmarks.peers.results import compared, same_lines
-from benchmarks.peers.roster import OURS, PEERS, Peer, find_peer
-from benchmarks.peers.running import ScriptFailed, run_script
+from benchmarks.peers.environments import (
+    OURS,
+    PEERS,
+    Peer,
+    ScriptFailed,
+    Unavailable,
+    find_peer,
+    python_of,
+    run_script,
+)
 from benchmarks.report import publish
-from benchmarks.sizes import load_sizes
+from benchmarks.tables import peers_table
 from keras_attn.saved import find_translator
 
-__all__ = ["main", "peers"]
-
 _TASKS = ("train", "decode")
+# How far ours before and after a peer lie apart says how calm the machine was.
+_SPEED = {"train": "tokens_per_s", "decode": "greedy_tokens_per_s"}
 
 
 def peers(
@@ -41,10 +48,12 @@ def peers(
     ] = None,
     translator: Annotated[
         Path | None,
-        typer.Option(help="Whose vocabulary, sizes and weights are used; or its run."),
+        typer.Option(
+            help="Vocabulary, sizes and weights are taken from it or its run."
+        ),
     ] = None,
     batches: Annotated[int, typer.Option(min=1, help="Batches in a round.")] = 40,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 3,
+    rounds: Rounds = 3,
     sentences: Annotated[int, typer.Option(min=1, help="Test sentences.")] = 1000,
     learn: Annotated[
         int,
@@ -61,10 +70,10 @@ def peers(
     """Measure this package and its peers, each in an environment of its own.
 
     Ours is measured before and after each peer. An environment is made when it is
-    needed, from requirements/NAME.txt; a peer that cannot be had is reported as
+    needed, from requirements/NAME.txt; a peer that cannot be installed is reported as
     skipped, with the reason.
 
-    Example: python -m benchmarks.peers --data multi30k --peer pytorch --task train
+    Example: python -m benchmarks peers --data multi30k --peer pytorch --task train
     """
     chosen = [find_peer(name) for name in peer or PEERS]
     tasks = task or list(_TASKS)
@@ -79,19 +88,19 @@ def peers(
     from benchmarks.peers.task_folder import prepare_task
 
     saved = None if translator is None else find_translator(translator)
-    folder = prepare_task(recipe, saved, runs, log)
-    words = {
+    folder = prepare_task(recipe, saved, runs, log).resolve()
+    options = {
         "batches": batches, "rounds": rounds, "sentences": sentences, "learn": learn
     }  # fmt: skip
-    found = _measure(chosen, tasks, folder.resolve(), words, threads)
+    results = _measure(chosen, tasks, folder, options, threads)
     if not as_json:
-        _show(found)
+        print(peers_table(results))
         return
     weights = "random" if saved is None else "trained"
     publish(
         "peers",
         corpus_name(recipe),
-        {"weights": weights, **words, "results": found},
+        {"weights": weights, **options, "results": results},
         as_json=True,
         intra_op=threads,
         inter_op=threads,
@@ -99,86 +108,98 @@ def peers(
 
 
 def _measure(
-    chosen: list[Peer],
-    tasks: list[str],
+    chosen: Sequence[Peer],
+    tasks: Sequence[str],
     folder: Path,
-    options: dict[str, int],
+    options: Mapping[str, int],
     threads: int,
 ) -> list[dict[str, Any]]:
-    """Ours, a peer, ours, the next peer, ours: of each task."""
+    """Measures ours, a peer, ours, the next peer, ours: for each task."""
     pythons: dict[str, Path] = {}
-    found: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
+
+    def skip(peer: Peer, error: Exception) -> dict[str, Any]:
+        log(f"{peer.name} is skipped: {error}")
+        return {"peer": peer.name, "skipped": str(error)}
+
+    def translations_of(peer: Peer) -> Path:
+        return folder / f"translations.{peer.name}"
+
+    def run(peer: Peer, task: str) -> dict[str, Any]:
+        log(f"--task {task} {peer.name} ...")
+        words = ["--task", task]
+        for name, value in options.items():
+            words += [f"--{name}", str(value)]
+        if task == "decode":
+            words += ["--translations", str(translations_of(peer))]
+        return run_script(peer, pythons[peer.name], folder, words, threads)
+
     for peer in chosen:
         try:
             pythons[peer.name] = python_of(peer, log)
         except Unavailable as error:
-            found.append(_skipped(peer, error))
+            results.append(skip(peer, error))
+    available = [peer for peer in chosen if peer.name in pythons]
+    pythons[OURS.name] = Path(sys.executable)
     for task in tasks:
-        words = ["--task", task]
-        for name, value in options.items():
-            words += [f"--{name}", str(value)]
-        before = None
-        for peer in chosen:
-            if peer.name not in pythons:
-                continue
-            if before is None:
-                before = _run(OURS, Path(sys.executable), folder, words, threads)
+        before = run(OURS, task) if available else {}
+        for peer in available:
             try:
-                theirs = _run(peer, pythons[peer.name], folder, words, threads)
+                theirs = run(peer, task)
             except ScriptFailed as error:
-                found.append({**_skipped(peer, error), "task": task})
+                results.append({**skip(peer, error), "task": task})
                 continue
-            after = _run(OURS, Path(sys.executable), folder, words, threads)
-            found.append(compared(peer.name, task, theirs, (before, after)))
+            after = run(OURS, task)
+            results.append(compare(peer.name, task, theirs, (before, after)))
             if task == "decode" and peer.uses_our_weights:
-                found[-1]["same_translations"] = same_lines(
-                    *(_translations(folder, each) for each in (OURS, peer))
+                ours, other = (
+                    translations_of(each).read_text("utf-8").split("\n")
+                    for each in (OURS, peer)
                 )
+                same = [one == two for one, two in zip(ours, other, strict=True)]
+                results[-1]["same_translations"] = round(statistics.mean(same), 4)
             before = after
-    return found
+    return results
 
 
-def _run(
-    peer: Peer, python: Path, folder: Path, words: list[str], threads: int
+def compare(
+    name: str,
+    task: str,
+    theirs: Mapping[str, Any],
+    ours: tuple[Mapping[str, Any], Mapping[str, Any]],
 ) -> dict[str, Any]:
-    log(f"{' '.join(words[:2])} {peer.name} ...")
-    if "decode" in words:
-        words = [*words, "--translations", str(_translations_file(folder, peer))]
-    return run_script(peer, python, folder, words, threads)
+    """Sets a peer's metrics against the mean of ours before and after it.
+
+    Returns:
+        `peer`, `task`, `theirs`, `ours`, and `ratio`: ours over theirs of every
+        metric that both have. Rounds count by their median.
+
+    Example:
+    >>> rounds = [{"tokens_per_s": [n, n + 2]} for n in (1, 3, 2)]
+    >>> compare("pytorch", "train", rounds[0], (rounds[1], rounds[2]))["ratio"]
+    {'tokens_per_s': 1.75}
+    """
+    mean: dict[str, float | None] = {}
+    for metric in (key for key in ours[0] if key not in ("task", "versions")):
+        before, after = (_median(run[metric]) for run in ours)
+        missing = before is None or after is None
+        mean[metric] = None if missing else round((before + after) / 2, 3)
+    ratio = {}
+    for metric, value in mean.items():
+        other = _median(theirs.get(metric))
+        counted = metric in ("batches", "sentences")  # counts, not measured
+        if not counted and value is not None and other:
+            ratio[metric] = round(value / other, 3)
+    return {
+        "peer": name,
+        "task": task,
+        "theirs": {key: value for key, value in theirs.items() if key != "task"},
+        "ours": mean,
+        "ours_before_and_after": [_median(run[_SPEED[task]]) for run in ours],
+        "ratio": ratio,
+    }
 
 
-def _translations_file(folder: Path, peer: Peer) -> Path:
-    return folder / f"translations.{peer.name}"
-
-
-def _translations(folder: Path, peer: Peer) -> list[str]:
-    return _translations_file(folder, peer).read_text("utf-8").split("\n")
-
-
-def _skipped(peer: Peer, error: Exception) -> dict[str, Any]:
-    log(f"{peer.name} is skipped: {error}")
-    return {"peer": peer.name, "skipped": str(error)}
-
-
-def _show(found: list[dict[str, Any]]) -> None:
-    table = Table("peer", "task", "measure", "ours", "theirs", "ours / theirs")
-    for each in found:
-        if "skipped" in each:
-            table.add_row(each["peer"], each.get("task", ""), each["skipped"])
-            continue
-        for measure, ratio in each["ratio"].items():
-            theirs = each["theirs"][measure]
-            table.add_row(
-                each["peer"],
-                each["task"],
-                measure,
-                f"{each['ours'][measure]:,}",
-                f"{theirs:,}" if not isinstance(theirs, list) else str(theirs),
-                f"{ratio}",
-            )
-    Console().print(table)
-
-
-def main() -> None:
-    """Runs the command line."""
-    run_command(peers)
+def _median(value: Any) -> Any:
+    """Returns the median of a metric's rounds; what is no list, as it is."""
+    return statistics.median(value) if isinstance(value, list) else value

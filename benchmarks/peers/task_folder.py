@@ -1,4 +1,4 @@
-"""What all peers work on: sentences as pieces, sizes and weights, in plain files.
+"""The task of all peers: sentences as pieces, sizes and weights, in plain files.
 
 train.source, train.target   space-joined pieces; so many lines in turn are a batch
 train.widths                 the shape `S T` that our own training pads a batch to
@@ -17,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.batches import full_batches, learn_codec, training_pipeline
 from benchmarks.peers.scripts.protocol import SIZES
 from benchmarks.peers.weights import export_weights
-from benchmarks.sizes import make_config
+from benchmarks.training import (
+    full_batches,
+    learn_codec,
+    make_config,
+    training_pipeline,
+)
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
 from keras_attn.training.corpora import Corpus, load_corpus
 from keras_attn.training.recipes import Recipe
-
-__all__ = ["prepare_task"]
 
 _SPECIAL = ("pad_id", "unknown_id", "start_id", "end_id")
 
@@ -39,16 +41,16 @@ def prepare_task(
         recipe: Corpus, sizes and batches.
         translator: A saved one, whose vocabulary, sizes and weights are taken; `None`:
             a vocabulary is learnt, and weights are random.
-        root: Task folders lie in it, named by what is in them.
-        log: Gets a line for people.
+        root: Folder of task folders, which are named by a digest of their content.
+        log: Function that shows progress.
 
     Raises:
-        ValueError: If the translator is of a kind that the peers cannot be.
+        ValueError: If the peers have not the translator's model.
     """
-    known = recipe.to_toml().encode()
+    content = recipe.to_toml().encode()
     if translator is not None:
-        known += translator.read_bytes()
-    folder = root / hashlib.sha256(known).hexdigest()[:12]
+        content += translator.read_bytes()
+    folder = root / hashlib.sha256(content).hexdigest()[:12]
     if (folder / "sizes.json").exists():
         return folder
     log(f"preparing {folder}")
@@ -97,30 +99,30 @@ def _write_test(folder: Path, corpus: Corpus, codec: Any, own_limits: bool) -> N
         side: codec.tokenize([getattr(pair, side) for pair in split])
         for side in ("source", "target")
     }
-    lengths = {side: each.row_lengths().numpy() + 1 for side, each in rows.items()}
-    kept = np.flatnonzero((lengths["source"] > 1) & (lengths["target"] > 1))
-    for side, each in rows.items():
-        lines = _pieces(each.to_tensor(codec.pad_id).numpy()[kept], codec)
+    lengths = {side: ids.row_lengths().numpy() + 1 for side, ids in rows.items()}
+    real = np.flatnonzero((lengths["source"] > 1) & (lengths["target"] > 1))
+    for side, ids in rows.items():
+        lines = _pieces(ids.to_tensor(codec.pad_id).numpy()[real], codec)
         _write(folder / f"test.{side}", lines)
     # A translator's own limit; random weights write as much as the reference has.
     limits = lengths["target"]
     if own_limits:
         limits = np.minimum(3 * lengths["source"] + 10, 256)
-    _write(folder / "test.limits", map(str, limits[kept]))
+    _write(folder / "test.limits", map(str, limits[real]))
 
 
 def _pieces(rows: np.ndarray, codec: Any) -> list[str]:
-    """Lines of space-joined pieces, without end tokens and padding."""
+    """Returns lines of space-joined pieces, without end tokens and padding."""
     pieces = codec.tokenizer.id_to_string(rows).numpy()
     real = (rows != codec.pad_id) & (rows != codec.end_id)
     return [
-        " ".join(piece.decode() for piece in line[keep])
-        for line, keep in zip(pieces, real, strict=True)
+        " ".join(piece.decode() for piece in line[mask])
+        for line, mask in zip(pieces, real, strict=True)
     ]
 
 
 def _names(codec: Any, count: int) -> list[str]:
-    """Every id's piece; a model may have more ids than its corpus has subwords."""
+    """Returns the piece of every id; a model may have more than its corpus."""
     known = codec.vocabulary_size
     pieces = codec.tokenizer.id_to_string(np.arange(known, dtype="int32")).numpy()
     unused = (f"<unused_{number}>" for number in range(known, count))
@@ -132,11 +134,11 @@ def _weights(
 ) -> dict[str, Any]:
     if model is not None:
         return export_weights(model)
-    found = export_weights(Seq2Seq(config))
+    weights = export_weights(Seq2Seq(config))
     # Chance would end some translations early and others never: the limits shall.
-    found["projection_bias"] = found["projection_bias"].copy()
-    found["projection_bias"][codec.end_id] = -1e9
-    return found
+    weights["projection_bias"] = weights["projection_bias"].copy()
+    weights["projection_bias"][codec.end_id] = -1e9
+    return weights
 
 
 def _sizes(recipe: Recipe, config: Seq2SeqConfig, codec: Any) -> dict[str, Any]:

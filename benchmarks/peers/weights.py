@@ -6,9 +6,7 @@ import numpy as np
 
 from keras_attn import Seq2Seq, Seq2SeqConfig
 
-__all__ = ["check_config", "export_weights", "import_weights"]
-
-# What the peers' models are built for, beside sizes.
+# The model that the peers have, beside sizes.
 _CHOICES = {
     "cell": "gru",
     "encoder_layers": 1,
@@ -26,17 +24,17 @@ _CHOICES = {
 
 
 def check_config(config: Seq2SeqConfig) -> None:
-    """Checks that the peers have the model that a config asks for.
+    """Checks that the peers have the model of a config.
 
     Raises:
         ValueError: If they have not.
     """
     for name, wanted in _CHOICES.items():
-        found = getattr(config, name)
-        if found != wanted:
+        value = getattr(config, name)
+        if value != wanted:
             raise ValueError(
                 f"The peers are compared with `{name}={wanted!r}`. "
-                f"Received: {name}={found!r}. Train a translator of that kind."
+                f"Received: {name}={value!r}. Train a translator of that kind."
             )
 
 
@@ -50,13 +48,13 @@ def export_weights(model: Seq2Seq) -> dict[str, np.ndarray]:
         ValueError: If the model is of another kind than the peers'.
     """
     check_config(model.config)
-    found = {name: each.numpy() for name, each in _variables(model).items()}
-    found["embedding"] = found["embedding"] * model.config.embedding_dim**0.5
-    return found
+    weights = {name: value.numpy() for name, value in _variables(model).items()}
+    weights["embedding"] = weights["embedding"] * model.config.embedding_dim**0.5
+    return weights
 
 
 def import_weights(model: Seq2Seq, weights: dict[str, np.ndarray]) -> None:
-    """Puts exported weights into a model of the same sizes."""
+    """Assigns exported weights to a model of the same sizes."""
     for name, variable in _variables(model).items():
         factor = model.config.embedding_dim**-0.5 if name == "embedding" else 1.0
         variable.assign(weights[name] * np.float32(factor))
@@ -64,7 +62,7 @@ def import_weights(model: Seq2Seq, weights: dict[str, np.ndarray]) -> None:
 
 def _variables(model: Seq2Seq) -> dict[str, Any]:
     attention, bridge = model.decoder.cell.attention, model.decoder.bridge.maps[0]
-    found = {
+    variables = {
         "embedding": model.encoder.embedding.table,
         "memory_kernel": attention.memory_kernel,
         "query_kernel": attention.query_kernel,
@@ -75,7 +73,7 @@ def _variables(model: Seq2Seq) -> dict[str, Any]:
         ("backward", model.encoder.rnn.backward_layer.cell),
         ("cell", model.decoder.cell.cell),
     ):
-        found |= {
+        variables |= {
             f"{name}_kernel": cell.kernel,
             f"{name}_recurrent": cell.recurrent_kernel,
             f"{name}_bias": cell.bias,
@@ -85,5 +83,5 @@ def _variables(model: Seq2Seq) -> dict[str, Any]:
         ("mix", model.readout.mix),
         ("projection", model.projection),
     ):
-        found |= {f"{name}_kernel": dense.kernel, f"{name}_bias": dense.bias}
-    return found
+        variables |= {f"{name}_kernel": dense.kernel, f"{name}_bias": dense.bias}
+    return variables

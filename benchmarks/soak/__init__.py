@@ -1,1 +1,1 @@
-"""A server under load while things go wrong: does every request get its due?"""
+"""A server under load while things go wrong: every request is counted."""

@@ -13,13 +13,11 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.soak.known import Answer, know
 from benchmarks.soak.load import Load
 from benchmarks.soak.server import SoakServer
-from keras_attn.serving.client import Client, ServingError
+from benchmarks.soak.versions import Outcome, outcome_of
+from keras_attn.serving import Client, ServingError
 from keras_attn.serving.client.calls import ModelCalls
-
-__all__ = ["FAULTS", "ONCE", "Site"]
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _MIB = 2**20
@@ -38,19 +36,19 @@ class Site:
         load: The other clients.
         models_dir: The folder that the server watches.
         exports: Folders of the two versions, to be copied.
-        known: For each text the answers that are right.
-        statuses: What became of odd requests: a count by fault and status.
-        number: Of the version that is served.
-        swaps: How often another version took over.
-        restarts: How often the process was killed.
-        corrupt: How many versions appeared that cannot be loaded.
+        known: For each text the outcomes that are right.
+        statuses: Count of odd requests by fault and status.
+        number: Number of the version that is served.
+        swaps: Number of times another version took over.
+        restarts: Number of times the process was killed.
+        corrupt: Number of versions that cannot be loaded.
     """
 
     server: SoakServer
     load: Load
     models_dir: Path
     exports: Sequence[Path]
-    known: Mapping[str, set[Answer]]
+    known: Mapping[str, set[Outcome]]
     statuses: dict[str, collections.Counter] = dataclasses.field(
         default_factory=lambda: collections.defaultdict(collections.Counter)
     )
@@ -61,7 +59,7 @@ class Site:
 
     @property
     def longest(self) -> str:
-        """The longest text whose answers are known."""
+        """The longest text whose outcomes are known."""
         return max(self.known, key=len)
 
     def publish(self, export: Path, number: int) -> Path:
@@ -76,16 +74,17 @@ class Site:
             RuntimeError: If it takes too long.
         """
         end = time.monotonic() + _SECONDS
-        seen: Any = None
+        statuses: Any = None
         while time.monotonic() < end:
             with contextlib.suppress(ServingError), self.client() as client:
-                seen = client.status()
-            if seen and [v.version for v in seen if v.state == "AVAILABLE"] == [number]:
+                statuses = client.status()
+            ready = [v.version for v in statuses or () if v.state == "AVAILABLE"]
+            if ready == [number]:
                 return
             time.sleep(0.1)
         raise RuntimeError(
             f"Version {number} must be served within {_SECONDS} seconds. "
-            f"Received: {seen}."
+            f"Received: {statuses}."
         )
 
     def client(self, **options: Any) -> Client:
@@ -93,16 +92,18 @@ class Site:
         return Client(self.server.address, **options)
 
     def check(self) -> None:
-        """Asks once.
+        """Translates one text.
 
         Raises:
-            RuntimeError: If the answer is wrong.
-            ServingError: If there is none.
+            RuntimeError: If the translation is wrong.
+            ServingError: If the request fails.
         """
         with self.client() as client:
-            (answer,) = client.translate([self.longest])
-        if know(answer) not in self.known[self.longest]:
-            raise RuntimeError(f"The answer must be a known one. Received: {answer}.")
+            (translation,) = client.translate([self.longest])
+        if outcome_of(translation) not in self.known[self.longest]:
+            raise RuntimeError(
+                f"The translation must be a known one. Received: {translation}."
+            )
 
 
 def swap_version(site: Site) -> None:
@@ -124,7 +125,7 @@ def roll_back(site: Site) -> None:
 
 
 def cancel_requests(site: Site) -> None:
-    """Clients lose interest after a moment."""
+    """Clients cancel their requests after a moment."""
     request = _request(site.longest)
     with grpc.insecure_channel(site.server.address) as channel:
         call = channel.unary_unary(_PREDICT)
@@ -140,9 +141,9 @@ def send_malformed(site: Site) -> None:
     """Bytes that are no message, and messages that are no request of this model."""
     with grpc.insecure_channel(site.server.address) as channel:
         call = channel.unary_unary(_PREDICT)
-        whole = _request(site.longest)
+        message = _request(site.longest)
         random = np.random.default_rng(0)
-        for body in (b"", *(whole[:n] for n in range(1, 20)), random.bytes(1000)):
+        for body in (b"", *(message[:n] for n in range(1, 20)), random.bytes(1000)):
             _count(site, "malformed", lambda body=body: call(body, timeout=_SECONDS))
     with site.client() as client:
         for text in (np.array([1], np.int32), np.array("x"), np.array([["x"]])):
@@ -239,15 +240,15 @@ def _request(text):
     return call.request.SerializeToString()
 
 
-def _count(site, fault, ask):
-    """Asks, and counts the status; a failure without one counts as its exception."""
+def _count(site, fault, send):
+    """Sends a request and counts its status, or else its exception."""
     try:
-        ask()
+        send()
     except ServingError as error:
         status = error.code
     except grpc.RpcError as error:
         status = error.code().name
-    except Exception as error:  # what it is, is what is counted
+    except Exception as error:  # its type is counted
         status = type(error).__name__
     else:
         status = "OK"

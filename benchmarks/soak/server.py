@@ -5,18 +5,15 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
-from types import TracebackType
 
-from benchmarks.serving_process import start_server
-
-__all__ = ["SoakServer"]
+from benchmarks.translators import end_server, start_server
 
 _OPTIONS = ("--rest-port", "0", "--poll-seconds", "0.2")
 _SAMPLE_SECONDS = 0.5
 
 
 class SoakServer:
-    """`keras-attn serve`, on the same port after each start; watches its memory.
+    """`keras-attn serve`, on the same port after each start; samples its memory.
 
     Args:
         models_dir: Base path of the model.
@@ -29,25 +26,20 @@ class SoakServer:
         self._sampler = threading.Thread(target=self._sample, name="memory")
         self.address = "127.0.0.1:0"
         self.resident_mib: list[list[float]] = []  # of each process, over time
-        self.exit_code: int | None = None  # of the last one
+        self.exit_code: int | None = None  # of the last process
 
     def __enter__(self) -> "SoakServer":
         self.start()
         self._sampler.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._stopped.set()
         self._sampler.join()
         self.exit_code = self._end(signal.SIGTERM)
 
     def start(self) -> None:
-        """Starts a process and returns when it answers requests.
+        """Starts a process and waits until it listens.
 
         Raises:
             RuntimeError: If it stops before that.
@@ -63,15 +55,9 @@ class SoakServer:
 
     def _end(self, number: int) -> int | None:
         process, self._process = self._process, None
-        if process is None:
-            return None
-        process.send_signal(number)
-        code = process.wait(timeout=60)
-        if process.stdout is not None:
-            process.stdout.close()
-        return code
+        return None if process is None else end_server(process, number)
 
-    def _sample(self):
+    def _sample(self) -> None:
         while not self._stopped.wait(_SAMPLE_SECONDS):
             process = self._process
             if process is None:

@@ -1,4 +1,4 @@
-"""Docstrings as they are on the site: their examples stand in fences."""
+"""Puts the examples of docstrings into code fences, for the site."""
 
 import re
 
@@ -8,7 +8,7 @@ _EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 
 
 class FencedDoctests(griffe.Extension):
-    """Puts examples, which in Markdown would be quotations, into fences."""
+    """Fences doctest examples, which Markdown would read as quotations."""
 
     def on_object(self, *, obj, **_):
         if obj.docstring:

@@ -1,4 +1,4 @@
-"""Draws the figures of the tutorial from the tutorial's own code.
+"""Draws the pictures of docs/tutorial.md by running its code.
 
 python docs/_site/figures.py
 """
@@ -46,7 +46,7 @@ def _translation(source, target, attention):
 
 def _digits(digits):
     text = " ".join(map(str, digits))
-    tokens = [Token(str(each), 2 * i, 2 * i + 1) for i, each in enumerate(digits)]
+    tokens = [Token(str(digit), 2 * i, 2 * i + 1) for i, digit in enumerate(digits)]
     return text, (*tokens, Token("</s>", len(text), len(text)))
 
 

@@ -1,10 +1,10 @@
-"""What the site needs beyond the pages of docs/.
+"""MkDocs hooks: pages of the site that are not files of docs/, and the navigation.
 
-Pages link to code, to folders and to the project's own pages at the top, so that they
-can be read in the repository. On the site these are pages, too: `source/...` shows a
-file or a notebook, `project/...` one of the top pages. Charts are drawn of the stored
-results. The reference is written from docstrings, one page a room, and all of it is put
-into the navigation here.
+Pages of docs/ link to code, to folders and to README, CHANGELOG and CONTRIBUTING, so
+that they can be read in the repository. The site has pages for these links:
+`source/...` shows a file, folder or notebook, `project/...` a top-level page. Charts
+are drawn from the stored benchmark results, and `reference/...` pages are written from
+docstrings, one for each package. The navigation follows the groups of docs/README.md.
 """
 
 import ast
@@ -18,9 +18,10 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).parents[2]
+WORKER_SHIM = "iframe-worker.js"  # search in pages opened from disk
 TOP_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
-# Room of the reference: the modules that it shows.
-ROOMS = {
+# Page of the API reference: the module or package that it documents.
+API_PAGES = {
     "layers": "keras_attn/layers",
     "models": "keras_attn/models",
     "decoding": "keras_attn/decoding",
@@ -37,6 +38,7 @@ _CHARTS = runpy.run_path(str(Path(__file__).with_name("charts.py")))
 _CHART = re.compile(r"^<!-- chart: (\w+) -->$", re.MULTILINE)
 _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]*)(#[^)\s]*)?(?=\))")
+_NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 _LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".css": "css"}
 
 
@@ -44,15 +46,17 @@ def on_files(files, config):
     """Adds the pages that are not in docs/."""
     for path in TOP_PAGES:
         _add(files, config, f"project/{path}", (ROOT / path).read_text("utf-8"))
-    for room, path in ROOMS.items():
-        _add(files, config, f"reference/{room}.md", _reference(room, ROOT / path))
+    for name, path in API_PAGES.items():
+        _add(files, config, f"reference/{name}.md", _reference(ROOT / path))
     for path in sorted(_linked_files(files)):
-        _add(files, config, _place(path), _source(path))
+        _add(files, config, _site_path(path), _source(path))
     for name, series in _CHARTS["CHARTS"].items():
         chart = series()
-        for look in _CHARTS["LOOKS"] if chart else ():
-            picture = _CHARTS["draw"](chart, look)
-            _add(files, config, f"charts/{name}-{look}.svg", picture)
+        for theme in _CHARTS["THEMES"] if chart else ():
+            picture = _CHARTS["draw"](chart, theme)
+            _add(files, config, f"charts/{name}-{theme}.svg", picture)
+    shim = Path(__file__).with_name(WORKER_SHIM).read_text("utf-8")
+    _add(files, config, f"javascripts/{WORKER_SHIM}", shim)
     config.nav = _navigation()
     return files
 
@@ -63,7 +67,7 @@ def on_page_markdown(markdown, page, config, files):
     home = _repository_path(source)
     if home is None:
         return markdown
-    # A box in front of a link would be read as the text of a reference.
+    # Markdown would read a box in front of a link as a reference.
     markdown = markdown.replace("- [ ] ", "- ☐ ")
     markdown = _CHART.sub(_to_pictures(source), markdown)
     return _outside_code(markdown, lambda text: _LINK.sub(_to_page(home, source), text))
@@ -75,29 +79,30 @@ def on_page_content(html, page, config, files):
 
 
 def _navigation():
-    """Returns the sections of the contents page, and behind them the reference."""
+    """Returns the groups of docs/README.md; the last one ends with the API pages."""
     contents = (ROOT / "docs" / "README.md").read_text("utf-8")
-    found = [{"Contents": "README.md"}]
-    for section in re.split(r"^\*\*(?=[A-Z])", contents, flags=re.MULTILINE)[1:]:
-        paths = re.findall(r"^\| \[[^\]]+\]\(([^)]+)\)", section, re.MULTILINE)
-        entries = [_entry(_place(posixpath.normpath(f"docs/{each}"))) for each in paths]
-        found.append({section.partition("**")[0]: entries})
-    reference = [f"reference/{room}.md" for room in ROOMS]
-    return [*found, {"Reference": reference}]
+    navigation = [{"Home": "README.md"}]
+    for group in re.split(r"^## ", contents, flags=re.MULTILINE)[1:]:
+        links = re.findall(r"^- \[([^\]]+)\]\(([^)]+)\)", group, re.MULTILINE)
+        entries = [_entry(title, path) for title, path in links]
+        if entries:
+            navigation.append({group.partition("\n")[0]: entries})
+    api = [{f"keras_attn.{name}": f"reference/{name}.md"} for name in API_PAGES]
+    navigation[-1]["Reference"].append({"API": api})
+    return navigation
 
 
-def _entry(place):
-    """Returns the entry of a page; that of a folder's first page holds the others."""
-    folder = posixpath.dirname(place)
-    if posixpath.basename(place) != "README.md" or folder == "project":
-        return place
-    pages = sorted((ROOT / "docs" / folder).glob("*.md"))
-    others = [f"{folder}/{page.name}" for page in pages if page.name != "README.md"]
-    return {folder: [place, *others]}
+def _entry(title, link):
+    """Returns the entry of a page; the decisions are listed under their index."""
+    path = _site_path(posixpath.normpath(f"docs/{link}"))
+    if posixpath.dirname(path) != "decisions":
+        return {title: path}
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    return {title: [path, *(f"decisions/{page.name}" for page in pages)]}
 
 
 def _to_pictures(source):
-    """Returns what puts a chart in the place of its mark, for light and dark pages."""
+    """Returns a function from the mark of a chart to its light and dark pictures."""
 
     def replace(match):
         chart = _CHARTS["CHARTS"][match.group(1)]()
@@ -105,8 +110,8 @@ def _to_pictures(source):
             return ""
         folder = posixpath.relpath("charts", posixpath.dirname(source) or ".")
         return "\n".join(
-            f"![{chart['title']}]({folder}/{match.group(1)}-{look}.svg#only-{look})"
-            for look in _CHARTS["LOOKS"]
+            f"![{chart['title']}]({folder}/{match.group(1)}-{theme}.svg#only-{theme})"
+            for theme in _CHARTS["THEMES"]
         )
 
     return replace
@@ -116,16 +121,16 @@ def _to_page(home, source):
     def replace(match):
         link, anchor = match.group(1), match.group(2) or ""
         target = posixpath.normpath(posixpath.join(posixpath.dirname(home), link))
-        place = _place(target)
-        if place.startswith("source/"):
+        page = _site_path(target)
+        if page.startswith("source/"):
             anchor = re.sub(r"^#L(?=\d+$)", "?line=", anchor)
-        return posixpath.relpath(place, posixpath.dirname(source) or ".") + anchor
+        return posixpath.relpath(page, posixpath.dirname(source) or ".") + anchor
 
     return replace
 
 
-def _place(path):
-    """Returns where a path of the repository stands on the site."""
+def _site_path(path):
+    """Returns the page of the site for a path of the repository."""
     if path in TOP_PAGES:
         return f"project/{path}"
     inside = posixpath.relpath(path, "docs")
@@ -145,7 +150,7 @@ def _repository_path(source):
 
 def _linked_files(files):
     """Returns the files and folders outside of docs/ that pages link to."""
-    found = set()
+    linked = set()
     for file in files.documentation_pages():
         home = _repository_path(file.src_uri)
         if home is None:
@@ -153,26 +158,27 @@ def _linked_files(files):
         text = _FENCE.sub("", (ROOT / home).read_text("utf-8"))
         for link, _ in _LINK.findall(text):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(home), link))
-            if link and _place(path).startswith("source/"):
-                found.add(path)
-    return found
+            if link and _site_path(path).startswith("source/"):
+                linked.add(path)
+    return linked
 
 
 def _source(path):
     """Returns the page that shows a file or a folder of the repository."""
-    whole = ROOT / path
-    if whole.is_dir():
+    file = ROOT / path
+    if file.is_dir():
         listing = subprocess.run(
             ["git", "ls-files", path], cwd=ROOT, capture_output=True, text=True
-        ).stdout or "\n".join(sorted(each.name for each in whole.iterdir()))
-        return f"# {path}/\n\n```text\n{listing.strip()}\n```\n"
-    text = whole.read_text("utf-8")
-    if whole.suffix == ".ipynb":
+        ).stdout or "\n".join(sorted(child.name for child in file.iterdir()))
+        return f"{_NOT_SEARCHED}# {path}/\n\n```text\n{listing.strip()}\n```\n"
+    text = file.read_text("utf-8")
+    if file.suffix == ".ipynb":
         return _notebook(path, json.loads(text))
     # A fence longer than any in the file.
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall(r"`{3,}", text))])
-    language = _LANGUAGES.get(whole.suffix, "text")
-    return f'# {path}\n\n{fence}{language} linenums="1"\n{text.rstrip()}\n{fence}\n'
+    language = _LANGUAGES.get(file.suffix, "text")
+    code = f'{fence}{language} linenums="1"\n{text.rstrip()}\n{fence}\n'
+    return f"{_NOT_SEARCHED}# {path}\n\n{code}"
 
 
 def _notebook(path, notebook):
@@ -182,28 +188,28 @@ def _notebook(path, notebook):
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
             source = f"```python\n{source}\n```"
-        parts.append(_LINK.sub(_to_page(path, _place(path)), source))
+        parts.append(_LINK.sub(_to_page(path, _site_path(path)), source))
     return "\n\n".join([*parts, f"(`{path}`)\n"])
 
 
-def _reference(room, path):
-    """Returns the page of a room: what the room exports, where it is defined."""
-    wanted = None
+def _reference(path):
+    """Returns the API page of a package: the names that it exports."""
+    exported = None
     modules = [path]
     if path.is_dir():
-        wanted = set(_all_of(path / "__init__.py"))
+        exported = set(_all_of(path / "__init__.py"))
         modules = sorted(path.rglob("*.py"))
-    lines = [f"# {room}", ""]
+    lines = [f"# {'.'.join(path.relative_to(ROOT).with_suffix('').parts)}", ""]
     for module in modules:
         dotted = ".".join(module.relative_to(ROOT).with_suffix("").parts)
         for name in _defined_names(module):
-            if wanted is None or name in wanted:
+            if exported is None or name in exported:
                 lines += [f"::: {dotted}.{name}", ""]
     return "\n".join(lines)
 
 
 def _defined_names(module):
-    """Returns the public classes and functions that a module itself defines."""
+    """Returns the public classes and functions defined in a module."""
     kinds = (ast.ClassDef, ast.FunctionDef)
     tree = ast.parse(module.read_text("utf-8"))
     defined = {node.name for node in tree.body if isinstance(node, kinds)}
@@ -213,15 +219,15 @@ def _defined_names(module):
 def _all_of(module):
     """Returns a module's public names, without importing it."""
     for node in ast.parse(module.read_text("utf-8")).body:
-        # A room that loads its names late lists them as keys of `_HOMES`.
-        named = isinstance(node, ast.Assign) and ast.unparse(node.targets[0])
-        if named in ("__all__", "_HOMES"):
+        # A package that loads its names lazily lists them as keys of `_HOMES`.
+        target = isinstance(node, ast.Assign) and ast.unparse(node.targets[0])
+        if target in ("__all__", "_HOMES"):
             return list(ast.literal_eval(node.value))
     return []
 
 
 def _outside_code(markdown, change):
-    """Applies a change to all that stands outside of fenced code."""
+    """Applies a function to the Markdown outside of fenced code."""
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
         parts += [change(markdown[end : fence.start()]), fence.group()]
@@ -229,5 +235,5 @@ def _outside_code(markdown, change):
     return "".join([*parts, change(markdown[end:])])
 
 
-def _add(files, config, place, content):
-    files.append(File.generated(config, place, content=content))
+def _add(files, config, path, content):
+    files.append(File.generated(config, path, content=content))

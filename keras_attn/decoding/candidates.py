@@ -1,4 +1,4 @@
-"""Which tokens may come next and what they score: the rule all searches share."""
+"""The tokens that may come next and their log p: the rule that all searches share."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,77 +6,29 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.options import check_id
-from keras_attn.decoding.stepping import gather_along
-from keras_attn.decoding.top import top_entries
+from keras_attn.decoding.hypotheses import check_id
+from keras_attn.decoding.loop import gather_along
 
-__all__ = ["Candidates", "SpecialTokens", "log_probabilities"]
+__all__ = ["Candidates", "SpecialTokens", "log_probabilities", "top_entries"]
 
 # Log p of what is impossible or, from a broken decoder, not a number. Finite, so that
-# sums and ranks stay numbers and a row still ends: -inf is kept for what may not be.
+# sums stay numbers and a row still ends; -inf stands for what must not be chosen.
 _LOG_ZERO = -1e9
-
-
-def log_probabilities(logits: Any, token_ids: Any) -> Any:
-    """Returns log p of some tokens in float32, at least -1e9.
-
-    The softmax is over the whole vocabulary. Not a number becomes -1e9 too: one broken
-    row must not spoil its batch-mates.
-
-    Args:
-        logits: `(N, V)` of any floating dtype.
-        token_ids: `(N, C)` int32 in `[0, V)`.
-
-    Returns:
-        `(N, C)` float32.
-
-    Example:
-
-    >>> logits = ops.array([[0.0, 0.0, float("-inf")]])
-    >>> found = log_probabilities(logits, ops.array([[1, 2]]))
-    >>> [round(float(log_p), 4) for log_p in found[0]]
-    [-0.6931, -1000000000.0]
-    """
-    logits = ops.cast(logits, "float32")
-    return _Normaliser.of(logits).scores(gather_along(logits, token_ids))
-
-
-class _Normaliser(NamedTuple):
-    """What makes log p of logits, in two parts: their sum would lose digits."""
-
-    largest: Any  # (N, 1) the largest logit
-    log_p: Any  # (N, 1) its log p; not finite where a row is broken
-
-    @classmethod
-    def of(cls, logits):
-        # Softmax and maximum are far faster than a log-softmax of all words, of which
-        # a search needs a few. The largest p is 1 / V or more: no exponential that
-        # counts is too small.
-        p = ops.softmax(logits, axis=-1)
-        return cls(_largest(logits), ops.log(_largest(p)))
-
-    def scores(self, logits):
-        """Returns log p of some logits `(N, C)`."""
-        scores = (logits - self.largest) + self.log_p
-        return ops.where(scores > _LOG_ZERO, scores, _LOG_ZERO)
-
-
-def _largest(values):
-    # `initial`: without it a batch of no rows is refused.
-    return ops.max(values, axis=-1, keepdims=True, initial=float("-inf"))
+_ABSENT = float("-inf")
+_GROUP_WIDTH = 32  # of `top_entries`, where only the graph knows the row's width
 
 
 class Candidates(NamedTuple):
-    """The tokens a search may choose from at one step."""
+    """The tokens that a search may choose from at one step."""
 
     token_ids: Any  # (N, C) int32
-    scores: Any  # (N, C) float32 log p, -inf for what may not be chosen
-    cut: Any  # (N,) bool, the limit forces the end although another token leads
+    log_probs: Any  # (N, C) float32, -inf for what may not be chosen
+    truncated: Any  # (N,) bool, the limit forces the end although another token leads
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpecialTokens:
-    """The ids that steer a search, checked where they enter.
+    """The special ids of a search, checked.
 
     Args:
         start_id: Fed to the first step.
@@ -85,7 +37,7 @@ class SpecialTokens:
         forbidden_ids: Never chosen; their probability is not given to the others.
 
     Raises:
-        TypeError: If an id is no integer.
+        TypeError: If an id is not an integer.
         ValueError: If an id is negative or the end token is forbidden.
     """
 
@@ -95,7 +47,7 @@ class SpecialTokens:
     forbidden_ids: Sequence[int]
 
     def __post_init__(self):
-        """Checks the ids; `Raises` above lists what for."""
+        """Raises for bad ids."""
         for name in ("start_id", "end_id", "pad_id"):
             check_id(name, getattr(self, name))
         for token_id in self.forbidden_ids:
@@ -108,21 +60,21 @@ class SpecialTokens:
             )
 
     def candidates(self, logits: Any, at_limit: Any, count: int) -> Candidates:
-        """Returns the best tokens that may come next.
+        """Returns the most probable tokens that may come next.
 
         Equal ones stand in the order of their ids.
 
         Args:
-            logits: `(N, V)`, the decoder's.
+            logits: `(N, V)` of the decoder.
             at_limit: `(N,)` bool, True where only the end token may come.
-            count: How many are wanted at least, if the vocabulary has them.
+            count: Least number of candidates, if the vocabulary has as many.
 
         Raises:
             ValueError: If the vocabulary size is known and an id is beyond it.
         """
         vocabulary_size = logits.shape[-1]
-        largest = max((self.end_id, *self.forbidden_ids))
-        if vocabulary_size is not None and largest >= vocabulary_size:
+        largest_id = max((self.end_id, *self.forbidden_ids))
+        if vocabulary_size is not None and largest_id >= vocabulary_size:
             raise ValueError(
                 "Token ids must be below the vocabulary size of the logits. "
                 f"Received: end_id={self.end_id}, "
@@ -130,28 +82,137 @@ class SpecialTokens:
                 f"logits.shape={tuple(logits.shape)}."
             )
         logits = ops.cast(logits, "float32")
-        # The forbidden ones are found too, and left out: cheaper than leaving them
-        # out of the whole vocabulary before.
+        # Forbidden tokens are selected as well and dropped afterwards, which is cheaper
+        # than masking the whole vocabulary.
         count += len(set(self.forbidden_ids))
         if vocabulary_size is not None:
             count = min(count, vocabulary_size)
-        values, token_ids = top_entries(logits, count)
-        normaliser = _Normaliser.of(logits)
-        broken = ops.logical_not(ops.isfinite(normaliser.log_p))
+        top_logits, token_ids = top_entries(logits, count)  # (N, C)
+        normalizer = _LogNormalizer.of(logits)  # (N, 1)
+        broken = ops.logical_not(ops.isfinite(normalizer.log_prob))
         token_ids = ops.where(broken, ops.arange(count, dtype="int32"), token_ids)
-        scores = normaliser.scores(values)
+        log_probs = normalizer.log_probs(top_logits)
         for forbidden_id in self.forbidden_ids:
-            scores = ops.where(
-                ops.equal(token_ids, forbidden_id), float("-inf"), scores
+            log_probs = ops.where(
+                ops.equal(token_ids, forbidden_id), _ABSENT, log_probs
             )
-        end_scores = normaliser.scores(logits[:, self.end_id, None])
-        best = _largest(scores)
+        # At the limit the end token is the only candidate.
+        end_log_probs = normalizer.log_probs(logits[:, self.end_id, None])  # (N, 1)
+        best_log_probs = _max(log_probs)
         at_limit = at_limit[:, None]
         first = ops.equal(ops.arange(count), 0)
         return Candidates(
             token_ids=ops.where(at_limit, self.end_id, token_ids),
-            scores=ops.where(
-                at_limit, ops.where(first, end_scores, float("-inf")), scores
+            log_probs=ops.where(
+                at_limit, ops.where(first, end_log_probs, _ABSENT), log_probs
             ),
-            cut=ops.logical_and(at_limit, best > end_scores)[:, 0],
+            truncated=ops.logical_and(at_limit, best_log_probs > end_log_probs)[:, 0],
         )
+
+
+def log_probabilities(logits: Any, token_ids: Any) -> Any:
+    """Returns log p of some tokens in float32, at least -1e9.
+
+    The softmax is over the whole vocabulary. NaN becomes -1e9, too: one broken row must
+    not spoil the others of its batch.
+
+    Args:
+        logits: `(N, V)` of any floating dtype.
+        token_ids: `(N, C)` int32 in `[0, V)`.
+
+    Returns:
+        `(N, C)` float32.
+
+    Example:
+
+    >>> logits = ops.array([[0.0, 0.0, float("-inf")]])
+    >>> log_probs = log_probabilities(logits, ops.array([[1, 2]]))
+    >>> [round(float(log_p), 4) for log_p in log_probs[0]]
+    [-0.6931, -1000000000.0]
+    """
+    logits = ops.cast(logits, "float32")
+    return _LogNormalizer.of(logits).log_probs(gather_along(logits, token_ids))
+
+
+class _LogNormalizer(NamedTuple):
+    """Turns logits into log p; two parts, since their sum would lose digits."""
+
+    largest: Any  # (N, 1), the largest logit
+    log_prob: Any  # (N, 1), its log p; not finite where a row is broken
+
+    @classmethod
+    def of(cls, logits):
+        # Softmax and maximum are far faster than a log-softmax of the whole vocabulary,
+        # of which a search needs a few entries. The largest p is at least 1 / V, so no
+        # exponential that matters underflows.
+        return cls(_max(logits), ops.log(_max(ops.softmax(logits, axis=-1))))
+
+    def log_probs(self, logits):
+        """Returns log p of some logits `(N, C)`."""
+        log_probs = (logits - self.largest) + self.log_prob
+        return ops.where(log_probs > _LOG_ZERO, log_probs, _LOG_ZERO)
+
+
+def _max(values):
+    # `initial`: without it a batch of no rows is refused.
+    return ops.max(values, axis=-1, keepdims=True, initial=_ABSENT)
+
+
+def top_entries(values: Any, count: int) -> tuple[Any, Any]:
+    """Returns the largest entries of each row and their indices, without a full sort.
+
+    As `ops.top_k`, equal entries by the lower index. The row of a vocabulary is cut
+    into groups. The `count` groups with the largest maxima hold all results, and
+    maxima are computed many times faster than the order of a row.
+
+    Args:
+        values: `(N, V)` floats; the result of a row with NaN is undefined.
+        count: At most `V`.
+
+    Returns:
+        `(N, count)` entries, largest first, and their indices, int32.
+
+    Example:
+
+    >>> entries, indices = top_entries(ops.array([[0.5, 2.0, -1.0, 2.0]]), 2)
+    >>> ops.convert_to_numpy(entries).tolist(), ops.convert_to_numpy(indices).tolist()
+    ([[2.0, 2.0]], [[1, 3]])
+    """
+    if values.shape[-1] is None:
+        grouped = _padded_groups(values, count)
+    else:
+        groups = _best_num_groups(values.shape[-1], count)
+        if groups is None:
+            entries, indices = ops.top_k(values, count)
+            return entries, ops.cast(indices, "int32")
+        grouped = ops.reshape(values, (-1, groups, values.shape[-1] // groups))
+    width = grouped.shape[-1]  # (N, G, width)
+    _, top_groups = ops.top_k(ops.max(grouped, axis=-1, initial=_ABSENT), count)
+    # In the order of the row, so that the lower index still goes first.
+    top_groups = ops.sort(ops.cast(top_groups, "int32"), axis=-1)
+    entries = ops.reshape(gather_along(grouped, top_groups), (-1, count * width))
+    entries, indices = ops.top_k(entries, count)
+    indices = ops.cast(indices, "int32")
+    return entries, gather_along(top_groups, indices // width) * width + indices % width
+
+
+def _padded_groups(values, count):
+    """Cuts rows whose width only the graph knows into `count` groups or more.
+
+    They are padded with -inf, which is never among the largest.
+    """
+    rows, size = ops.shape(values)
+    missing = ops.maximum(count * _GROUP_WIDTH - size, -size % _GROUP_WIDTH)
+    padded = ops.pad(values, [[0, 0], [0, missing]], constant_values=_ABSENT)
+    return ops.reshape(padded, (rows, (size + missing) // _GROUP_WIDTH, _GROUP_WIDTH))
+
+
+def _best_num_groups(size, count):
+    """Returns into how many equal groups to cut a row; `None`: not worth it."""
+    divisors = [groups for groups in range(count, size // 2 + 1) if size % groups == 0]
+    if not divisors:
+        return None
+    # What has to be sorted: the maxima of the groups, then the entries of the best.
+    costs = {groups: groups + count * (size // groups) for groups in divisors}
+    best = min(costs, key=costs.__getitem__)
+    return best if costs[best] < size // 4 else None

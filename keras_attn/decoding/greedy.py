@@ -6,20 +6,24 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_attn.decoding.candidates import SpecialTokens
-from keras_attn.decoding.hypotheses import Hypotheses, pack_hypotheses
-from keras_attn.decoding.options import row_limits, steps_of
-from keras_attn.decoding.stepping import gather_along, run_steps
+from keras_attn.decoding.hypotheses import (
+    Hypotheses,
+    num_steps,
+    pack_hypotheses,
+    row_limits,
+)
+from keras_attn.decoding.loop import gather_along, run_steps
 
 __all__ = ["greedy_search"]
 
 
-class _Found(NamedTuple):
+class _GreedyState(NamedTuple):
     """What one step of greedy search hands to the next."""
 
     token_ids: Any  # (B,) int32, fed to the next step
-    running: Any  # (B,) bool, the end token is still to come
+    alive: Any  # (B,) bool, True until the end token
     lengths: Any  # (B,) int32
-    scores: Any  # (B,) float32
+    log_probs: Any  # (B,) float32, of the whole hypothesis
     truncated: Any  # (B,) bool
 
 
@@ -38,46 +42,45 @@ def greedy_search(
 ) -> Hypotheses:
     """Takes the most probable token at every step.
 
-    The cheapest search: one decoder step a token, no reordering. A row ends with its
-    end token, which its last allowed step takes whatever the model prefers; equal
-    tokens go to the lower id. Every row runs as if it were alone.
+    The cheapest search: one decoder step per token, no reordering. A row ends with its
+    end token, which is forced at its last allowed step; equal tokens go to the lower
+    id. The result of a row does not depend on the rest of the batch.
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)` with
-            `token_ids` `(B,)` int32, `logits` `(B, V)` and `weights` `(B, S)`. Rows
-            that have ended are dropped from the batch: what belongs to a row, `step`
-            must take from its arguments.
+            `token_ids` `(B,)` int32, `logits` `(B, V)` and `weights` `(B, S)`.
+            Finished rows are dropped from the batch: `step` must take everything that
+            belongs to a row from its arguments.
         state: Nested structure of tensors with first axis `B`, before the first step.
-        memory: Likewise, handed to every step as it is; leaves may be `None`.
-        max_lengths: `(B,)` integers, most tokens of each row, the end token
-            included; below 1 counts as 1.
+        memory: Likewise, passed to every step unchanged; leaves may be `None`.
+        max_lengths: `(B,)` integers, maximum number of tokens of each row, the end
+            token included; below 1 counts as 1.
         start_id: Fed to the first step.
         end_id: Ends a hypothesis.
         pad_id: Fills `token_ids` beyond the length.
         forbidden_ids: Never chosen; their probability is not given to the others.
-        compact: Whether rows that have ended are dropped from the batch. Set it to
-            False where XLA compiles the search; on JAX it is.
-        most_steps: Room for so many tokens of a row, and `T` of the result, as XLA
-            needs it: known from shapes alone. No row gets more. `None`: as many as
-            the batch needs.
+        compact: Whether finished rows are dropped from the batch. Set it to False
+            where XLA compiles the search; on JAX it always is.
+        most_steps: Maximum number of tokens of any row, and `T` of the result, known
+            from shapes alone as XLA needs it. `None`: as many as the batch needs.
 
     Returns:
         `Hypotheses` with `K = 1`.
 
     Raises:
-        TypeError: If an id is no integer.
+        TypeError: If an id is not an integer.
         ValueError: If an id is out of range, `end_id` is forbidden, or `max_lengths`
-            is not one number a row.
+            does not have shape `(B,)`.
 
-    Example: a model that says 3, then 4, then ends (1), whatever it reads.
+    Example: a model that always predicts 3, then 4, then the end (1).
 
     >>> def step(token_ids, state, memory):
-    ...     said = ops.take_along_axis(memory, state[:, None], axis=1)[:, 0]
-    ...     return 9.0 * ops.one_hot(said, 5), state + 1, ops.ones((1, 2)) / 2
-    >>> plan = ops.convert_to_tensor([[3, 4, 1]])
-    >>> zero = ops.zeros((1,), "int32")
+    ...     next_ids = ops.take_along_axis(memory, state[:, None], axis=1)[:, 0]
+    ...     return 9.0 * ops.one_hot(next_ids, 5), state + 1, ops.ones((1, 2)) / 2
+    >>> sentence = ops.convert_to_tensor([[3, 4, 1]])
+    >>> position = ops.zeros((1,), "int32")
     >>> best = greedy_search(
-    ...     step, zero, plan, max_lengths=[8], start_id=2, end_id=1
+    ...     step, position, sentence, max_lengths=[8], start_id=2, end_id=1
     ... )
     >>> ops.convert_to_numpy(best.token_ids).tolist()
     [[[3, 4, 1]]]
@@ -85,50 +88,48 @@ def greedy_search(
     special = SpecialTokens(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
-    limits = row_limits(max_lengths, most_steps)
+    limits = row_limits(max_lengths, most_steps)  # (B,)
 
-    def advance(t, found, rows, logits, weights):
-        candidates = special.candidates(logits, t + 1 >= rows.pick(limits), 1)
-        best_scores, best = ops.top_k(candidates.scores, 1)
-        best = gather_along(candidates.token_ids, ops.cast(best, "int32"))
-        token_ids, token_scores = (
-            rows.spread(best[:, 0]),
-            rows.spread(best_scores[:, 0]),
-        )
-        cut = ops.logical_and(found.running, rows.spread(candidates.cut))
-        found = _Found(
+    def advance(t, search, alive, logits, weights):
+        candidates = special.candidates(logits, t + 1 >= alive.to_rows(limits), 1)
+        best_log_probs, best = ops.top_k(candidates.log_probs, 1)  # (n, 1)
+        best_ids = gather_along(candidates.token_ids, ops.cast(best, "int32"))
+        token_ids = alive.to_beams(best_ids[:, 0])  # (B,)
+        token_log_probs = alive.to_beams(best_log_probs[:, 0])
+        truncated = ops.logical_and(search.alive, alive.to_beams(candidates.truncated))
+        search = _GreedyState(
             token_ids=token_ids,
-            running=ops.logical_and(found.running, ops.not_equal(token_ids, end_id)),
-            lengths=found.lengths + ops.cast(found.running, "int32"),
-            # Summed in step order: a sum over the finished buffer would round
-            # differently with the length of the longest batch-mate.
-            scores=found.scores + ops.where(found.running, token_scores, 0.0),
-            truncated=ops.logical_or(found.truncated, cut),
+            alive=ops.logical_and(search.alive, ops.not_equal(token_ids, end_id)),
+            lengths=search.lengths + ops.cast(search.alive, "int32"),
+            # Summed in step order: a sum over the buffer would round differently with
+            # the length of the longest row of the batch.
+            log_probs=search.log_probs + ops.where(search.alive, token_log_probs, 0.0),
+            truncated=ops.logical_or(search.truncated, truncated),
         )
-        weights = rows.spread(ops.cast(weights, "float32"))
-        return found, None, (token_ids, token_scores, weights)
+        weights = alive.to_beams(ops.cast(weights, "float32"))  # (B, S)
+        return search, None, (token_ids, token_log_probs, weights)
 
-    found, buffers = run_steps(
+    search, buffers = run_steps(
         step,
         state,
         memory,
         advance,
-        _Found(
+        _GreedyState(
             token_ids=ops.full_like(limits, special.start_id),
-            running=ops.ones_like(limits, "bool"),
+            alive=ops.ones_like(limits, "bool"),
             lengths=ops.zeros_like(limits),
-            scores=ops.zeros_like(limits, "float32"),
+            log_probs=ops.zeros_like(limits, "float32"),
             truncated=ops.zeros_like(limits, "bool"),
         ),
-        is_open=lambda found: found.running,
-        limit=steps_of(limits, most_steps),
+        is_alive=lambda search: search.alive,
+        limit=num_steps(limits, most_steps),
         compact=compact,
     )
-    longest = steps_of(found.lengths, most_steps)
+    longest = num_steps(search.lengths, most_steps)
     return pack_hypotheses(
-        *(buffer[:longest][:, :, None] for buffer in buffers),
-        lengths=found.lengths[:, None],
-        scores=found.scores[:, None],
-        truncated=found.truncated[:, None],
+        *(buffer[:longest][:, :, None] for buffer in buffers),  # (T, B, 1, ...)
+        lengths=search.lengths[:, None],
+        scores=search.log_probs[:, None],
+        truncated=search.truncated[:, None],
         pad_id=special.pad_id,
     )

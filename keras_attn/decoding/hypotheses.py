@@ -1,17 +1,18 @@
-"""What every search returns, and the one place where its padding is defined."""
+"""What every search returns, and the checks of what every search is given."""
 
+import operator
 from typing import Any, NamedTuple
 
 from keras import ops
 
-__all__ = ["Hypotheses", "pack_hypotheses"]
+__all__ = ["Hypotheses", "check_id", "num_steps", "pack_hypotheses", "row_limits"]
 
 
 class Hypotheses(NamedTuple):
     """The `K` hypotheses of each of `B` sentences, best first.
 
-    `T` is the longest length of the batch; slice by `lengths` and an answer does
-    not depend on its batch-mates. A sentence with fewer than `K` hypotheses is
+    `T` is the longest length in the batch. Sliced by `lengths`, a result does not
+    depend on the other rows of its batch. A sentence with fewer than `K` hypotheses is
     filled up with absent ones: length 0, score -inf, everything else padding.
 
     Attributes:
@@ -45,16 +46,16 @@ def pack_hypotheses(
     truncated: Any,
     pad_id: int,
 ) -> Hypotheses:
-    """Pads what a search wrote step by step and puts the batch axis first.
+    """Pads the records of a search's steps and puts the batch axis first.
 
     Args:
-        token_ids: `(T, B, K)` int32, one row a step; anything beyond the length.
+        token_ids: `(T, B, K)` int32, one row per step; any value beyond the length.
         token_scores: `(T, B, K)` float32, likewise.
         weights: `(T, B, K, S)` float32, likewise.
         lengths: `(B, K)` int32, at most `T`.
         scores: `(B, K)` float32.
         truncated: `(B, K)` bool.
-        pad_id: Written to `token_ids` beyond the length.
+        pad_id: Fills `token_ids` beyond the length.
 
     Returns:
         `Hypotheses` of the same `T`.
@@ -69,3 +70,56 @@ def pack_hypotheses(
         attention=ops.transpose(ops.where(real[..., None], weights, 0.0), (1, 2, 0, 3)),
         truncated=truncated,
     )
+
+
+def check_id(name: str, value: Any) -> int:
+    """Returns a token id as an `int`.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: Any integer type.
+
+    Raises:
+        TypeError: If `value` is not an integer.
+        ValueError: If `value` is negative.
+    """
+    try:
+        token_id = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"`{name}` must be made of integers. Received: {name}={value!r}."
+        ) from None
+    if token_id < 0:
+        raise ValueError(f"`{name}` must not be negative. Received: {name}={value!r}.")
+    return token_id
+
+
+def row_limits(max_lengths: Any, most_steps: Any = None) -> Any:
+    """Returns the length limit of each row, `(B,)` int32, at least 1.
+
+    Args:
+        max_lengths: `(B,)` integers. A value below 1 counts as 1: raising would fail
+            the other rows of the batch, too.
+        most_steps: Upper limit of all rows; `None`: no further limit.
+
+    Raises:
+        ValueError: If `max_lengths` does not have shape `(B,)`.
+    """
+    limits = ops.convert_to_tensor(max_lengths)
+    if len(limits.shape) != 1:
+        raise ValueError(
+            "`max_lengths` holds one limit for each row and must have shape (B,). "
+            f"Received: max_lengths.shape={tuple(limits.shape)}."
+        )
+    limits = ops.maximum(ops.cast(limits, "int32"), 1)
+    return limits if most_steps is None else ops.minimum(limits, most_steps)
+
+
+def num_steps(lengths: Any, most_steps: Any = None) -> Any:
+    """Returns the number of steps of a batch.
+
+    Args:
+        lengths: Integers of any shape.
+        most_steps: A number known from shapes alone; `None`: the largest length.
+    """
+    return ops.max(lengths, initial=0) if most_steps is None else most_steps

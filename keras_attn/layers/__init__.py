@@ -1,12 +1,11 @@
-"""Keras layers of the attention encoder-decoder, one formula a file."""
+"""Keras layers of the attention encoder-decoder: attention, cells, encoder, decoder."""
 
 from keras_attn.layers.attention.bahdanau_attention import BahdanauAttention
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, History
 from keras_attn.layers.attention.concat_attention import ConcatAttention
 from keras_attn.layers.attention.coverage_attention import CoverageAttention
 from keras_attn.layers.attention.dot_attention import DotAttention
 from keras_attn.layers.attention.general_attention import GeneralAttention
-from keras_attn.layers.attention.history import History
 from keras_attn.layers.attention.local_attention import LocalAttention
 from keras_attn.layers.attention.location_attention import LocationAttention
 from keras_attn.layers.attention.monotonic_attention import MonotonicAttention
@@ -15,9 +14,9 @@ from keras_attn.layers.attention.normed_bahdanau_attention import (
     NormedBahdanauAttention,
 )
 from keras_attn.layers.attention.scaled_dot_attention import ScaledDotAttention
-from keras_attn.layers.cells.layer_norm_gru_cell import LayerNormGRUCell
-from keras_attn.layers.cells.layer_norm_lstm_cell import LayerNormLSTMCell
-from keras_attn.layers.cells.layer_norm_simple_rnn_cell import (
+from keras_attn.layers.cells.layer_norm_cells import (
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
     LayerNormSimpleRNNCell,
 )
 from keras_attn.layers.cells.residual_cell import ResidualCell
@@ -25,13 +24,12 @@ from keras_attn.layers.decoder.attention_cell import AttentionCell
 from keras_attn.layers.decoder.bridge import Bridge
 from keras_attn.layers.decoder.conditional_cell import ConditionalCell
 from keras_attn.layers.decoder.decoder import AttentionDecoder
-from keras_attn.layers.decoder.decoder_state import DecoderState
 from keras_attn.layers.decoder.luong_cell import LuongCell
-from keras_attn.layers.decoder.memory import Memory
 from keras_attn.layers.decoder.readout import Readout
+from keras_attn.layers.decoder.state import DecoderState, Memory
+from keras_attn.layers.embedding import ScaledEmbedding
 from keras_attn.layers.encoder.encoder import Encoder
 from keras_attn.layers.encoder.pyramidal_encoder import PyramidalEncoder
-from keras_attn.layers.scaled_embedding import ScaledEmbedding
 
 __all__ = [
     "Attention",

@@ -1,8 +1,8 @@
-"""Constructor and call arguments: checks that name the layer, and parts of configs."""
+"""Checks of layer arguments, with the layer's name in the error."""
 
 import keras
 
-__all__ = ["check_positive_integer", "check_rank", "check_rate", "restored_parts"]
+__all__ = ["check_positive_integer", "check_rank", "check_rate", "deserialize_parts"]
 
 
 def check_positive_integer(layer_name, **values):
@@ -36,8 +36,11 @@ def check_rank(layer_name, rank, axes, **tensors):
             )
 
 
-def restored_parts(config, *names):
-    """Returns `config` with the serialized objects under `names` made again."""
-    restore = keras.saving.deserialize_keras_object
-    parts = {name: config[name] for name in names if config.get(name) is not None}
-    return {**config, **{name: restore(part) for name, part in parts.items()}}
+def deserialize_parts(config, *names):
+    """Returns `config` with the objects under `names` deserialized."""
+    parts = {
+        name: keras.saving.deserialize_keras_object(config[name])
+        for name in names
+        if config.get(name) is not None
+    }
+    return {**config, **parts}

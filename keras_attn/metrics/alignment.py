@@ -30,12 +30,12 @@ _LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Alignment:
-    """The links an annotator calls sure, and those that are at least possible.
+    """Sure and possible links of one sentence pair, as an annotator marked them.
 
     Attributes:
         sure: Links that a good alignment must have.
-        possible: Links that a good alignment may have. Every sure link is possible
-            too: the constructor adds those that are not listed.
+        possible: Links that a good alignment may have. Sure links are possible, too,
+            and are added by the constructor.
 
     Example:
 
@@ -141,10 +141,9 @@ def alignment_error_rate(
 
         AER = 1 - (|A & S| + |A & P|) / (|A| + |S|)
 
-    A missing sure link and a link that is not even possible both cost; a possible
-    link may be predicted or not. Counts are summed before dividing, so a long
-    sentence weighs more than a short one. Nothing predicted where nothing is sure
-    is no error: 0.
+    Missing sure links and predicted links that are not possible are errors; possible
+    links may be predicted or not. Counts are summed over the corpus before dividing.
+    Without predicted and sure links the rate is 0.
 
     Args:
         predicted: For each sentence pair its links `(source, target)`.
@@ -170,13 +169,13 @@ def alignment_error_rate(
 def alignment_scores(
     predicted: Sequence[Iterable[Link]], gold: Sequence[Alignment]
 ) -> dict[str, float]:
-    """Scores predicted links: the error rate, and the two shares that it weighs.
+    """Computes alignment error rate, precision and recall of predicted links.
 
     With `A`, `S` and `P` as in `alignment_error_rate`:
 
         precision = |A & P| / |A|,  recall = |A & S| / |S|
 
-    A share of nothing is 1: who predicts no link predicts no wrong one.
+    Precision without predicted links is 1, and so is recall without sure links.
 
     Args:
         predicted: For each sentence pair its links `(source, target)`.
@@ -200,31 +199,31 @@ def alignment_scores(
             "Each sentence pair needs one predicted and one gold alignment. "
             f"Received: predicted={len(predicted)}, gold={len(gold)}."
         )
-    sure_hits = possible_hits = found_count = sure_count = 0
+    sure_hits = possible_hits = predicted_count = sure_count = 0
     for links, truth in zip(predicted, gold, strict=True):
-        found = frozenset(links)
-        sure_hits += len(found & truth.sure)
-        possible_hits += len(found & truth.possible)
-        found_count += len(found)
+        links = frozenset(links)
+        sure_hits += len(links & truth.sure)
+        possible_hits += len(links & truth.possible)
+        predicted_count += len(links)
         sure_count += len(truth.sure)
-    total = found_count + sure_count
+    total = predicted_count + sure_count
     return {
         "aer": 1.0 - (sure_hits + possible_hits) / total if total else 0.0,
-        "precision": possible_hits / found_count if found_count else 1.0,
+        "precision": possible_hits / predicted_count if predicted_count else 1.0,
         "recall": sure_hits / sure_count if sure_count else 1.0,
     }
 
 
 def relative_attention(word_attention: np.ndarray) -> np.ndarray:
-    """Weighs attention to a word against the attention that it gets anyway.
+    """Normalizes attention over target words instead of source words.
 
-    A decoder looks at some words, such as verbs and commas, from everywhere. Of each
-    source word's attention, this is the share of each target word:
+    Some source words, such as verbs and commas, attract attention at every step. This
+    is the share of each target word in the attention that a source word gets:
 
         r_ts = a_ts / sum_t' a_t's        for source words s; 0 for the end token
 
-    Read as links, it errs less than attention itself where that was not guided: a
-    target word takes the source word that is looked at for its sake.
+    Links read off it have a lower error rate than those of attention itself, unless
+    attention was guided.
 
     Args:
         word_attention: As in `links_from_attention`.
@@ -250,13 +249,13 @@ def relative_attention(word_attention: np.ndarray) -> np.ndarray:
 def links_from_attention(
     word_attention: np.ndarray, threshold: float | None = None
 ) -> set[Link]:
-    """Reads an alignment off attention: each target word takes its favourite.
+    """Reads an alignment off attention: the argmax of each target word.
 
     Args:
         word_attention: `(T + 1, S + 1)` weights between `T` target and `S` source
             words, the end token as last row and last column.
-        threshold: Above 0: each target word takes all source words of at least this
-            weight instead, wherever its greatest is.
+        threshold: Above 0: a target word is linked to all source words of at least
+            this weight, instead of to its argmax.
 
     Returns:
         At most one link `(source, target)` a target word: to the source word with
@@ -280,13 +279,13 @@ def links_from_attention(
                 "`threshold` must be above 0, or every word is linked to every word. "
                 f"Received: threshold={threshold!r}."
             )
-        found = np.argwhere(weights[:-1, :-1] >= threshold).tolist()
-        return {(source, target) for target, source in found}
+        positions = np.argwhere(weights[:-1, :-1] >= threshold).tolist()
+        return {(source, target) for target, source in positions}
     end = weights.shape[1] - 1
-    favourites = weights[:-1].argmax(axis=1) if len(weights) > 1 else []
+    best = weights[:-1].argmax(axis=1) if len(weights) > 1 else []
     return {
         (int(source), target)
-        for target, source in enumerate(favourites)
+        for target, source in enumerate(best)
         if source != end and weights[target, source] > 0
     }
 

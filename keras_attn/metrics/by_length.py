@@ -16,21 +16,21 @@ def bleu_by_length(
     references: Sequence[str],
     edges: Sequence[int] = LENGTH_EDGES,
 ) -> list[dict[str, Any]]:
-    """Scores translations apart by the length of what was translated.
+    """Scores translations by source length, in bins.
 
-    Where a model has to remember a sentence in one vector, it is the long ones that
-    get worse; a score of the whole test does not show it.
+    A model that keeps a sentence in one vector gets worse with length, which the score
+    of a whole test set does not show.
 
     Args:
-        lengths: Words of each source.
+        lengths: Number of words of each source.
         hypotheses: The translations.
-        references: The wanted translations, in the same order.
-        edges: Last length of each bin, rising; what is longer goes into one more.
+        references: The reference translations, in the same order.
+        edges: Last length of each bin, rising; longer sources go into one more bin.
 
     Returns:
         For each bin that has sentences, shortest first: `from` and `to` (`None` in
-        the last: no limit), `sentences`, cased `bleu` and `bleu_lowercase`. Of few
-        sentences BLEU says little.
+        the last: no limit), `sentences`, cased `bleu` and `bleu_lowercase`. BLEU
+        of few sentences is unreliable.
 
     Raises:
         ValueError: If there is nothing to score, not as much on all sides, or the
@@ -38,8 +38,8 @@ def bleu_by_length(
 
     Example:
 
-    >>> for found in bleu_by_length([2, 14], ["a dog", "x"], ["a dog", "y"]):
-    ...     print(found["from"], found["to"], found["sentences"])
+    >>> for scores in bleu_by_length([2, 14], ["a dog", "x"], ["a dog", "y"]):
+    ...     print(scores["from"], scores["to"], scores["sentences"])
     0 10 1
     11 20 1
     """
@@ -56,7 +56,7 @@ def bleu_by_length(
         )
     begins = [0, *(edge + 1 for edge in edges)]
     ends = [*edges, None]
-    found = []
+    bins = []
     for begin, end in zip(begins, ends, strict=True):
         rows = [
             row
@@ -67,7 +67,7 @@ def bleu_by_length(
             scores = score_corpus(
                 [hypotheses[row] for row in rows], [references[row] for row in rows]
             )
-            found.append(
+            bins.append(
                 {
                     "from": begin,
                     "to": end,
@@ -76,4 +76,4 @@ def bleu_by_length(
                     "bleu_lowercase": scores.bleu_lowercase,
                 }
             )
-    return found
+    return bins

@@ -15,9 +15,9 @@ class CorpusScores:
         bleu: Cased BLEU on detokenised text, tokenised by sacreBLEU's `13a`.
         bleu_lowercase: The same with both sides lower-cased.
         chrf: chrF2, character n-grams up to 6, recall weighted twice.
-        bleu_signature: What to quote beside `bleu`, as sacreBLEU's command prints it.
-        bleu_lowercase_signature: What to quote beside `bleu_lowercase`.
-        chrf_signature: What to quote beside `chrf`.
+        bleu_signature: Signature of `bleu`, as sacreBLEU's command prints it.
+        bleu_lowercase_signature: Signature of `bleu_lowercase`.
+        chrf_signature: Signature of `chrf`.
     """
 
     bleu: float
@@ -41,7 +41,7 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
 
     Args:
         hypotheses: The translations.
-        references: The wanted translations, in the same order.
+        references: The reference translations, in the same order.
 
     Returns:
         Cased and lower-cased BLEU and chrF2 with their signatures.
@@ -63,10 +63,10 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
     check_pairs(hypotheses, references)
     bleu, chrf = import_sacrebleu()
     outputs = [one_line(text) for text in hypotheses]
-    wanted = [[one_line(text) for text in references]]
-    cased, cased_signature = _score(bleu(), outputs, wanted)
-    lowercase, lowercase_signature = _score(bleu(lowercase=True), outputs, wanted)
-    characters, chrf_signature = _score(chrf(), outputs, wanted)
+    streams = [[one_line(text) for text in references]]
+    cased, cased_signature = _score(bleu(), outputs, streams)
+    lowercase, lowercase_signature = _score(bleu(lowercase=True), outputs, streams)
+    characters, chrf_signature = _score(chrf(), outputs, streams)
     return CorpusScores(
         bleu=cased,
         bleu_lowercase=lowercase,
@@ -77,13 +77,13 @@ def score_corpus(hypotheses: Sequence[str], references: Sequence[str]) -> Corpus
     )
 
 
-def _score(metric, outputs, wanted):
-    result = metric.corpus_score(outputs, wanted)
+def _score(metric, outputs, streams):
+    result = metric.corpus_score(outputs, streams)
     return percent(result.score), f"{result.name}|{metric.get_signature()}"
 
 
 def percent(score: float) -> float:
-    """Returns a score as a float, without what rounding put over 100."""
+    """Returns a score as a float of at most 100, against rounding errors."""
     # The exponential of a mean of logarithms may come out a hair over.
     return 100.0 if 100 < score < 100 + 1e-6 else float(score)
 
@@ -91,7 +91,13 @@ def percent(score: float) -> float:
 def check_pairs(
     hypotheses: Sequence[str], references: Sequence[str], name: str = "hypotheses"
 ) -> None:
-    """Refuses what cannot be scored; `name` is what the translations are called."""
+    """Raises unless there is one reference for each translation.
+
+    Args:
+        hypotheses: The translations.
+        references: Their references.
+        name: Argument that errors name for the translations.
+    """
     for argument, texts in ((name, hypotheses), ("references", references)):
         if isinstance(texts, (str, bytes)):
             raise TypeError(

@@ -1,4 +1,4 @@
-"""How far apart two predictions of the same words are."""
+"""Symmetric Kullback-Leibler divergence of two predictions."""
 
 from keras import ops
 
@@ -29,5 +29,5 @@ def symmetric_divergence(first, second):
     """
     log_p = ops.log_softmax(ops.cast(first, "float32"), axis=-1)
     log_q = ops.log_softmax(ops.cast(second, "float32"), axis=-1)
-    apart = (ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q)
-    return 0.5 * ops.sum(apart, axis=-1)
+    difference = (ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q)
+    return 0.5 * ops.sum(difference, axis=-1)

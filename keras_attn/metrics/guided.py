@@ -1,11 +1,11 @@
-"""Attention compared with a word alignment that is known."""
+"""Guided attention: a loss against known word alignments."""
 
 from keras import ops
 
 __all__ = ["guided_attention_loss"]
 
 # Added to weights before the logarithm: those of a sharp softmax underflow to 0.
-_LEAST_WEIGHT = 1e-7
+_EPSILON = 1e-7
 
 
 def guided_attention_loss(weights, links):
@@ -19,7 +19,7 @@ def guided_attention_loss(weights, links):
     Args:
         weights: `(B, T, S)` attention of each target token over the source.
         links: `(B, T, S)` booleans, True where both tokens translate each other. Rows
-            without a link, padding among them, count for nothing.
+            without a link, such as padding, are left out.
 
     Returns:
         A float32 scalar; 0 where there is no link at all.
@@ -36,7 +36,7 @@ def guided_attention_loss(weights, links):
     """
     links = ops.cast(links, "float32")
     counts = ops.sum(links, axis=-1)
-    surprise = -ops.log(ops.cast(weights, "float32") + _LEAST_WEIGHT)
-    losses = ops.sum(links * surprise, axis=-1) / ops.maximum(counts, 1)
+    log_losses = -ops.log(ops.cast(weights, "float32") + _EPSILON)
+    losses = ops.sum(links * log_losses, axis=-1) / ops.maximum(counts, 1)
     linked = ops.sum(ops.cast(counts > 0, "float32"))
     return ops.sum(losses) / ops.maximum(linked, 1)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-__all__ = ["MaskedCrossentropy", "pick", "token_figures", "token_losses"]
+__all__ = ["MaskedCrossentropy", "pick", "token_losses", "token_statistics"]
 
 
 def token_losses(labels, logits, label_smoothing=0.0):
@@ -22,16 +22,16 @@ def token_losses(labels, logits, label_smoothing=0.0):
     Reference: Szegedy et al., 2016, arXiv:1512.00567, section 7.
     """
     if keras.backend.backend() == "tensorflow":
-        losses, _, _ = token_figures(labels, logits, label_smoothing)
+        losses, _, _ = token_statistics(labels, logits, label_smoothing)
         return losses
     logits = ops.cast(logits, "float32")
     labels = ops.cast(labels, "int32")
-    plain = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    return _smoothed(plain, logits, pick(logits, labels), label_smoothing)
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return _smoothed(losses, logits, pick(logits, labels), label_smoothing)
 
 
-def token_figures(labels, logits, label_smoothing=0.0):
-    """Returns what is to be known of each target token, from one look at the logits.
+def token_statistics(labels, logits, label_smoothing=0.0):
+    """Computes losses and correctness of target tokens in one pass over the logits.
 
     Args:
         labels: `(B, T)` integer ids.
@@ -39,30 +39,33 @@ def token_figures(labels, logits, label_smoothing=0.0):
         label_smoothing: As in `token_losses`.
 
     Returns:
-        Each `(B, T)` float32: the losses of `token_losses`; those without smoothing; 1
-        where no logit is higher, else 0. The last two have no gradient.
+        Three tensors `(B, T)` float32: the losses of `token_losses`; the losses without
+        smoothing; 1 where no logit is higher than the label's, else 0. The last two
+        have no gradient.
     """
     logits = ops.cast(logits, "float32")
     labels = ops.cast(labels, "int32")
     if keras.backend.backend() == "tensorflow":
-        losses, plain, right = _figures_with_gradient(labels, label_smoothing)(logits)
+        losses, unsmoothed, correct = _statistics_with_gradient(
+            labels, label_smoothing
+        )(logits)
     else:
         losses = token_losses(labels, logits, label_smoothing)
-        plain = token_losses(labels, logits)
-        right = pick(logits, labels) >= ops.max(logits, axis=-1)
-        right = ops.cast(right, "float32")
-    return losses, ops.stop_gradient(plain), ops.stop_gradient(right)
+        unsmoothed = token_losses(labels, logits)
+        correct = pick(logits, labels) >= ops.max(logits, axis=-1)
+        correct = ops.cast(correct, "float32")
+    return losses, ops.stop_gradient(unsmoothed), ops.stop_gradient(correct)
 
 
-def _smoothed(plain, logits, label_logits, label_smoothing):
+def _smoothed(losses, logits, label_logits, label_smoothing):
     if not label_smoothing:
-        return plain
+        return losses
     # -log p(k) = -log p(y) + logit_y - logit_k: one softmax serves both terms.
-    return plain + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
+    return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
 
 
-def _figures_with_gradient(labels, label_smoothing):
-    """Returns the function from logits to figures, with the gradient of the losses.
+def _statistics_with_gradient(labels, label_smoothing):
+    """Returns `token_statistics` of logits, with a gradient of the losses by hand.
 
     Logits are the largest tensor of a training step. TensorFlow's own gradient of the
     formula goes over them many more times, and scatters into all of them to reach one
@@ -70,38 +73,38 @@ def _figures_with_gradient(labels, label_smoothing):
     """
 
     @ops.custom_gradient
-    def figures_of(logits):
+    def statistics_of(logits):
         size = logits.shape[-1]
         p = ops.softmax(logits)
         # log sum exp, where no exponential is too small: some p is 1 / V or more.
         highest = ops.max(logits, axis=-1)
         normaliser = highest - ops.log(ops.max(p, axis=-1))
         label_logits = pick(logits, labels)
-        plain = normaliser - label_logits
-        losses = _smoothed(plain, logits, label_logits, label_smoothing)
-        right = ops.cast(label_logits >= highest, "float32")
+        unsmoothed = normaliser - label_logits
+        losses = _smoothed(unsmoothed, logits, label_logits, label_smoothing)
+        correct = ops.cast(label_logits >= highest, "float32")
 
-        def gradient(upstream, *of_the_others):
-            del of_the_others  # nothing flows back through them
-            share = label_smoothing / size  # of each word in the smoothed target
-            everywhere = (p - share if share else p) * upstream[:, :, None]
+        def gradient(upstream, *unused):
+            del unused  # the other two outputs have no gradient
+            share = label_smoothing / size  # of every token in the smoothed target
+            gradients = (p - share if share else p) * upstream[:, :, None]
             at_labels = (pick(p, labels) - share - (1 - label_smoothing)) * upstream
             flat = ops.reshape(labels, (-1,))
             rows = ops.arange(ops.shape(flat)[0], dtype=flat.dtype)
-            found = ops.scatter_update(
-                ops.reshape(everywhere, (-1, size)),
+            gradients = ops.scatter_update(
+                ops.reshape(gradients, (-1, size)),
                 ops.stack([rows, flat], axis=-1),
                 ops.reshape(at_labels, (-1,)),
             )
-            return ops.reshape(found, ops.shape(logits))
+            return ops.reshape(gradients, ops.shape(logits))
 
-        return (losses, plain, right), gradient
+        return (losses, unsmoothed, correct), gradient
 
-    return figures_of
+    return statistics_of
 
 
 def pick(values, labels):
-    """Returns the entry of each row that its label names.
+    """Gathers the entry of each row at the row's label.
 
     Args:
         values: `(B, T, V)`.
@@ -116,7 +119,7 @@ def pick(values, labels):
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class MaskedCrossentropy(keras.losses.Loss):
-    """Mean cross-entropy per real target token; padding counts for nothing.
+    """Mean cross-entropy per real target token; padding is left out.
 
     The mean is over the tokens of the whole batch, so that a long sentence weighs
     as much as its words.

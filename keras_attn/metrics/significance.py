@@ -1,4 +1,4 @@
-"""How sure is a corpus score, and is one system better than another?"""
+"""Confidence intervals of corpus scores and significance of differences."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,10 @@ class ResampledScore:
     """A corpus score with its 95 % confidence interval.
 
     Attributes:
-        score: Of the whole corpus, 0 to 100 (TER may be above).
+        score: Score of the whole corpus, 0 to 100 (TER may be above).
         mean: Mean over the resampled corpora.
         half_width: 95 % of the resampled corpora score within `mean +- half_width`.
-        signature: What to quote beside it, resamples and seed included.
+        signature: sacreBLEU's signature, with resamples and seed.
         against: Score of the system compared with, or `None`.
         p_value: Probability of a difference as large as that to `against` if both
             systems were equally good, or `None`.
@@ -64,11 +64,11 @@ def resampled_scores(
 
     Args:
         hypotheses: The translations, plain detokenised text.
-        references: The wanted translations, in the same order.
+        references: The reference translations, in the same order.
         against: Translations of the same sentences by another system.
         metrics: Names from `METRICS`.
-        resamples: Corpora to draw. At once they take up to 72 bytes a sentence each:
-            1000 of 3000 sentences some 200 MB.
+        resamples: Number of corpora to draw. They take up to 72 bytes a sentence each:
+            1000 of 3000 sentences about 200 MB.
 
     Returns:
         A score for each metric, in the order asked for.
@@ -81,26 +81,26 @@ def resampled_scores(
 
     Example:
 
-    >>> wanted = ["the dog sees a cat", "a man walks in the park"]
-    >>> found = resampled_scores(wanted, wanted, against=["the dog", "a man walks"])
-    >>> found["bleu"].score, found["bleu"].p_value < 0.05
+    >>> texts = ["the dog sees a cat", "a man walks in the park"]
+    >>> scores = resampled_scores(texts, texts, against=["the dog", "a man walks"])
+    >>> scores["bleu"].score, scores["bleu"].p_value < 0.05
     (100.0, True)
-    >>> found["ter"].score, round(found["ter"].against, 1)
+    >>> scores["ter"].score, round(scores["ter"].against, 1)
     (0.0, 54.5)
 
     Reference: Koehn, 2004, "Statistical Significance Tests for Machine Translation
     Evaluation"; Snover et al., 2006 (TER).
     """
     _check(hypotheses, references, against, metrics, resamples)
-    systems = [("found", list(map(one_line, hypotheses)))]
+    systems = [("hypotheses", list(map(one_line, hypotheses)))]
     if against is not None:
         # The first system is the one that the others are compared with.
         systems.insert(0, ("against", list(map(one_line, against))))
-    wanted = [list(map(one_line, references))]
-    return {name: _resample(name, systems, wanted, resamples) for name in metrics}
+    streams = [list(map(one_line, references))]
+    return {name: _resample(name, systems, streams, resamples) for name in metrics}
 
 
-def _resample(name, systems, wanted, resamples):
+def _resample(name, systems, streams, resamples):
     import_sacrebleu()
     import sacrebleu.metrics
     from sacrebleu.significance import PairedTest
@@ -109,20 +109,20 @@ def _resample(name, systems, wanted, resamples):
     metric = getattr(sacrebleu.metrics, kind)(**options)
     # One metric a test: sacreBLEU tells them apart by name, which has no case.
     test = PairedTest(
-        systems, {name: metric}, wanted, test_type="bs", n_samples=resamples
+        systems, {name: metric}, streams, test_type="bs", n_samples=resamples
     )
     signatures, results = test()
     [(label, signature)] = signatures.items()
-    *others, found = results[label]
-    p_value = float(found.p_value) if others else None
-    if others and found.score == others[0].score:
+    *others, result = results[label]
+    p_value = float(result.p_value) if others else None
+    if others and result.score == others[0].score:
         # sacreBLEU counts draws with a larger difference than this. Of two equal
         # outputs no draw has any, and it would call them significantly different.
         p_value = 1.0
     return ResampledScore(
-        score=percent(found.score),
-        mean=percent(found.mean),
-        half_width=float(found.ci),
+        score=percent(result.score),
+        mean=percent(result.mean),
+        half_width=float(result.ci),
         signature=f"{label}|{signature}",
         against=percent(others[0].score) if others else None,
         p_value=p_value,

@@ -1,4 +1,4 @@
-"""One alignment from two: that of a translator and that of its reverse."""
+"""Symmetrisation: one alignment from those of both translation directions."""
 
 from collections.abc import Iterable
 
@@ -19,17 +19,16 @@ def symmetrise(
 ) -> set[Link]:
     """Combines the links of both directions of one sentence pair.
 
-    A direction gives each word of its target one link at most, so it misses that one
-    word may stand for many. What both found is almost always right; what either found
-    is almost all there is. Growing goes from the first towards the second:
+    One direction links each target word at most once. The intersection of both has high
+    precision, their union high recall; growing adds links of the union to the
+    intersection:
 
     - `intersection`: links that both have.
     - `union`: links that either has.
-    - `grow-diag`: the intersection; then, again and again until nothing changes, each
-      link of the union that touches a link already there, also by a corner, and that
-      has a source or a target word without a link. Links there are visited in order of
-      source then target word, straight neighbours before diagonal ones, and a link
-      that is added counts at once.
+    - `grow-diag`: the intersection; then, until nothing changes, each link of the union
+      that is next to a chosen link, diagonals included, and whose source or target word
+      has no link yet. Chosen links are visited in order of source then target word,
+      straight neighbours before diagonal ones; an added link counts at once.
     - `grow-diag-final`: the same; then each link of `forward`, and after these of
       `backward`, in that order, whose source or target word is still without a link.
 
@@ -59,32 +58,32 @@ def symmetrise(
     forward, backward = set(forward), set(backward)
     if how == "union":
         return forward | backward
-    found = forward & backward
+    chosen = forward & backward
     if how != "intersection":
-        _grow(found, forward | backward)
+        _grow(chosen, forward | backward)
     if how == "grow-diag-final":
         for links in (forward, backward):
             for link in sorted(links):
-                _add_if_new(link, found)
-    return found
+                _add_if_new(link, chosen)
+    return chosen
 
 
-def _grow(found, union):
+def _grow(chosen, union):
     grown = True
     while grown:
         grown = False
-        for source, target in sorted(found):
+        for source, target in sorted(chosen):
             for down, right in _NEIGHBOURS:
                 link = (source + down, target + right)
-                if link in union and link not in found:
-                    grown |= _add_if_new(link, found)
+                if link in union and link not in chosen:
+                    grown |= _add_if_new(link, chosen)
 
 
-def _add_if_new(link, found):
-    """Adds a link one of whose words has none; says whether it did."""
-    source_linked = any(source == link[0] for source, _ in found)
-    target_linked = any(target == link[1] for _, target in found)
+def _add_if_new(link, chosen):
+    """Adds a link if one of its words has none; returns whether it was added."""
+    source_linked = any(source == link[0] for source, _ in chosen)
+    target_linked = any(target == link[1] for _, target in chosen)
     if source_linked and target_linked:
         return False
-    found.add(link)
+    chosen.add(link)
     return True

@@ -35,11 +35,11 @@ class _TokenMean(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class TokenAccuracy(_TokenMean):
-    """Share of real target tokens for which no logit is higher than the right one.
+    """Share of real target tokens for which no logit is higher than the label's.
 
     Args:
         pad_id: The label that marks padding.
-        name: Of the metric.
+        name: Name of the metric.
         **kwargs: Passed to `keras.metrics.Metric`.
 
     Example:
@@ -56,8 +56,8 @@ class TokenAccuracy(_TokenMean):
     def values(self, y_true, y_pred):
         # Not by argmax: on some backends it goes over the logits many times, and the
         # loss needs their maximum anyway.
-        right = pick(y_pred, y_true) >= ops.max(y_pred, axis=-1)
-        return ops.cast(right, "float32")
+        correct = pick(y_pred, y_true) >= ops.max(y_pred, axis=-1)
+        return ops.cast(correct, "float32")
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -66,7 +66,7 @@ class Perplexity(_TokenMean):
 
     Args:
         pad_id: The label that marks padding.
-        name: Of the metric.
+        name: Name of the metric.
         **kwargs: Passed to `keras.metrics.Metric`.
 
     Example:

@@ -1,4 +1,4 @@
-"""Several models that decode as one."""
+"""An ensemble of models for decoding."""
 
 import keras
 from keras import ops
@@ -14,11 +14,11 @@ class Ensemble(keras.Model):
 
         P(y_t | y_<t, x) = 1/K sum over k of P_k(y_t | y_<t, x)
 
-    For decoding alone: it has `encode`, `step` and `step_of_words` of `Seq2Seq`, and is
-    not trained. Members may differ in everything but their vocabularies.
+    For decoding only: it has `encode`, `step` and `shortlist_step` of `Seq2Seq`, and
+    is not trained. Members may differ in everything but their vocabularies.
 
     Args:
-        members: Two or more `Seq2Seq`, each an object of its own.
+        members: Two or more `Seq2Seq`, no object twice.
         **kwargs: Passed to `keras.Model`.
 
     Raises:
@@ -48,19 +48,24 @@ class Ensemble(keras.Model):
 
     @property
     def config(self):
-        """The first member's: of the vocabularies it says what holds for all."""
+        """The first member's config; all have the same vocabularies and padding."""
         return self.members[0].config
 
     def encode(self, source):
-        """Reads sources once, as `Seq2Seq.encode`; state and memory are one each."""
-        read = [member.encode(source) for member in self.members]
-        return tuple(state for state, _ in read), tuple(memory for _, memory in read)
+        """Encodes sources as `Seq2Seq.encode`: tuples of the members' results."""
+        states, memories = zip(
+            *(member.encode(source) for member in self.members), strict=True
+        )
+        return states, memories
 
-    def at_position(self, memory, place):
-        """Returns the memories at one place of each row, as `Seq2Seq.at_position`."""
-        known = zip(self.members, memory, strict=True)
-        return tuple(member.at_position(each, place) for member, each in known)
+    def restrict_to_position(self, memory, position):
+        """Returns the members' memories, as `Seq2Seq.restrict_to_position`."""
+        return tuple(
+            member.restrict_to_position(member_memory, position)
+            for member, member_memory in zip(self.members, memory, strict=True)
+        )
 
+    # The arithmetic mean: in that of log p, one member could forbid a word.
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.
 
@@ -73,28 +78,40 @@ class Ensemble(keras.Model):
             logits `(B, V)` float32, which are log P; the next state; the mean of the
             members' attention weights, `(B, S)` float32.
         """
-        taken = zip(self.members, state, memory, strict=True)
-        return _mean([member.step(token_ids, s, m) for member, s, m in taken])
+        return _mean(
+            [
+                member.step(token_ids, member_state, member_memory)
+                for member, member_state, member_memory in zip(
+                    self.members, state, memory, strict=True
+                )
+            ]
+        )
 
-    def step_of_words(self, words):
-        """Returns a step that predicts some words only, as `Seq2Seq.step_of_words`."""
-        steps = [member.step_of_words(words) for member in self.members]
+    def shortlist_step(self, words):
+        """Returns a step over a subset of the words, as `Seq2Seq.shortlist_step`."""
+        member_steps = [member.shortlist_step(words) for member in self.members]
 
-        def step(positions, state, given):
-            memory, allowed = given
-            taken = zip(steps, state, memory, strict=True)
-            return _mean([one(positions, s, (m, allowed)) for one, s, m in taken])
+        def step(positions, state, memory_and_allowed):
+            memory, allowed = memory_and_allowed
+            return _mean(
+                [
+                    member_step(positions, member_state, (member_memory, allowed))
+                    for member_step, member_state, member_memory in zip(
+                        member_steps, state, memory, strict=True
+                    )
+                ]
+            )
 
         return step
 
     def get_config(self):
-        """Returns the configuration, members without what they were compiled with."""
+        """Returns the config; that of members is without their `compile` arguments."""
         members = map(keras.saving.serialize_keras_object, self.members)
         return {
             "name": self.name,
             "members": [
-                {key: each[key] for key in each if key != "compile_config"}
-                for each in members
+                {key: value for key, value in member.items() if key != "compile_config"}
+                for member in members
             ],
         }
 
@@ -108,12 +125,14 @@ class Ensemble(keras.Model):
 
 
 def _mean(steps):
-    """From `(logits, state, weights)` of each member to that of all together."""
+    """From the members' `(logits, state, weights)` to that of the ensemble."""
     logits, states, weights = zip(*steps, strict=True)
-    logs = ops.stack([ops.log_softmax(ops.cast(x, "float32")) for x in logits])
-    # Where no member allows a word all are -inf, whose difference would be no number.
-    most = ops.maximum(ops.max(logs, axis=0), -1e30)
-    mean = most + ops.log(ops.mean(ops.exp(logs - most), axis=0))
+    log_p = ops.stack(
+        [ops.log_softmax(ops.cast(member, "float32")) for member in logits]
+    )
+    # Where no member allows a word all are -inf, and -inf minus -inf is NaN.
+    largest = ops.maximum(ops.max(log_p, axis=0), -1e30)
+    mean = largest + ops.log(ops.mean(ops.exp(log_p - largest), axis=0))
     return mean, states, ops.mean(ops.stack(weights), axis=0)
 
 
@@ -126,13 +145,15 @@ def _check_members(members):
             )
     if len(members) < 2 or len({id(member) for member in members}) < len(members):
         raise ValueError(
-            "An ensemble has two or more members, each an object of its own. Received: "
-            f"members of length {len(members)}. Load a model again to have it twice."
+            "An ensemble has two or more members, and no object twice. Received: "
+            f"members of length {len(members)}. Load a model again to use it twice."
         )
     names = ("source_vocabulary_size", "target_vocabulary_size", "pad_id")
-    found = [tuple(getattr(each.config, name) for name in names) for each in members]
-    if len(set(found)) > 1:
+    values = [
+        tuple(getattr(member.config, name) for name in names) for member in members
+    ]
+    if len(set(values)) > 1:
         raise ValueError(
             "The members of an ensemble have the same vocabularies. Received: "
-            f"{', '.join(names)} = {' and '.join(map(str, found))}."
+            f"{', '.join(names)} = {' and '.join(map(str, values))}."
         )

@@ -8,12 +8,10 @@ from keras import ops
 from keras_attn import masking
 from keras_attn.layers import AttentionDecoder, Encoder, Readout
 from keras_attn.layers.arguments import check_rank
-from keras_attn.layers.attention.align_functions import make_attention
-from keras_attn.layers.cells.rnn_cells import make_cell
-from keras_attn.layers.decoder.memory import restrict_to_position
-from keras_attn.layers.scaled_embedding import ScaledEmbedding
-from keras_attn.layers.word_dropout import make_word_dropout
-from keras_attn.models.config import Seq2SeqConfig
+from keras_attn.layers.cells.rnn_cells import create_cell
+from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
+from keras_attn.models.align_functions import create_attention
+from keras_attn.seq2seq_config import Seq2SeqConfig
 
 __all__ = ["Seq2Seq"]
 
@@ -23,8 +21,8 @@ class Seq2Seq(keras.Model):
     """The attention encoder-decoder from source ids to target logits.
 
     `compile`, `fit`, `evaluate` and `save` are Keras's own. For decoding, `encode`
-    gives the memory and the first state, and `step` predicts one word; both are the
-    training computation taken apart.
+    returns the memory and the first state, and `step` predicts one word; together they
+    compute what a call computes.
 
     Args:
         config: A `Seq2SeqConfig`.
@@ -68,8 +66,8 @@ class Seq2Seq(keras.Model):
         self.config = config
         policy = self.dtype_policy
         common = {"dropout": config.dropout, "dtype": policy}
-        # With one seed for all, they would drop the same places of source and target.
-        # The encoder and the cells count on from theirs, one for each part.
+        # With one seed for all, they would drop the same units of source and target.
+        # The layers of the encoder and the cells have seed + 1, + 2, ...
         offsets = (0, 1, 2, 1000, 2000, 4000)
         seeds = [None if config.seed is None else config.seed + i for i in offsets]
         self.encoder = Encoder(
@@ -100,14 +98,14 @@ class Seq2Seq(keras.Model):
         self.target_dropout = keras.layers.Dropout(
             config.dropout, seed=seeds[1], name="target_dropout", dtype=policy
         )
-        self.target_word_dropout = make_word_dropout(
+        self.target_word_dropout = create_word_dropout(
             config.target_word_dropout,
             seed=seeds[5],
             name="target_word_dropout",
             dtype=policy,
         )
         self.decoder = AttentionDecoder(
-            make_cell(
+            create_cell(
                 config.cell,
                 config.decoder_units,
                 layers=config.decoder_layers,
@@ -137,7 +135,7 @@ class Seq2Seq(keras.Model):
         self.build()
 
     def build(self, input_shape=None):
-        """Creates all weights: the config alone says every size."""
+        """Creates all weights: the config holds every size."""
         config = self.config
         memory_dim = 2 * config.encoder_units
         layers_and_shapes = [
@@ -178,7 +176,7 @@ class Seq2Seq(keras.Model):
         return logits
 
     def score(self, source, target, training=None):
-        """Predicts every next word of a given target, and says where it looked.
+        """Predicts every next word of a target; also returns the attention weights.
 
         Args:
             source: `(B, S)` integer ids, padded on the right.
@@ -193,7 +191,7 @@ class Seq2Seq(keras.Model):
         check_rank(self.name, 2, "(B, T)", target=target)
         mask = masking.mask_from_ids(source, self.config.pad_id)
         memory, summary = self.encoder(source, ids_mask=mask, training=training)
-        # Here and not for single steps, which are never taken in training.
+        # Not in `step`, which is not used in training.
         embeddings = self.target_word_dropout(
             self.target_embedding(target), training=training
         )
@@ -205,7 +203,7 @@ class Seq2Seq(keras.Model):
         return self._logits(features), weights
 
     def encode(self, source):
-        """Reads sources once, before the first decoding step.
+        """Encodes sources, once before the first decoding step.
 
         Args:
             source: `(B, S)` integer ids, padded on the right.
@@ -219,14 +217,15 @@ class Seq2Seq(keras.Model):
         memory = self.decoder.memorize(values, mask, summary)
         return self.decoder.initial_state(memory), memory
 
-    def at_position(self, memory, place):
-        """Returns a memory of which `step` can look at one place only.
+    def restrict_to_position(self, memory, position):
+        """Returns a memory in which `step` can attend to one position only.
 
         Args:
             memory: From `encode`, of `B` rows.
-            place: `(B,)` int32, the place of each row.
+            position: `(B,)` int32, the position of each row.
         """
-        return restrict_to_position(memory, place)
+        positions = ops.arange(ops.shape(memory.mask)[1], dtype="int32")
+        return memory._replace(mask=ops.equal(position[:, None], positions))
 
     def step(self, token_ids, state, memory):
         """Predicts the word after `token_ids`.
@@ -239,17 +238,16 @@ class Seq2Seq(keras.Model):
         Returns:
             logits `(B, V)`; the next state; attention weights `(B, S)` float32.
         """
-        features, state, weights = self._read_step(token_ids, state, memory)
+        features, state, weights = self._step_features(token_ids, state, memory)
         return self._logits(features), state, weights
 
-    def step_of_words(self, words):
-        """Returns a step that predicts some words only.
+    def shortlist_step(self, words):
+        """Returns `step` over a subset of the target words, such as a shortlist.
 
-        `step` for a smaller vocabulary: what the output layer needs of the words is
-        gathered here, once for all steps.
+        The words' rows of the output layer are gathered here, once for all steps.
 
         Args:
-            words: `(U,)` int32 ids. The step's ids are positions in them.
+            words: `(U,)` int32 ids. The step's token ids are positions in `words`.
 
         Returns:
             `step(positions, state, (memory, allowed)) -> (logits, state, weights)` with
@@ -257,7 +255,7 @@ class Seq2Seq(keras.Model):
             where not allowed.
         """
         if self.projection is None:
-            kernel, bias = self.target_embedding.kernel_of(words), None
+            kernel, bias = self.target_embedding.output_kernel(words), None
         else:
             dtype = self.projection.compute_dtype
             kernel, bias = (
@@ -265,10 +263,10 @@ class Seq2Seq(keras.Model):
                 for weight in (self.projection.kernel, self.projection.bias)
             )
 
-        def step(positions, state, given):
-            memory, allowed = given
+        def step(positions, state, memory_and_allowed):
+            memory, allowed = memory_and_allowed
             token_ids = ops.take(words, positions)
-            features, state, weights = self._read_step(token_ids, state, memory)
+            features, state, weights = self._step_features(token_ids, state, memory)
             logits = ops.matmul(features, kernel)
             if bias is not None:
                 logits = logits + bias
@@ -276,7 +274,7 @@ class Seq2Seq(keras.Model):
 
         return step
 
-    def _read_step(self, token_ids, state, memory):
+    def _step_features(self, token_ids, state, memory):
         previous = self.target_embedding(token_ids)
         output, context, weights, state = self.decoder.step(previous, state, memory)
         features = self.readout(output, context, previous, training=False)
@@ -297,13 +295,15 @@ class Seq2Seq(keras.Model):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        own = {key: config.pop(key) for key in ("name", "dtype") if key in config}
-        return cls(Seq2SeqConfig.from_dict(config), **own)
+        layer_options = {
+            key: config.pop(key) for key in ("name", "dtype") if key in config
+        }
+        return cls(Seq2SeqConfig.from_dict(config), **layer_options)
 
     def compile_from_config(self, config):
-        """Compiles as the saved model was compiled, with this package's own parts."""
-        # Registers the loss and the metrics, which a process that only loads and
-        # uses a model has not imported.
+        """Compiles as the saved model was compiled."""
+        # Registers the loss and the metrics, which a process that only loads and uses
+        # a model has not imported.
         from keras_attn.metrics import loss, token_metrics  # noqa: F401
 
         super().compile_from_config(config)
@@ -315,10 +315,10 @@ class Seq2Seq(keras.Model):
 def _make_attention(config, seed, policy):
     if config.attention is None:
         return None
-    more = {}
+    options = {}
     if config.attention == "multi_head":
-        more["num_heads"] = config.attention_heads
-    return make_attention(
+        options["num_heads"] = config.attention_heads
+    return create_attention(
         config.attention,
         config.attention_units,
         normaliser=config.attention_normaliser,
@@ -327,5 +327,5 @@ def _make_attention(config, seed, policy):
         seed=seed,
         name="attention",
         dtype=policy,
-        **more,
+        **options,
     )

@@ -1,5 +1,5 @@
-"""Loops over time: `ops.scan`, and on TensorFlow one with a gradient of its own."""
+"""Loops over time: `ops.scan`, and on TensorFlow one with its own gradient."""
 
-from keras_attn.scanning.scan import has_own_loop, scan
+from keras_attn.scanning.scan import scan, uses_tensorflow_scan
 
-__all__ = ["has_own_loop", "scan"]
+__all__ = ["scan", "uses_tensorflow_scan"]

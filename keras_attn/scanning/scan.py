@@ -3,15 +3,15 @@
 import keras
 from keras import ops
 
-__all__ = ["has_own_loop", "scan"]
+__all__ = ["scan", "uses_tensorflow_scan"]
 
 
 def scan(step, carry, results, inputs, fixed, layer, training):
     """Runs a step of a layer over the first axis of its inputs.
 
-    In a graph of TensorFlow this is `tensorflow_scan`, which takes products of inputs
-    out of the loop, and in training has a gradient that is faster and keeps less;
-    elsewhere `ops.scan`.
+    In a TensorFlow graph this is `tensorflow_scan`, which takes products of inputs out
+    of the loop, and in training has a gradient that is faster and stores less;
+    elsewhere it is `ops.scan`.
 
     Args:
         step: From carry, inputs of one step and `fixed` to a pair of structures: the
@@ -19,13 +19,13 @@ def scan(step, carry, results, inputs, fixed, layer, training):
         carry: Structure of tensors.
         results: Structure of tensors like the results of one step.
         inputs: Structure of tensors `(T, ...)`.
-        fixed: Structure of tensors and `None` that no step changes. What has gradients
-            must come this way, or be a weight of `layer`.
+        fixed: Structure of tensors and `None`, the same at every step. Gradients reach
+            these and the weights of `layer`, and nothing else that `step` closes over.
         layer: The layer whose weights `step` uses.
-        training: Whether gradients will be asked for.
+        training: Whether gradients will be computed.
 
     Returns:
-        The last carry, and the structure of results, each `(T, ...)`.
+        The last carry, and the structure of stacked results `(T, ...)`.
 
     Example:
 
@@ -37,20 +37,20 @@ def scan(step, carry, results, inputs, fixed, layer, training):
     >>> float(total), ops.convert_to_numpy(before).tolist()
     (6.0, [0.0, 2.0, 6.0])
     """
-    if has_own_loop():
+    if uses_tensorflow_scan():
         return _scan_on_tensorflow(step, carry, inputs, fixed, layer, training)
 
-    def body(both, each):
+    def body(carry_and_results, step_inputs):
         # Some backends stack only what has the structure of the carry.
-        both = step(both[0], each, fixed)
-        return both, both
+        carry_and_results = step(carry_and_results[0], step_inputs, fixed)
+        return carry_and_results, carry_and_results
 
     (last, _), (_, stacked) = ops.scan(body, (carry, results), inputs)
     return last, stacked
 
 
-def has_own_loop():
-    """Returns whether `scan` will not be `ops.scan`."""
+def uses_tensorflow_scan():
+    """Returns whether `scan` is `tensorflow_scan` here, not `ops.scan`."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -61,25 +61,28 @@ def has_own_loop():
 def _scan_on_tensorflow(step, carry, inputs, fixed, layer, training):
     from keras_attn.scanning import tensorflow_scan
 
-    # Frozen ones too: TensorFlow would look for their gradients as for any other's.
+    # Frozen weights too: TensorFlow asks for their gradients like for any other's.
     weights = [
-        each for each in layer.weights if keras.backend.is_float_dtype(each.dtype)
+        weight for weight in layer.weights if keras.backend.is_float_dtype(weight.dtype)
     ]
 
-    def step_with_weights(carry, inputs, given):
-        tensors, values = given
+    def step_with_weights(carry, step_inputs, tensors_and_weights):
+        tensors, weight_values = tensors_and_weights
         tensors = iter(tensors)
-        there = keras.tree.map_structure(
-            lambda each: None if each is None else next(tensors), fixed
+        fixed_here = keras.tree.map_structure(
+            lambda tensor: None if tensor is None else next(tensors), fixed
         )
         # To the loop, weights are fixed tensors like any other.
-        with keras.StatelessScope(list(zip(weights, values, strict=True))):
-            return step(carry, inputs, there)
+        pairs = list(zip(weights, weight_values, strict=True))
+        with keras.StatelessScope(pairs):
+            return step(carry, step_inputs, fixed_here)
 
-    given = (
-        [each for each in keras.tree.flatten(fixed) if each is not None],
-        [each.value for each in weights],
-    )
+    tensors = [tensor for tensor in keras.tree.flatten(fixed) if tensor is not None]
+    weight_values = [weight.value for weight in weights]
     return tensorflow_scan.scan(
-        step_with_weights, carry, inputs, given, own_gradient=training
+        step_with_weights,
+        carry,
+        inputs,
+        (tensors, weight_values),
+        custom_gradient=training,
     )

@@ -1,4 +1,4 @@
-"""A step of a loop as a TensorFlow graph, taken apart for the gradient of the loop.
+"""The TensorFlow graph of one loop step, taken apart for the gradient of the loop.
 
 Only the TensorFlow backend has such graphs; `tensorflow_scan` is the one user.
 """
@@ -10,7 +10,7 @@ from keras import tree
 
 __all__ = ["Product", "StepGraph", "is_float"]
 
-_GRADIENT = "KerasAttnStepProduct"
+_PRODUCT_GRADIENT = "KerasAttnStepProduct"
 
 
 def is_float(tensor):
@@ -21,8 +21,8 @@ def is_float(tensor):
 class Product(NamedTuple):
     """A matrix product in a step whose second factor is the same at every step.
 
-    The gradient of that factor is a sum over steps. With the factors of all steps
-    side by side it is one large product after the loop instead.
+    The gradient of that factor is a sum over steps: one large product after the loop,
+    of the stacked factors of all steps.
     """
 
     varying: Any  # (B, K); in a batch of products (B, 1, K)
@@ -33,18 +33,19 @@ class Product(NamedTuple):
         """Returns the results `(T, B, N)` from factors `(T, B, K)`, as one product."""
         return tf.tensordot(varying, fixed, 1)
 
-    def gradient_of_varying(self, fixed, of_result):
+    def varying_gradient(self, fixed, result_gradient):
         """Returns the gradient of the varying factors of all steps, `(T, B, K)`."""
-        return tf.tensordot(of_result, fixed, [[2], [1]])
+        return tf.tensordot(result_gradient, fixed, [[2], [1]])
 
-    def gradient_of_fixed(self, varying, of_result):
+    def fixed_gradient(self, varying, result_gradient):
         """Returns the gradient of `fixed` from stacks `(T, ...)` of all steps."""
         if self.fixed.shape.rank == 3:
-            return tf.einsum("tbik,tbin->bkn", varying, of_result)
-        rows, of_rows = (
-            tf.reshape(each, (-1, each.shape[-1])) for each in (varying, of_result)
+            return tf.einsum("tbik,tbin->bkn", varying, result_gradient)
+        varying, result_gradient = (
+            tf.reshape(stack, (-1, stack.shape[-1]))  # (T * B, ...)
+            for stack in (varying, result_gradient)
         )
-        return tf.matmul(rows, of_rows, transpose_a=True)
+        return tf.matmul(varying, result_gradient, transpose_a=True)
 
 
 class StepGraph:
@@ -53,169 +54,178 @@ class StepGraph:
     Args:
         step: From carry, inputs and fixed values to a pair of structures: the next
             carry and the results.
-        carry: Structure of tensors like those that go from step to step.
+        carry: Structure of tensors like the carry.
         inputs: Structure of tensors like the inputs of one step.
-        fixed: Structure of tensors that no step changes and that have gradients.
-            Others that no step changes, `step` may simply use.
-        own_gradient: Whether `gradients_of_step` will be asked for.
+        fixed: Structure of tensors that are the same at every step and have
+            gradients. Tensors without gradients may be closed over by `step`.
+        custom_gradient: Whether `step_gradients` will be called.
 
     Attributes:
-        carry, inputs, fixed: Where the step begins, flat.
-        ends: The next carry and the results, flat, of which `structure` is the pair.
-        trained: Tensors that depend on `fixed` alone and that the step reads: what
-            gradients of `fixed` come through.
-        input_products: Each `Product` of an input alone.
-        products: The other ones.
+        carry, inputs, fixed: Inputs of the graph, flat.
+        outputs: The next carry and the results, flat.
+        structure: The pair of structures of the outputs.
+        trained: Tensors that depend on `fixed` alone and that the step reads: all
+            gradients of `fixed` come through them.
+        input_products: The `Product`s of an input alone.
+        products: The other `Product`s.
     """
 
-    def __init__(self, step, carry, inputs, fixed, own_gradient=True):
-        given = (carry, inputs, fixed)
-        flat = tree.flatten(given)
+    def __init__(self, step, carry, inputs, fixed, custom_gradient=True):
+        arguments = (carry, inputs, fixed)
+        flat = tree.flatten(arguments)
 
         def traced(*tensors):
-            overrides = {"MatMul": _GRADIENT} if own_gradient else {}
+            overrides = {"MatMul": _PRODUCT_GRADIENT} if custom_gradient else {}
             with tf.compat.v1.get_default_graph().gradient_override_map(overrides):
-                self.structure = step(*tree.pack_sequence_as(given, list(tensors)))
-            # An end of its own for each, also for what a step hands through.
-            return [tf.identity(each) for each in tree.flatten(self.structure)]
+                self.structure = step(*tree.pack_sequence_as(arguments, list(tensors)))
+            # A tensor of its own for each output, also for what a step passes through.
+            return [tf.identity(output) for output in tree.flatten(self.structure)]
 
         self._function = tf.compat.v1.wrap_function(
-            traced, [tf.TensorSpec(each.shape, each.dtype) for each in flat]
+            traced, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in flat]
         )
         graph = self._function.graph
-        starts = list(graph.inputs[: len(flat)])
-        sizes = [len(tree.flatten(each)) for each in given]
-        self.carry = starts[: sizes[0]]
-        self.inputs = starts[sizes[0] : sizes[0] + sizes[1]]
-        self.fixed = starts[sizes[0] + sizes[1] :]
-        self.ends = list(graph.outputs)
-        self._captured = {id(each) for each in graph.internal_captures}
-        self._changing = {each.op for each in (*self.carry, *self.inputs)}
-        self._seen = 0
+        placeholders = list(graph.inputs[: len(flat)])
+        sizes = [len(tree.flatten(argument)) for argument in arguments]
+        self.carry = placeholders[: sizes[0]]
+        self.inputs = placeholders[sizes[0] : sizes[0] + sizes[1]]
+        self.fixed = placeholders[sizes[0] + sizes[1] :]
+        self.outputs = list(graph.outputs)
+        self._captured = {id(tensor) for tensor in graph.internal_captures}
+        self._varying_ops = {tensor.op for tensor in (*self.carry, *self.inputs)}
+        self._ops_seen = 0
         self.trained = self._find_trained()
         products = self._find_products()
-        starts = {id(each) for each in self.inputs}
+        input_ids = {id(tensor) for tensor in self.inputs}
         self.input_products = [
-            each
-            for each in products
-            if id(each.varying) in starts and each.fixed.shape.rank == 2
+            product
+            for product in products
+            if id(product.varying) in input_ids and product.fixed.shape.rank == 2
         ]
-        once = {id(each) for each in self.input_products}
-        self.products = [each for each in products if id(each) not in once]
+        input_product_ids = {id(product) for product in self.input_products}
+        self.products = [
+            product for product in products if id(product) not in input_product_ids
+        ]
 
     def cut(self, feeds, fetches):
         """Returns the function from `feeds` to `fetches`, and what to hoist.
 
-        What no step changes is not computed in it but is given to it, behind the
-        feeds: the tensors of the second result, for `evaluate`.
+        What is the same at every step is not computed in it but is passed to it after
+        the feeds: the tensors of the second result, for `evaluate`.
         """
-        hoisted = self._find_hoisted([each.op for each in fetches], feeds)
+        hoisted = self._find_hoisted([tensor.op for tensor in fetches], feeds)
         return self._function.prune([*feeds, *hoisted], fetches), hoisted
 
     def evaluate(self, tensors, fixed):
-        """Returns the values of tensors that no step changes."""
+        """Returns the values of tensors that depend on `fixed` alone."""
         return list(self._function.prune(self.fixed, tensors)(*fixed))
 
-    def gradients_of_step(self):
+    def step_gradients(self):
         """Adds the gradient of a step to the graph.
 
         Returns:
-            seeds: Placeholders for the gradients of the float ends.
+            output_gradients: Placeholders for the gradients of the float outputs.
             sources: Float carry; float inputs; hoisted tensors that depend on `fixed`
                 and are no factor of a `Product`; results of products, those of
                 inputs first.
-            gradients: Of the sources. Those of inputs and factors leave out what
-                comes through the products.
+            gradients: The gradients of the sources, in their structure. Those of
+                inputs and factors leave out what comes through the products.
         """
         products = self.input_products + self.products
-        factors = {id(product.fixed) for product in products}
+        factor_ids = {id(product.fixed) for product in products}
         sources = (
-            [each for each in self.carry if is_float(each)],
-            [each for each in self.inputs if is_float(each)],
-            [each for each in self.trained if id(each) not in factors],
+            [tensor for tensor in self.carry if is_float(tensor)],
+            [tensor for tensor in self.inputs if is_float(tensor)],
+            [tensor for tensor in self.trained if id(tensor) not in factor_ids],
             [product.result for product in products],
         )
-        # Each for itself: what passes on through these is added up after the loop.
+        # Gradients stop here: what passes on through these is added after the loop.
         stops = self.trained + [product.result for product in self.input_products]
-        ends = [each for each in self.ends if is_float(each)]
+        outputs = [tensor for tensor in self.outputs if is_float(tensor)]
         with self._function.graph.as_default():
-            seeds = [_placeholder_like(each) for each in ends]
-            self._changing.update(each.op for each in seeds)
-            flat = [each for part in sources for each in part]
+            output_gradients = [_placeholder_like(output) for output in outputs]
+            self._varying_ops.update(tensor.op for tensor in output_gradients)
+            flat = [source for group in sources for source in group]
             gradients = [
-                tf.zeros_like(source) if found is None else tf.identity(found)
-                for source, found in zip(
+                tf.zeros_like(source) if gradient is None else tf.identity(gradient)
+                for source, gradient in zip(
                     flat,
-                    tf.gradients(ends, flat, seeds, stop_gradients=stops),
+                    tf.gradients(outputs, flat, output_gradients, stop_gradients=stops),
                     strict=True,
                 )
             ]
-        return seeds, sources, tree.pack_sequence_as(sources, gradients)
+        return output_gradients, sources, tree.pack_sequence_as(sources, gradients)
 
-    def gradients_of_fixed(self, of_trained, fixed):
+    def fixed_gradients(self, trained_gradients, fixed):
         """Returns the gradients of `fixed` from those of `trained`, or None.
 
         Args:
-            of_trained: Gradients of `trained`.
+            trained_gradients: Gradients of `trained`.
             fixed: Values of the tensors `fixed`.
         """
-        ends = self.trained
         with self._function.graph.as_default():
-            seeds = [_placeholder_like(each) for each in ends]
-            starts = [each for each in self.fixed if is_float(each)]
-            found = dict(
-                zip(map(id, starts), tf.gradients(ends, starts, seeds), strict=True)
-            )
-            wanted = {key: tf.identity(g) for key, g in found.items() if g is not None}
-        function = self._function.prune([*self.fixed, *seeds], list(wanted.values()))
-        values = dict(zip(wanted, function(*fixed, *of_trained), strict=True))
-        return [values.get(id(each)) for each in self.fixed]
+            seeds = [_placeholder_like(tensor) for tensor in self.trained]
+            sources = [tensor for tensor in self.fixed if is_float(tensor)]
+            gradients = tf.gradients(self.trained, sources, seeds)
+            fetches = {
+                id(source): tf.identity(gradient)
+                for source, gradient in zip(sources, gradients, strict=True)
+                if gradient is not None
+            }
+        function = self._function.prune([*self.fixed, *seeds], list(fetches.values()))
+        values = function(*fixed, *trained_gradients)
+        by_id = dict(zip(fetches, values, strict=True))
+        return [by_id.get(id(tensor)) for tensor in self.fixed]
 
     def _find_hoisted(self, ops, feeds=()):
-        """Returns the last tensors before `ops` that no step changes."""
-        self._note_changing()
-        given = {id(each) for each in feeds}
-        found, visited, waiting = {}, set(), list(ops)
-        while waiting:
-            op = waiting.pop()
+        """Returns the last tensors before `ops` that are the same at every step."""
+        self._mark_varying_ops()
+        feed_ids = {id(tensor) for tensor in feeds}
+        hoisted, visited, pending = {}, set(), list(ops)
+        while pending:
+            op = pending.pop()
             if op in visited:
                 continue
             visited.add(op)
-            for each in op.inputs:
-                if id(each) in given or id(each) in self._captured:
+            for tensor in op.inputs:
+                if id(tensor) in feed_ids or id(tensor) in self._captured:
                     continue
-                if each.op in self._changing or _stays_in_the_step(each):
-                    waiting.append(each.op)
+                if tensor.op in self._varying_ops or _stays_in_the_step(tensor):
+                    pending.append(tensor.op)
                 else:
-                    found[id(each)] = each
-        return list(found.values())
+                    hoisted[id(tensor)] = tensor
+        return list(hoisted.values())
 
     def _find_trained(self):
         """Returns the hoisted tensors that depend on `fixed` and have gradients."""
-        reached = {each.op for each in self.fixed}
+        reached = {tensor.op for tensor in self.fixed}
         for op in self._function.graph.get_operations():
-            if any(each.op in reached for each in op.inputs):
+            if any(tensor.op in reached for tensor in op.inputs):
                 reached.add(op)
-        hoisted = self._find_hoisted([each.op for each in self.ends])
-        return [each for each in hoisted if each.op in reached and is_float(each)]
+        hoisted = self._find_hoisted([tensor.op for tensor in self.outputs])
+        return [
+            tensor for tensor in hoisted if tensor.op in reached and is_float(tensor)
+        ]
 
-    def _note_changing(self):
+    def _mark_varying_ops(self):
         """Extends the set of operations whose results change from step to step."""
         ops = self._function.graph.get_operations()
-        for op in ops[self._seen :]:
-            before = [each.op for each in op.inputs] + list(op.control_inputs)
-            if _draws(op) or any(each in self._changing for each in before):
-                self._changing.add(op)
-        self._seen = len(ops)
+        for op in ops[self._ops_seen :]:
+            sources = [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+            if _is_random(op) or any(source in self._varying_ops for source in sources):
+                self._varying_ops.add(op)
+        self._ops_seen = len(ops)
 
     def _find_products(self):
         """Returns the products whose gradient of the fixed factor can wait."""
-        found = []
+        products = []
         for tensor in self.trained:
-            users = [op for op in tensor.consumers() if op in self._changing]
+            users = [op for op in tensor.consumers() if op in self._varying_ops]
             if users and all(_is_product(op, tensor) for op in users):
-                found += [Product(op.inputs[0], tensor, op.outputs[0]) for op in users]
-        return found
+                products += [
+                    Product(op.inputs[0], tensor, op.outputs[0]) for op in users
+                ]
+        return products
 
 
 def _placeholder_like(tensor):
@@ -223,22 +233,22 @@ def _placeholder_like(tensor):
 
 
 def _stays_in_the_step(tensor):
-    """Whether it is no gain, or worse, to hoist a tensor that no step changes.
+    """Whether hoisting a tensor that is the same at every step gains nothing.
 
-    XLA compiles for the values of shapes and indices. Were they handed over by a
-    function of the weights, it would compile anew whenever a weight changes.
+    XLA compiles for the values of shapes and indices. Passed in by a function of the
+    weights, they would make it compile anew whenever a weight changes.
     """
     if tensor.op.type == "Placeholder":
         return False
     return tensor.op.type == "Const" or tensor.dtype.is_integer
 
 
-def _draws(op):
+def _is_random(op):
     return op.op_def.is_stateful and op.type not in ("Placeholder", "ReadVariableOp")
 
 
 def _is_product(op, fixed):
-    """Whether `op` is a product of a row for each sentence with `fixed`."""
+    """Whether `op` multiplies one row per sentence with `fixed`."""
     if op.type not in ("MatMul", "BatchMatMulV2") or op.inputs[1] is not fixed:
         return False
     flags = (
@@ -248,28 +258,28 @@ def _is_product(op, fixed):
         return False
     varying = op.inputs[0]
     if op.type == "MatMul":
-        # Rows that a reshape made are more than one for each sentence, as of the
-        # energies of a whole memory: too many to keep for all steps.
+        # A reshape made several rows per sentence, such as the energies of a whole
+        # memory: too many to store for all steps.
         return varying.op.type != "Reshape" and min(fixed.shape) > 1
     return varying.shape.rank == fixed.shape.rank == 3 and varying.shape[1] == 1
 
 
-@tf.RegisterGradient(_GRADIENT)
-def _gradient_of_product(op, upstream):
+@tf.RegisterGradient(_PRODUCT_GRADIENT)
+def _product_gradient(op, upstream):
     """TensorFlow's own gradient of MatMul, with the second factor transposed first.
 
     A product of few rows with a transposed matrix takes twice the time of one with a
-    matrix that lies in memory as it is read; and where that is the same at every
-    step, it is transposed once, before the loop.
+    matrix that lies in memory in reading order; and a factor that is the same at every
+    step is transposed once, before the loop.
     """
     a, b = op.inputs
     if op.get_attr("transpose_a"):
         a = tf.transpose(a)
     if op.get_attr("transpose_b"):
         b = tf.transpose(b)
-    of_a = tf.matmul(upstream, tf.transpose(b))
-    of_b = tf.matmul(a, upstream, transpose_a=True)
+    a_gradient = tf.matmul(upstream, tf.transpose(b))
+    b_gradient = tf.matmul(a, upstream, transpose_a=True)
     return (
-        tf.transpose(of_a) if op.get_attr("transpose_a") else of_a,
-        tf.transpose(of_b) if op.get_attr("transpose_b") else of_b,
+        tf.transpose(a_gradient) if op.get_attr("transpose_a") else a_gradient,
+        tf.transpose(b_gradient) if op.get_attr("transpose_b") else b_gradient,
     )

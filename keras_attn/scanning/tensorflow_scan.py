@@ -10,22 +10,21 @@ from keras_attn.scanning.step_graph import StepGraph, is_float
 __all__ = ["scan"]
 
 
-def scan(step, carry, inputs, fixed, own_gradient=True):
+def scan(step, carry, inputs, fixed, custom_gradient=True):
     """Runs a step over the first axis of its inputs.
 
     The same numbers and, up to rounding, the same gradients as `ops.scan`. Here
 
     - products of inputs alone are computed for all steps at once;
-    - what no step changes is computed before the loop.
+    - what is the same at every step is computed before the loop.
 
-    The gradient of `ops.scan` keeps every tensor of every step, and adds to the
-    gradient of every weight at every step. With a gradient of its own
+    The gradient of `ops.scan` stores every tensor of every step, and adds to the
+    gradient of every weight at every step. With the custom gradient
 
-    - the loop keeps the states and the results of matrix products; the gradient
-      computes the rest of a step again, such as the energies of an align function,
+    - the loop stores the states and the results of matrix products; the gradient
+      recomputes the rest of a step, such as the energies of an align function,
       `(B, S, A)` a step;
-    - the gradients of weight matrices wait until the loop is over and are then one
-      product each.
+    - the gradients of weight matrices are computed after the loop, one product each.
 
     Args:
         step: From carry, inputs of one step and `fixed` to a pair of structures: the
@@ -34,11 +33,11 @@ def scan(step, carry, inputs, fixed, own_gradient=True):
         inputs: Structure of tensors `(T, ...)`.
         fixed: Structure of tensors. Gradients reach these, `carry` and `inputs`, and
             no other tensor or variable that `step` uses.
-        own_gradient: Whether there is a gradient of its own. Where gradients are not
-            asked for, nothing is kept for it; and no saved graph has to name it.
+        custom_gradient: Whether to use the custom gradient. Without it nothing is
+            stored, and no saved graph has to name it.
 
     Returns:
-        The last carry, and the structure of results, each `(T, ...)`.
+        The last carry, and the structure of stacked results `(T, ...)`.
 
     Raises:
         RuntimeError: Outside of a `tf.function`.
@@ -48,177 +47,206 @@ def scan(step, carry, inputs, fixed, own_gradient=True):
             "`scan` takes a step's graph apart and runs inside of a `tf.function`. "
             "Received: a call outside of one. Use `keras.ops.scan` there."
         )
-    # What is a variable is read once.
-    given = tree.map_structure(tf.convert_to_tensor, (carry, inputs, fixed))
-    carry, inputs, fixed = given
-    one = tree.map_structure(lambda each: each[0], inputs)
-    graph = StepGraph(step, carry, one, fixed, own_gradient)
+    # Variables are read once.
+    arguments = tree.map_structure(tf.convert_to_tensor, (carry, inputs, fixed))
+    carry, inputs, fixed = arguments
+    first_inputs = tree.map_structure(lambda sequence: sequence[0], inputs)
+    graph = StepGraph(step, carry, first_inputs, fixed, custom_gradient)
 
     @tf.custom_gradient
     def run(*flat):
-        first, stacked, values = (
-            tree.flatten(part) for part in tree.pack_sequence_as(given, list(flat))
+        first_carry, sequences, values = (
+            tree.flatten(part) for part in tree.pack_sequence_as(arguments, list(flat))
         )
-        last, results, kept = _forward(graph, first, stacked, values)
+        last, results, stored = _forward(graph, first_carry, sequences, values)
 
         def gradient(*upstream):
-            return _backward(graph, upstream, stacked, values, kept)
+            return _backward(graph, upstream, sequences, values, stored)
 
-        return [*last, *(each.stack() for each in results)], gradient
+        return [*last, *(array.stack() for array in results)], gradient
 
-    if own_gradient:
-        ends = run(*tree.flatten(given))
+    if custom_gradient:
+        outputs = run(*tree.flatten(arguments))
     else:
-        flat = (tree.flatten(part) for part in given)
-        last, results, _ = _forward(graph, *flat, keep=False)
-        ends = [*last, *(each.stack() for each in results)]
-    steps = tree.flatten(inputs)[0].shape[0]
-    for each in ends[len(graph.carry) :]:
-        each.set_shape((steps, *each.shape[1:]))  # what an array of steps forgets
-    return tree.pack_sequence_as(graph.structure, ends)
+        flat = (tree.flatten(part) for part in arguments)
+        last, results, _ = _forward(graph, *flat, store=False)
+        outputs = [*last, *(array.stack() for array in results)]
+    length = tree.flatten(inputs)[0].shape[0]
+    for stack in outputs[len(graph.carry) :]:
+        stack.set_shape((length, *stack.shape[1:]))  # a TensorArray forgets its size
+    return tree.pack_sequence_as(graph.structure, outputs)
 
 
-class _Kept(NamedTuple):
-    """What the gradient reads again: arrays of one tensor a step."""
+class _Stored(NamedTuple):
+    """What the gradient reads again: lists of TensorArrays with one item a step."""
 
-    inputs: Any  # stacked inputs
-    input_products: Any  # the results of products of inputs alone
-    products: Any  # the results of the others
-    carries: Any  # what each step began with
+    inputs: Any
+    input_products: Any  # the results of `graph.input_products`
+    products: Any  # the results of `graph.products`
+    carries: Any  # the carry that each step began with
 
 
-def _forward(graph, carry, stacked, values, keep=True):
+def _forward(graph, carry, sequences, values, store=True):
     """Returns the last carry, arrays of results, and what the gradient needs."""
-    length = tf.shape(stacked[0])[0]
-    once = [product.result for product in graph.input_products]
-    products = [product.result for product in graph.products] if keep else []
-    starts = graph.carry if keep else []
-    results = graph.ends[len(carry) :]
+    length = tf.shape(sequences[0])[0]
+    input_products = [product.result for product in graph.input_products]
+    products = [product.result for product in graph.products] if store else []
+    stored_carry = graph.carry if store else []
+    results = graph.outputs[len(carry) :]
     function, hoisted = graph.cut(
-        [*graph.carry, *graph.inputs, *once], [*graph.ends, *products]
+        [*graph.carry, *graph.inputs, *input_products], [*graph.outputs, *products]
     )
     constants = graph.evaluate(hoisted, values)
-    arrays = [_unstacked(each, length) for each in stacked]
-    once = [
-        _unstacked(product.of_all_steps(varying, factor), length)
-        for product, varying, factor in _input_products(graph, stacked, values)
+    input_arrays = [_unstack(sequence, length) for sequence in sequences]
+    input_product_arrays = [
+        _unstack(product.of_all_steps(varying, factor), length)
+        for product, varying, factor in _input_products(graph, sequences, values)
     ]
 
     def body(t, carry, results, carries, products):
-        found = list(function(*carry, *_read(arrays, t), *_read(once, t), *constants))
-        after = _take(found, len(carry))
-        results = _write(results, t, _take(found, len(results)))
-        carries = _write(carries, t, carry[: len(starts)])
-        return t + 1, after, results, carries, _write(products, t, found)
-
-    new = [_arrays_like(each, length) for each in (results, starts, products)]
-    _, last, results, carries, products = tf.while_loop(
-        lambda t, *_: t < length,
-        body,
-        [tf.constant(0), list(carry), *new],
-        maximum_iterations=length,
-    )
-    return last, results, _Kept(arrays, once, products, carries)
-
-
-def _backward(graph, upstream, stacked, values, kept):
-    """Returns the gradients of carry, stacked inputs and fixed values."""
-    length = tf.shape(stacked[0])[0]
-    seeds, sources, gradients = graph.gradients_of_step()
-    of_carry, of_inputs, of_trained, of_products = sources
-    factors = [product.varying for product in graph.products]
-    # A product whose result is fed is not computed again.
-    function, hoisted = graph.cut(
-        [*graph.carry, *graph.inputs, *of_products, *seeds],
-        [*(each for part in gradients for each in part), *factors],
-    )
-    constants = graph.evaluate(hoisted, values)
-    of_last, of_results = _float_parts(graph, upstream)
-    of_results = [_unstacked(each, length) for each in of_results]
-    again = [*kept.inputs, *kept.input_products, *kept.products]
-
-    def body(t, of_carry, sums, of_inputs, of_products, factors):
-        t = t - 1
-        found = list(
+        fetched = list(
             function(
-                *_read(kept.carries, t),
-                *_read(again, t),
-                *of_carry,
-                *_read(of_results, t),
+                *carry,
+                *_read(input_arrays, t),
+                *_read(input_product_arrays, t),
                 *constants,
             )
         )
-        of_carry = _take(found, len(of_carry))
-        of_inputs = _write(of_inputs, t, _take(found, len(of_inputs)))
-        new = _take(found, len(sums))
-        sums = [old + each for old, each in zip(sums, new, strict=True)]
-        of_products = _write(of_products, t, _take(found, len(of_products)))
-        return t, of_carry, sums, of_inputs, of_products, _write(factors, t, found)
+        next_carry = _pop_first(fetched, len(carry))
+        results = _write(results, t, _pop_first(fetched, len(results)))
+        carries = _write(carries, t, carry[: len(stored_carry)])
+        return t + 1, next_carry, results, carries, _write(products, t, fetched)
 
-    sums = [tf.zeros_like(each) for each in graph.evaluate(of_trained, values)]
-    new = [_arrays_like(each, length) for each in (of_inputs, of_products, factors)]
-    _, of_carry, sums, of_inputs, of_products, factors = tf.while_loop(
-        lambda t, *_: t > 0,
+    groups = (results, stored_carry, products)
+    arrays = [_empty_arrays(group, length) for group in groups]
+    _, last, results, carries, products = tf.while_loop(
+        lambda t, *_: t < length,
         body,
-        [length, of_last, sums, *new],
+        [tf.constant(0), list(carry), *arrays],
         maximum_iterations=length,
     )
-    of_inputs, of_trained = _with_products(
+    return last, results, _Stored(input_arrays, input_product_arrays, products, carries)
+
+
+def _backward(graph, upstream, sequences, values, stored):
+    """Returns the gradients of carry, input sequences and fixed values."""
+    length = tf.shape(sequences[0])[0]
+    output_gradients, sources, gradients = graph.step_gradients()
+    _, inputs, trained, product_results = sources
+    factors = [product.varying for product in graph.products]
+    # A product whose result is fed is not computed again.
+    function, hoisted = graph.cut(
+        [*graph.carry, *graph.inputs, *product_results, *output_gradients],
+        [*(gradient for group in gradients for gradient in group), *factors],
+    )
+    constants = graph.evaluate(hoisted, values)
+    last_carry_gradient, result_gradients = _float_gradients(graph, upstream)
+    result_gradients = [_unstack(gradient, length) for gradient in result_gradients]
+    feeds = [*stored.inputs, *stored.input_products, *stored.products]
+
+    def body(t, carry_gradient, trained_sums, input_arrays, product_arrays, factors):
+        t = t - 1
+        fetched = list(
+            function(
+                *_read(stored.carries, t),
+                *_read(feeds, t),
+                *carry_gradient,
+                *_read(result_gradients, t),
+                *constants,
+            )
+        )
+        carry_gradient = _pop_first(fetched, len(carry_gradient))
+        input_arrays = _write(input_arrays, t, _pop_first(fetched, len(input_arrays)))
+        terms = _pop_first(fetched, len(trained_sums))
+        trained_sums = [
+            total + term for total, term in zip(trained_sums, terms, strict=True)
+        ]
+        product_arrays = _write(
+            product_arrays, t, _pop_first(fetched, len(product_arrays))
+        )
+        factors = _write(factors, t, fetched)
+        return t, carry_gradient, trained_sums, input_arrays, product_arrays, factors
+
+    zeros = [tf.zeros_like(value) for value in graph.evaluate(trained, values)]
+    arrays = [
+        _empty_arrays(group, length) for group in (inputs, product_results, factors)
+    ]
+    _, carry_gradient, trained_sums, input_arrays, product_arrays, factors = (
+        tf.while_loop(
+            lambda t, *_: t > 0,
+            body,
+            [length, last_carry_gradient, zeros, *arrays],
+            maximum_iterations=length,
+        )
+    )
+    input_gradients, trained_gradients = _add_product_gradients(
         graph,
-        stacked,
+        sequences,
         values,
-        factors=[each.stack() for each in factors],
-        of_products=[each.stack() for each in of_products],
-        of_inputs=[each.stack() for each in of_inputs],
-        of_trained=dict(_by_id(of_trained, sums)),
+        factors=[array.stack() for array in factors],
+        product_gradients=[array.stack() for array in product_arrays],
+        input_gradients=[array.stack() for array in input_arrays],
+        trained_gradients=_by_id(trained, trained_sums),
     )
     return [
-        *_in_place(graph.carry, of_carry),
-        *_in_place(graph.inputs, of_inputs),
-        *graph.gradients_of_fixed(of_trained, values),
+        *_with_none(graph.carry, carry_gradient),
+        *_with_none(graph.inputs, input_gradients),
+        *graph.fixed_gradients(trained_gradients, values),
     ]
 
 
-def _with_products(
-    graph, stacked, values, *, factors, of_products, of_inputs, of_trained
+def _add_product_gradients(
+    graph,
+    sequences,
+    values,
+    *,
+    factors,
+    product_gradients,
+    input_gradients,
+    trained_gradients,
 ):
-    """Adds what the products pass on to the gradients that the loop found.
+    """Adds the gradients that come through products to those of the loop.
 
     Args:
-        graph: The step.
-        stacked: Its inputs, of all steps.
-        values: Its fixed tensors.
+        graph: The `StepGraph`.
+        sequences: Its inputs, of all steps.
+        values: Values of its fixed tensors.
         factors: The varying factors of `graph.products`, of all steps.
-        of_products: Gradients of the results, those of `graph.input_products` first.
-        of_inputs: Gradients of the float inputs.
-        of_trained: Gradients of tensors in `graph.trained` by their identity.
+        product_gradients: Gradients of the results, those of `graph.input_products`
+            first.
+        input_gradients: Gradients of the float inputs.
+        trained_gradients: Gradients of tensors in `graph.trained`, by their id.
 
     Returns:
         The gradients of the float inputs, and those of `graph.trained`.
     """
-    of_products = iter(of_products)
-    starts = [each for each in graph.inputs if is_float(each)]
-    inputs = {key: [each] for key, each in _by_id(starts, of_inputs)}
-    trained = {key: [each] for key, each in of_trained.items()}
-    for product, varying, factor in _input_products(graph, stacked, values):
-        of_result = next(of_products)
-        of_varying = product.gradient_of_varying(factor, of_result)
-        inputs[id(product.varying)].append(of_varying)
-        of_fixed = product.gradient_of_fixed(varying, of_result)
-        trained.setdefault(id(product.fixed), []).append(of_fixed)
+    product_gradients = iter(product_gradients)
+    float_inputs = [tensor for tensor in graph.inputs if is_float(tensor)]
+    input_gradients = _by_id(float_inputs, input_gradients)
+    input_terms = {key: [gradient] for key, gradient in input_gradients.items()}
+    trained_terms = {key: [gradient] for key, gradient in trained_gradients.items()}
+    for product, varying, factor in _input_products(graph, sequences, values):
+        result_gradient = next(product_gradients)
+        input_terms[id(product.varying)].append(
+            product.varying_gradient(factor, result_gradient)
+        )
+        trained_terms.setdefault(id(product.fixed), []).append(
+            product.fixed_gradient(varying, result_gradient)
+        )
     for product, varying in zip(graph.products, factors, strict=True):
-        of_fixed = product.gradient_of_fixed(varying, next(of_products))
-        trained.setdefault(id(product.fixed), []).append(of_fixed)
+        trained_terms.setdefault(id(product.fixed), []).append(
+            product.fixed_gradient(varying, next(product_gradients))
+        )
     return (
-        [tf.add_n(each) for each in inputs.values()],
-        [tf.add_n(trained[id(each)]) for each in graph.trained],
+        [tf.add_n(terms) for terms in input_terms.values()],
+        [tf.add_n(trained_terms[id(tensor)]) for tensor in graph.trained],
     )
 
 
-def _input_products(graph, stacked, values):
-    """Returns the products of inputs alone, each with its two factors."""
+def _input_products(graph, sequences, values):
+    """Returns the products of inputs alone, as triples with their two factors."""
     products = graph.input_products
-    inputs = dict(_by_id(graph.inputs, stacked))
+    inputs = _by_id(graph.inputs, sequences)
     factors = graph.evaluate([product.fixed for product in products], values)
     return [
         (product, inputs[id(product.varying)], factor)
@@ -226,53 +254,53 @@ def _input_products(graph, stacked, values):
     ]
 
 
-def _float_parts(graph, upstream):
-    """Returns the gradients of the float ones among last carry and among results."""
-    pairs = list(zip(graph.ends, upstream, strict=True))
+def _float_gradients(graph, upstream):
+    """Returns the upstream gradients of the float ones of last carry and results."""
+    pairs = list(zip(graph.outputs, upstream, strict=True))
     count = len(graph.carry)
     return (
-        [each for end, each in pairs[:count] if is_float(end)],
-        [each for end, each in pairs[count:] if is_float(end)],
+        [gradient for output, gradient in pairs[:count] if is_float(output)],
+        [gradient for output, gradient in pairs[count:] if is_float(output)],
     )
 
 
 def _by_id(tensors, values):
-    return zip(map(id, tensors), values, strict=True)
+    return dict(zip(map(id, tensors), values, strict=True))
 
 
-def _in_place(tensors, gradients):
-    """Returns the gradients of the float ones among `tensors`, None for the others."""
+def _with_none(tensors, gradients):
+    """Returns a gradient for each tensor: None for those that are not floats."""
     gradients = iter(gradients)
-    return [next(gradients) if is_float(each) else None for each in tensors]
+    return [next(gradients) if is_float(tensor) else None for tensor in tensors]
 
 
-def _take(tensors, count):
+def _pop_first(tensors, count):
     """Removes and returns the first `count` of a list."""
-    taken = tensors[:count]
+    first = tensors[:count]
     del tensors[:count]
-    return taken
+    return first
 
 
-def _unstacked(stacked, length):
+def _unstack(sequence, length):
     array = tf.TensorArray(
-        stacked.dtype,
+        sequence.dtype,
         size=length,
-        element_shape=stacked.shape[1:],
+        element_shape=sequence.shape[1:],
         clear_after_read=False,
     )
-    return array.unstack(stacked)
+    return array.unstack(sequence)
 
 
-def _arrays_like(tensors, length):
+def _empty_arrays(tensors, length):
     return [
-        tf.TensorArray(each.dtype, size=length, element_shape=each.shape)
-        for each in tensors
+        tf.TensorArray(tensor.dtype, size=length, element_shape=tensor.shape)
+        for tensor in tensors
     ]
 
 
 def _read(arrays, t):
-    return [each.read(t) for each in arrays]
+    return [array.read(t) for array in arrays]
 
 
 def _write(arrays, t, values):
-    return [array.write(t, each) for array, each in zip(arrays, values, strict=True)]
+    return [array.write(t, value) for array, value in zip(arrays, values, strict=True)]

@@ -1,8 +1,8 @@
-"""Serving: export a translator, and ask a server for translations over gRPC.
+"""Exports a translator for TensorFlow Serving and asks servers for translations.
 
-Names are imported when first used: the clients need neither TensorFlow nor Keras.
+Names are imported at first use: the clients need neither TensorFlow nor Keras.
 
-Example (against a server on this machine):
+Example (with a server on this machine):
 
     from keras_attn.serving import Client
 
@@ -18,11 +18,15 @@ from keras_attn.lazy import lazy_names
 if TYPE_CHECKING:
     from keras_attn.serving.client import AsyncClient as AsyncClient
     from keras_attn.serving.client import Client as Client
+    from keras_attn.serving.client import ServingError as ServingError
+    from keras_attn.serving.client import Tls as Tls
     from keras_attn.serving.export import export_translator as export_translator
 
 _HOMES = {
     "AsyncClient": "keras_attn.serving.client",
     "Client": "keras_attn.serving.client",
+    "ServingError": "keras_attn.serving.client",
+    "Tls": "keras_attn.serving.client",
     "export_translator": "keras_attn.serving.export",
 }
 

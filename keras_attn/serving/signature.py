@@ -1,16 +1,16 @@
-"""The serving contract: what goes into an exported translator and what comes out.
+"""The serving contract: inputs and outputs of an exported translator's signatures.
 
-Exporter, client and local server all read it from here. Every tensor is dense and
-has the batch as its first axis, because TensorFlow Serving joins requests on that
-axis and cuts the answers on it again. `T` and `S` are those of the batch that the
-server happened to form: read `target_length` and `source_length` and slice.
+Exporter, client and local server read it from here. Every tensor is dense and has the
+batch as its first axis, because TensorFlow Serving concatenates requests and splits
+outputs on it. `T` and `S` are the maxima of the batch that the server happened to form:
+slice by `target_length` and `source_length`.
 """
 
 import dataclasses
 
 __all__ = [
     "DEFAULT_SIGNATURE",
-    "MOST_WARMUP_TEXTS",
+    "MAX_WARMUP_TEXTS",
     "SIGNATURES",
     "SIGNATURE_VERSION",
     "TRANSLATE",
@@ -19,20 +19,21 @@ __all__ = [
 ]
 
 SIGNATURE_VERSION = 1
-DEFAULT_SIGNATURE = "serving_default"  # the name that a request without one gets
-# A server whose batches hold fewer refuses the warm-up request, and so the version.
-MOST_WARMUP_TEXTS = 16
+DEFAULT_SIGNATURE = "serving_default"  # of requests that name no signature
+# A server with a smaller maximum batch size refuses the warm-up request of this size,
+# and so the version.
+MAX_WARMUP_TEXTS = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One named tensor of a signature.
+    """A named input or output of a signature.
 
     Attributes:
-        name: The alias in requests and responses.
+        name: Name in requests and responses.
         dtype: `"string"`, `"int32"` or `"float32"`.
         axes: Axis letters of `docs/shapes.md`.
-        meaning: One line for people.
+        meaning: A line of documentation.
     """
 
     name: str
@@ -53,38 +54,40 @@ class Signature:
 _B, _BT, _BS = ("B",), ("B", "T"), ("B", "S")
 
 _TEXT = Field("text", "string", _B, "UTF-8 text to translate")
-_READ = (
-    Field("source_tokens", "string", _BS, "subwords read, end token last"),
+_SOURCE = (
+    Field("source_tokens", "string", _BS, "source subwords, end token last"),
     Field("source_begin", "int32", _BS, "first byte of the token in `text`"),
     Field("source_end", "int32", _BS, "one past its last byte in `text`"),
-    Field("source_length", "int32", _B, "tokens read, end token included"),
-    Field("source_truncated", "int32", _B, "tokens over the limit, not read"),
+    Field("source_length", "int32", _B, "number of source tokens, with the end token"),
+    Field("source_truncated", "int32", _B, "number of tokens cut off by the limit"),
 )
 _TRANSLATION = Field("translation", "string", _B, "UTF-8 translation")
-_SCORED = (
+_TARGET = (
     Field("score", "float32", _B, "sum of log p over target tokens"),
     Field("token_scores", "float32", _BT, "log p of each target token"),
-    Field("target_tokens", "string", _BT, "subwords written, end token last"),
+    Field("target_tokens", "string", _BT, "target subwords, end token last"),
     Field("target_begin", "int32", _BT, "first byte in `translation`"),
     Field("target_end", "int32", _BT, "one past its last byte in `translation`"),
-    Field("target_length", "int32", _B, "tokens written, end token included"),
+    Field("target_length", "int32", _B, "number of target tokens, with the end token"),
     Field(
         "attention",
         "float32",
         ("B", "T", "S"),
         "weights; row t < target_length sums to 1 over s < source_length",
     ),
-    Field("target_truncated", "int32", _B, "1 where the length limit ended it"),
+    Field(
+        "target_truncated", "int32", _B, "1 if the length limit ended the translation"
+    ),
 )
-_WRITTEN = (_TRANSLATION, *_SCORED)
+_TRANSLATED = (_TRANSLATION, *_TARGET)
 
 
-def _of_each_hypothesis(field):
+def _per_hypothesis(field):
     first, *others = field.axes
     return dataclasses.replace(field, axes=(first, "K", *others))
 
 
-TRANSLATE = Signature("translate", inputs=(_TEXT,), outputs=(*_READ, *_WRITTEN))
+TRANSLATE = Signature("translate", inputs=(_TEXT,), outputs=(*_SOURCE, *_TRANSLATED))
 
 SIGNATURES = {
     signature.name: signature
@@ -93,24 +96,29 @@ SIGNATURES = {
         Signature(
             "nbest",
             inputs=(_TEXT,),
-            outputs=(*_READ, *map(_of_each_hypothesis, _WRITTEN)),
+            outputs=(*_SOURCE, *map(_per_hypothesis, _TRANSLATED)),
         ),
         Signature(
             "align",
-            # Offsets and tokens are those of the request's own target.
+            # Tokens and offsets are those of the input `target`.
             inputs=(_TEXT, Field("target", "string", _B, "UTF-8 translation of it")),
-            outputs=(*_READ, *_SCORED),
+            outputs=(*_SOURCE, *_TARGET),
         ),
         Signature(
             "translate_options",
             inputs=(
                 _TEXT,
-                Field("max_length", "int32", _B, "most target tokens, end included"),
+                Field(
+                    "max_length",
+                    "int32",
+                    _B,
+                    "maximum target tokens, with the end token",
+                ),
                 Field("length_penalty", "float32", _B, "exponent of the length"),
             ),
             outputs=TRANSLATE.outputs,
         ),
-        # Words in place of subwords.
+        # Tokens are words rather than subwords.
         Signature("translate_words", inputs=(_TEXT,), outputs=TRANSLATE.outputs),
     )
 }

@@ -8,16 +8,21 @@ import keras
 import tensorflow as tf
 
 from keras_attn.text.limits import cut_texts
-from keras_attn.text.spans import without_blanks
 from keras_attn.text.vocabulary import read_vocabulary
 
 __all__ = ["DecodedText", "EncodedText", "SubwordCodec"]
 
 _ASSET = "sentencepiece.model"
+# What SentencePiece's normaliser turns into a space or removes, for RE2. A token's
+# span leaves these out at both ends. (NUL stays: it is an unknown character.)
+BLANKS = (
+    r"[\x01-\x20\x7f\x{8f}\x{9f}\x{a0}\x{61c}\x{1680}\x{2000}-\x{200c}\x{200e}\x{200f}"
+    r"\x{2028}\x{2029}\x{202f}\x{205f}\x{2581}\x{3000}\x{feff}\x{fffd}]+"
+)
 
 
 class EncodedText(NamedTuple):
-    """A batch of texts as subwords; `S` counts the end token, padding is beyond."""
+    """A batch of texts as subwords; `S` counts the end token."""
 
     ids: Any  # (B, S) int32, the end token last, pad_id beyond
     pieces: Any  # (B, S) string, "" beyond
@@ -28,7 +33,7 @@ class EncodedText(NamedTuple):
 
 
 class DecodedText(NamedTuple):
-    """A batch of id rows as text, and where each token lies in it."""
+    """A batch of decoded rows: the text, and the bytes of each token in it."""
 
     text: Any  # (B,) string
     pieces: Any  # (B, T) string, "" beyond the lengths
@@ -112,17 +117,17 @@ class SubwordCodec(keras.layers.Layer):
 
     @property
     def pad_id(self) -> int:
-        """Fills rows beyond their length."""
+        """The padding token."""
         return self._loaded(self._vocabulary).pad_id
 
     @property
     def unknown_id(self) -> int:
-        """Stands for characters that the vocabulary lacks."""
+        """The unknown token, for characters that the vocabulary lacks."""
         return self._loaded(self._vocabulary).unknown_id
 
     @property
     def start_id(self) -> int:
-        """What a decoder reads before its first token."""
+        """The start token, the first input of a decoder."""
         return self._loaded(self._vocabulary).start_id
 
     @property
@@ -135,7 +140,7 @@ class SubwordCodec(keras.layers.Layer):
         return self.tokenizer.tokenize(text)
 
     def encode(self, text: tf.Tensor, max_tokens: int) -> EncodedText:
-        """Encodes texts for a model, end token last, and says where tokens lie.
+        """Encodes texts for a model, with the end token and byte offsets.
 
         Spans are in order, do not overlap, leave out the space that `▁` stands for,
         and together cover all that is not blank. The end token lies where reading
@@ -172,7 +177,7 @@ class SubwordCodec(keras.layers.Layer):
         ids, begin, end = (
             tf.cast(column.to_tensor(shape=shape), tf.int32) for column in ragged
         )
-        begin, end = without_blanks(text, begin, end)
+        begin, end = _strip_blanks(text, begin, end)
         # One more column for the end token, which sits at a row's own length.
         ids, begin, end = (tf.pad(x, [[0, 0], [0, 1]]) for x in (ids, begin, end))
         position = tf.range(tf.shape(ids)[1])
@@ -194,7 +199,7 @@ class SubwordCodec(keras.layers.Layer):
     def surface(
         self, ids: tf.Tensor, lengths: tf.Tensor, copies: tf.Tensor | None = None
     ) -> DecodedText:
-        """Joins decoded ids into text, and says where each token lies in it.
+        """Decodes ids into text, with the byte offsets of each token.
 
         Pieces are joined, `▁` becomes a space, and spaces at the beginning go, as in
         SentencePiece's own decoding. Special tokens, the unknown one too, add nothing
@@ -253,6 +258,37 @@ class SubwordCodec(keras.layers.Layer):
                 f"without it (layer {self.name!r}). Save the model again."
             )
         self._use(path.read_bytes())
+
+
+def _strip_blanks(text, begin, end):
+    """Shrinks spans by the blanks at both their ends.
+
+    Args:
+        text: `(B,)` strings, any bytes.
+        begin: `(B, S)` int32, first byte of each span.
+        end: `(B, S)` int32, one past its last byte.
+
+    Returns:
+        `begin` and `end` of the smaller spans. A span of blanks alone becomes an empty
+        span at its end.
+
+    Example:
+
+    >>> text, begin, end = tf.constant(["a  b"]), tf.constant([[0, 1]]), [[1, 4]]
+    >>> begin, end = _strip_blanks(text, begin, tf.constant(end))
+    >>> begin.numpy().tolist(), end.numpy().tolist()
+    ([[0, 3]], [[1, 4]])
+    """
+    # `substr` copies the text once for each span: drop what is beyond the last one.
+    last = tf.reduce_max(tf.pad(end, [[0, 0], [0, 1]]), axis=1)
+    text = tf.strings.substr(text, tf.zeros_like(last), last)
+    inside = tf.strings.substr(text[:, tf.newaxis], begin, end - begin)
+    no_left = tf.strings.regex_replace(inside, f"^{BLANKS}", "")
+    no_right = tf.strings.regex_replace(no_left, f"{BLANKS}$", "")
+    # A span of blanks alone becomes an empty one at its end, before the next token.
+    return end - tf.strings.length(no_left), end - (
+        tf.strings.length(no_left) - tf.strings.length(no_right)
+    )
 
 
 def _import_tensorflow_text():

@@ -1,7 +1,7 @@
-"""Where TensorFlow's text world and the Keras backend meet.
+"""The border between TensorFlow's text operations and the Keras backend.
 
-Tokenising runs in TensorFlow whatever computes the model. On the TensorFlow
-backend nothing is converted and the whole way from text to text is one graph.
+Tokenising runs in TensorFlow with every backend. On the TensorFlow backend nothing is
+converted, and one graph leads from text to text.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def compile_texts(function, arguments=1):
-    """Compiles a function of `arguments` string tensors `(B,)` where that is possible.
+    """Compiles a function of `arguments` string tensors `(B,)` on TensorFlow.
 
     One trace serves every batch size. With another backend than TensorFlow the
     function is returned as it is.
@@ -36,13 +36,13 @@ def compile_texts(function, arguments=1):
         return function
     texts = [tf.TensorSpec([None], tf.string)] * arguments
     compiled = tf.function(function, input_signature=texts, autograph=False)
-    # Traced here, in the thread that asks, whose Keras settings are the right ones.
+    # Traced here: Keras's settings belong to the calling thread.
     compiled.get_concrete_function()
     return compiled
 
 
 def compile_by_xla(function):
-    """Compiles a function of tensors by XLA, for each shape that it meets.
+    """Compiles a function of tensors by XLA, once for each input shape.
 
     Raises:
         ValueError: On another backend than TensorFlow.
@@ -56,11 +56,11 @@ def compile_by_xla(function):
 
 
 def parallel_batches():
-    """Returns how many batches to compute at the same time.
+    """Returns the number of batches to compute at the same time.
 
-    On a CPU, operations of a step of a search are too small for two threads each: two
-    batches side by side take less time than one after the other. A GPU computes one
-    after the other anyway, and other backends run Python at every step.
+    On a CPU, the operations of a search step are too small for several threads, so that
+    two batches in parallel take less time than in sequence. A GPU computes them in
+    sequence anyway, and other backends run Python at every step.
     """
     if keras.backend.backend() != "tensorflow" or tf.config.list_physical_devices(
         "GPU"
@@ -70,19 +70,19 @@ def parallel_batches():
 
 
 def share_cores():
-    """Gives each of the `parallel_batches` threads of its own, for many texts.
+    """Divides the threads among the `parallel_batches`, for many texts.
 
-    An operation that two batches both want to share out among all threads waits for
-    the other's. For a text alone all threads are better.
+    Operations of two batches that both use all threads wait for each other. A single
+    text is faster with all threads.
     """
     limit_threads(max(1, cores() // parallel_batches()))
 
 
 def limit_threads(count):
-    """Limits TensorFlow's threads of one operation, where that is still possible.
+    """Limits the threads of one TensorFlow operation.
 
-    TensorFlow takes the number before its first operation only. In a process that has
-    used it already, the work is just as right and somewhat slower.
+    Without effect after TensorFlow's first operation in a process, which is slower but
+    changes no result.
     """
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(count)
@@ -108,10 +108,10 @@ def from_backend(tensor):
 
 
 def at_least_one_row(texts):
-    """Returns `texts` `(B,)`, or one empty text where there is none; numbers likewise.
+    """Returns `texts` `(B,)`, or one empty text (or zero) if `B` is 0.
 
-    Loops and matrix products of some backends fail on an empty batch, and a request
-    of no rows must be answered like any other: compute one row and drop it.
+    Loops and matrix products of some backends fail on an empty batch; a request without
+    rows is computed with one row, which is dropped.
     """
     missing = tf.cast(tf.equal(tf.size(texts), 0), tf.int32)
     return tf.concat([texts, tf.zeros([missing], texts.dtype)], axis=0)

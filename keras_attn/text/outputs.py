@@ -1,4 +1,4 @@
-"""What a search found as the named tensors of the serving signatures."""
+"""Encoded sources and decoded hypotheses as the outputs of the serving signatures."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import tensorflow as tf
 
 from keras_attn.text.codec import EncodedText, SubwordCodec
 
-__all__ = ["read_outputs", "written_outputs"]
+__all__ = ["source_outputs", "target_outputs"]
 
 # The score of a hypothesis that does not exist. Finite, since JSON knows no infinity.
 _ABSENT = -1e9
 
 
-def read_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
-    """Names what was read of the source texts.
+def source_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
+    """Returns the outputs that describe the source.
 
     Args:
         encoded: The texts, as `SubwordCodec.encode` returns them.
@@ -30,37 +30,36 @@ def read_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
     }
 
 
-def written_outputs(
-    codec: SubwordCodec, found: Any, copies: tf.Tensor | None = None
+def target_outputs(
+    codec: SubwordCodec, hypotheses: Any, copies: tf.Tensor | None = None
 ) -> dict[str, tf.Tensor]:
-    """Decodes hypotheses and names what is known of them.
+    """Decodes hypotheses and returns the outputs that describe them.
 
     Args:
-        codec: Of the target.
-        found: `keras_attn.decoding.Hypotheses` of TensorFlow tensors, `(B, K, ...)`.
-        copies: `(B, K, T)` strings to write for unknown tokens; `None`: they add
-            nothing to the text.
+        codec: The target's codec.
+        hypotheses: `Hypotheses` of TensorFlow tensors, `(B, K, ...)`.
+        copies: `(B, K, T)` texts of unknown tokens; `None`: no text.
 
     Returns:
-        The other outputs, each with the axes `(B, K)` first. A hypothesis that does
-        not exist, since there were not `K`, has the length 0 and the score -1e9.
+        The other outputs, with the leading axes `(B, K)`. Where there are fewer
+        than `K` hypotheses, the missing ones have length 0 and score -1e9.
     """
-    shape = tf.shape(found.token_ids)  # B, K, T
+    shape = tf.shape(hypotheses.token_ids)  # B, K, T
     steps = shape[2]
     rows = [shape[0] * shape[1], steps]
     decoded = codec.surface(
-        tf.reshape(found.token_ids, rows),
-        tf.reshape(found.lengths, [-1]),
+        tf.reshape(hypotheses.token_ids, rows),
+        tf.reshape(hypotheses.lengths, [-1]),
         None if copies is None else tf.reshape(copies, rows),
     )
     return {
         "translation": tf.reshape(decoded.text, shape[:2]),
-        "score": tf.where(found.lengths > 0, found.scores, _ABSENT),
-        "token_scores": found.token_scores,
+        "score": tf.where(hypotheses.lengths > 0, hypotheses.scores, _ABSENT),
+        "token_scores": hypotheses.token_scores,
         "target_tokens": tf.reshape(decoded.pieces, shape),
         "target_begin": tf.reshape(decoded.begin, shape),
         "target_end": tf.reshape(decoded.end, shape),
-        "target_length": found.lengths,
-        "attention": found.attention,
-        "target_truncated": tf.cast(found.truncated, tf.int32),
+        "target_length": hypotheses.lengths,
+        "attention": hypotheses.attention,
+        "target_truncated": tf.cast(hypotheses.truncated, tf.int32),
     }

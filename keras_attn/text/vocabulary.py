@@ -1,4 +1,4 @@
-"""What a SentencePiece model file says of its vocabulary.
+"""The vocabulary of a SentencePiece model file.
 
 Read with protobuf alone: a translator must load where the SentencePiece package,
 which only training needs, is not installed.
@@ -15,17 +15,16 @@ _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 2, 3, 4, 6
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The ids that mean something special, and how many ids there are.
+    """Size and special ids of a vocabulary.
 
     Attributes:
         size: Number of pieces; ids are `0 ... size - 1`.
-        pad_id: Fills rows up to the longest one.
-        unknown_id: Stands for every character that the vocabulary lacks.
-        start_id: What a decoder reads before its first word.
-        end_id: What a decoder writes after its last word.
-        silent_ids: Every id that adds nothing to a text: the above and other
-            control symbols.
-        symbol_ids: The ids of texts that are always one subword.
+        pad_id: Padding.
+        unknown_id: Stands for characters that the vocabulary lacks.
+        start_id: First input of a decoder.
+        end_id: End of a sentence.
+        silent_ids: Ids without text: the above and other control symbols.
+        symbol_ids: Ids of user-defined symbols, which are never split.
     """
 
     size: int
@@ -81,13 +80,13 @@ def read_vocabulary(model: bytes) -> Vocabulary:
             "`learn_subwords`, or with pad_id=0, unk_id=1, bos_id=2, eos_id=3."
         )
 
-    def of_kinds(*wanted):
-        return tuple(i for i, kind in enumerate(kinds) if kind in wanted)
+    def ids_of(*types):
+        return tuple(i for i, kind in enumerate(kinds) if kind in types)
 
     return Vocabulary(
         size=len(kinds),
-        silent_ids=of_kinds(_UNKNOWN, _CONTROL),
-        symbol_ids=of_kinds(_USER_DEFINED),
+        silent_ids=ids_of(_UNKNOWN, _CONTROL),
+        symbol_ids=ids_of(_USER_DEFINED),
         **ids,
     )
 

@@ -1,7 +1,7 @@
-"""Answers in words instead of subwords, merged in the graph.
+"""Merges the subwords of a batch of translations into words, in the graph.
 
-What `word_spans` and `merge_attention` of `words.py` do for one answer in Python, for a
-batch in TensorFlow: a client that has neither gets words from the server.
+The same as `word_spans` and `merge_attention` of `words.py` do for one translation in
+Python.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ import tensorflow as tf
 
 __all__ = ["merge_words"]
 
-# The rule of `words.py` for RE2: letters and digits, and what belongs to the one before
-# it. (RE2 knows no lookahead: an apostrophe is read with the letter after it.) Bytes
-# that are no UTF-8 match nothing.
+# The rule of `words.py` for RE2: letters and digits with their combining marks. (RE2
+# has no lookahead: an apostrophe is read with the letter after it.) Invalid UTF-8
+# matches nothing.
 _JOINERS = r"\x{ad}\x{200c}\x{200d}"
 _ACCENTS = rf"[\pM{_JOINERS}]*"
 _LETTER = rf"[\pL\pN]{_ACCENTS}"
 _MARK = rf"(?:[^\pL\pN\pZ\p{{Cc}}\p{{Cf}}\p{{Cs}}]|[{_JOINERS}]){_ACCENTS}"
 _WORD = rf"{_LETTER}(?:['’\-]?{_LETTER})*|{_MARK}"
 
-# Texts without bounds make one unknown token of any number of words.
+# One unknown token may hold any number of words.
 _WORDS_PER_TOKEN = 8
 
 
@@ -31,18 +31,18 @@ class _Words(NamedTuple):
     begin: Any  # (B, W) int32, 0 beyond
     end: Any  # (B, W) int32, 0 beyond
     lengths: Any  # (B,) int32, end token included
-    shares: Any  # (B, N, W) float32, how much of each token belongs to each word
+    shares: Any  # (B, N, W) float32, share of a token in a word
 
 
 def merge_words(
     text: tf.Tensor, outputs: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-    """Puts words in place of the subwords of a batch of translations.
+    """Replaces the subwords of a batch of translations by words.
 
     Words are those of `word_spans`. Attention is summed over the source tokens of a
     word and averaged over the target tokens of a word, as `merge_attention` does it;
-    log p is summed. The end token stays, the last of each row. Of the source there are
-    the words that begin where the model has read, and at most 8 for each token.
+    log p is summed. The end token stays, the last of each row. Source words
+    beyond what the model read are left out, and there are at most 8 words a token.
 
     Args:
         text: `(B,)` strings, the texts that were translated.
@@ -96,29 +96,29 @@ def _named(words, side):
 
 
 def _words(text, outputs, side):
-    """Finds the words of one side and what each of its tokens has of them."""
+    """Returns the words of one side, and the share of each token in each word."""
     tokens, begins, ends, length = (
         outputs[f"{side}_{name}"] for name in ("tokens", "begin", "end", "length")
     )
     last = length[:, tf.newaxis] - 1
     stop = tf.gather(ends, last, batch_dims=1)
-    pieces, begin, end = _find(text)
-    place = tf.range(tf.shape(pieces)[1])
+    pieces, begin, end = _split_words(text)
+    index = tf.range(tf.shape(pieces)[1])
     is_word = (
         (end > begin)
         & (begin < stop)
-        & (place < _WORDS_PER_TOKEN * length[:, tf.newaxis])
+        & (index < _WORDS_PER_TOKEN * length[:, tf.newaxis])
     )
     count = tf.reduce_sum(tf.cast(is_word, tf.int32), axis=1, keepdims=True)
     width = tf.reduce_max(tf.concat([count, [[0]]], axis=0))
-    # Words stand before what is none; one more column for the end token.
+    # Columns of words come first; one more column for the end token.
     pieces, begin, end, is_word = (
-        tf.pad(each[:, :width], [[0, 0], [0, 1]])
-        for each in (pieces, begin, end, is_word)
+        tf.pad(column[:, :width], [[0, 0], [0, 1]])
+        for column in (pieces, begin, end, is_word)
     )
     is_end = tf.range(width + 1) == count
     begin, end = (
-        tf.where(is_word, each, tf.where(is_end, stop, 0)) for each in (begin, end)
+        tf.where(is_word, column, tf.where(is_end, stop, 0)) for column in (begin, end)
     )
     end_piece = tf.gather(tokens, last, batch_dims=1)
     pieces = tf.where(is_word, pieces, tf.where(is_end, end_piece, ""))
@@ -126,10 +126,10 @@ def _words(text, outputs, side):
     return _Words(pieces, begin, end, count[:, 0] + 1, shares)
 
 
-def _find(text):
+def _split_words(text):
     """Returns the words of `text` `(B,)`, "" beyond, and their bytes, `(B, W)` each."""
-    # The text cut before and after each word: every second part is a word. The knife
-    # is a control character, which is as good a blank as another.
+    # Split before and after each word, at a control character (which counts as a
+    # blank): every second part is a word.
     blank = tf.strings.regex_replace(text, "\x01", " ")
     parts = tf.strings.regex_replace(blank, _WORD, "\x01\\0\x01")
     parts = tf.strings.split(parts, "\x01").to_tensor()
@@ -139,13 +139,13 @@ def _find(text):
 
 
 def _shares(token_begin, token_end, last, begin, end, is_word, count):
-    """Says how much of each token belongs to each word, `(B, N, W)`; rows sum to 1."""
+    """Returns the share of each token in each word, `(B, N, W)`; rows sum to 1."""
     token_begin, token_end = token_begin[..., tf.newaxis], token_end[..., tf.newaxis]
-    words = [each[:, tf.newaxis] for each in (begin, end, is_word)]
+    words = [column[:, tf.newaxis] for column in (begin, end, is_word)]
     shared = tf.minimum(token_end, words[1]) - tf.maximum(token_begin, words[0])
     shared = tf.where(words[2], tf.maximum(shared, 0), 0)
     total = tf.reduce_sum(shared, axis=2, keepdims=True)
-    # A token over no word goes to the next that ends after it, else to the last.
+    # A token outside of words belongs to the next word, else to the last one.
     before = tf.cast(words[2] & (words[1] <= token_begin), tf.int32)
     following = tf.minimum(tf.reduce_sum(before, axis=2), count - 1)
     position = tf.range(tf.shape(following)[1])

@@ -1,4 +1,4 @@
-"""Word vectors learnt elsewhere, for the words that a vocabulary holds.
+"""Pretrained word vectors for the pieces of a vocabulary.
 
 Pure Python and NumPy. The format is the text format of word2vec, GloVe and fastText:
 a line for each word, the word first and its numbers after it, separated by spaces.
@@ -21,7 +21,7 @@ _HEADER = re.compile(r"(\d+) (\d+)")
 def read_word_vectors(
     path: str | pathlib.Path, pieces: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reads from a file the vectors of the words that a vocabulary holds.
+    """Reads the pretrained vectors of a vocabulary's pieces from a file.
 
     A piece takes the vector of the word that is equal to it. A piece with
     SentencePiece's word-start mark takes else that of the plain word: `▁Hund` that
@@ -29,10 +29,10 @@ def read_word_vectors(
     a word and not a word; they take a vector only of a file that has marks too.
     Of a word that comes twice, the first vector counts.
 
-    The file is read line by line, and only what is wanted of it is kept.
+    The file is read line by line, so that only these vectors are in memory.
 
     Args:
-        path: Of the file; gzip-compressed if it ends in `.gz`. In UTF-8. The first
+        path: A text file; gzip-compressed if it ends in `.gz`. In UTF-8. The first
             line may be `N D`, the number of words and of numbers a word.
         pieces: The vocabulary: piece `i` is the one with id `i`.
 
@@ -42,8 +42,7 @@ def read_word_vectors(
 
     Raises:
         TypeError: If `pieces` is one string.
-        ValueError: If the file is no such file. The message names the file and, where
-            there is one, the line.
+        ValueError: If the file has another format. The message names file and line.
 
     Example:
 
@@ -59,7 +58,7 @@ def read_word_vectors(
         raise TypeError(
             f"`pieces` must be a sequence of strings. Received: pieces={pieces!r}."
         )
-    wanted = {piece: index for index, piece in enumerate(pieces)}
+    index_of = {piece: index for index, piece in enumerate(pieces)}
     plain = {
         piece[1:]: index
         for index, piece in enumerate(pieces)
@@ -72,19 +71,19 @@ def read_word_vectors(
     for place, word, numbers in _rows(pathlib.Path(path)):
         width = len(numbers)
         file_has_marks = file_has_marks or word.startswith(_WORD_START)
-        if word in wanted or word in plain:
+        if word in index_of or word in plain:
             vector = _vector(place, numbers)
-            if word in wanted:
-                equal.setdefault(wanted[word], vector)
+            if word in index_of:
+                equal.setdefault(index_of[word], vector)
             if word in plain:
                 unmarked.setdefault(plain[word], vector)
     if width is None:
         raise ValueError(f"{path} holds no word vectors: it has no line of numbers.")
     if plain and not file_has_marks:
         equal = {i: row for i, row in equal.items() if not _is_inside(pieces[i])}
-    found = sorted((unmarked | equal).items())
-    ids = np.array([index for index, _ in found], "int32")
-    rows = [row for _, row in found]
+    by_id = dict(sorted((unmarked | equal).items()))
+    ids = np.array(list(by_id), "int32")
+    rows = list(by_id.values())
     return ids, np.array(rows, "float32").reshape(len(rows), width)
 
 

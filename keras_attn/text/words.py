@@ -50,7 +50,7 @@ def word_spans(text: str, rule: str = "marks") -> list[tuple[int, int]]:
     [(0, 2), (3, 4), (5, 12), (13, 14)]
     """
     if rule == "spaces":
-        return [found.span() for found in _BETWEEN_BLANKS.finditer(utf8(text))]
+        return [match.span() for match in _BETWEEN_BLANKS.finditer(utf8(text))]
     if rule != "marks":
         raise ValueError(
             f'`rule` must be "marks" or "spaces". Received: rule={rule!r}.'
@@ -58,8 +58,8 @@ def word_spans(text: str, rule: str = "marks") -> list[tuple[int, int]]:
     offsets = np.cumsum([0, *(len(utf8(character)) for character in text)]).tolist()
     skeleton = "".join(map(_letter_role, text))
     return [
-        (offsets[found.start()], offsets[found.end()])
-        for found in _WORD.finditer(skeleton)
+        (offsets[match.start()], offsets[match.end()])
+        for match in _WORD.finditer(skeleton)
     ]
 
 
@@ -133,7 +133,7 @@ def merge_attention(
 def token_shares(
     token_spans: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
 ) -> np.ndarray:
-    """Says how much of each token belongs to each word, as `merge_attention` reads it.
+    """Returns the share of each token in each word, as `merge_attention` uses it.
 
     Args:
         token_spans: `(begin, end)` of each token in bytes of the text.

@@ -1,1 +1,1 @@
-"""Corpora, pipeline, recipes and the commands that train and evaluate."""
+"""Training: recipes, corpora, batches, the loop, and the commands that run it."""

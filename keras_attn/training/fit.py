@@ -1,4 +1,4 @@
-"""From a recipe to a saved translator."""
+"""From a recipe to a saved translator: the table of contents of training."""
 
 import contextlib
 import dataclasses
@@ -13,46 +13,43 @@ import tensorflow as tf
 
 import keras_attn
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
-from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 from keras_attn.text import SubwordCodec, learn_subwords
-from keras_attn.training.alignment.guidance import linked_corpus
+from keras_attn.training.alignment.guidance import add_token_links, align_corpus
 from keras_attn.training.alignment.shortlist import learn_shortlist
-from keras_attn.training.alignment.token_links import guided
 from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
-from keras_attn.training.batches.subwords import sampling_of
+from keras_attn.training.batches.subwords import make_sampling
 from keras_attn.training.batches.token_cache import cache_folder
-from keras_attn.training.callbacks import WatchTranslations, WriteTensorBoard
-from keras_attn.training.callbacks.progress_bar import ShowProgress
+from keras_attn.training.callbacks.progress_bar import EpochProgress
+from keras_attn.training.callbacks.sample_translations import SampleTranslations
+from keras_attn.training.callbacks.tensorboard import TensorBoardWriter
 from keras_attn.training.callbacks.weight_averaging import (
     EpochWeights,
     average_if_better,
 )
 from keras_attn.training.corpora import Corpus, load_corpus
-from keras_attn.training.corpora.sample import sample_pairs
+from keras_attn.training.corpora.corpus import sample_pairs
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq
-from keras_attn.training.loop.optimizer import FusedAdam
-from keras_attn.training.loop.resumable import train_resumably
-from keras_attn.training.loop.schedule import make_schedule
-from keras_attn.training.loop.threads import limit_threads
+from keras_attn.training.loop.machine import set_operation_threads
+from keras_attn.training.loop.optimizer import make_optimizer
 from keras_attn.training.loop.train_step import evaluate
+from keras_attn.training.loop.training_loop import TrainingLoop
 from keras_attn.training.loop.workers import Workers, find_workers
-from keras_attn.training.recipes import Recipe, TrainingOptions
-from keras_attn.training.runs.environment import describe_environment
+from keras_attn.training.recipes import Recipe
 from keras_attn.training.runs.run_folder import RunFolder, atomic_write
 
-__all__ = ["compile_seq2seq", "fit"]
+__all__ = ["fit"]
 
 
 def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]:
     """Trains a translator as the recipe says and saves it in the run folder.
 
-    Where the folder holds an unfinished run of the same recipe, it goes on. With
-    several workers, all call this; the chief writes the folder.
+    An unfinished run of the same recipe in the folder is resumed. With several workers,
+    all call this; the chief writes the folder.
 
     Args:
         recipe: Every option of the run.
         out: The run folder: new, empty, or of an unfinished run.
-        log: Gets a line for people at each stage.
+        log: Called with a line for people at each stage.
 
     Returns:
         The report that is also written to `report.json`.
@@ -60,7 +57,7 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     Raises:
         FileExistsError: If `out` holds a finished run, or one of another recipe.
         CorpusError: If the corpus cannot be read.
-        ValueError: If workers differ in what they train on, or the run goes on with
+        ValueError: If workers differ in what they train on, or the run is resumed with
             another corpus than it began with.
         OSError: If a file cannot be written.
         RuntimeError: If training diverges, or a worker is lost.
@@ -69,10 +66,10 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     started = time.monotonic()
     run = RunFolder(out)
     run.check(recipe)
-    limit_threads(recipe.training)
+    set_operation_threads(recipe.training)
     workers = find_workers()
-    lock = run.locked() if workers.is_chief else contextlib.nullcontext()
-    with lock, workers.together():
+    lock = run.lock() if workers.is_chief else contextlib.nullcontext()
+    with lock, workers.connected():
         run.check(recipe)  # again: another process may have trained here just now
         report = _fit(recipe, run, workers, log, started)
         workers.wait()  # the connection lives as long as the chief writes
@@ -80,39 +77,39 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
 
 
 def _fit(recipe, run, workers: Workers, log, started):
+    options = recipe.training
     cache = cache_folder(recipe.corpus.cache, run, workers)
     corpus = load_corpus(recipe.corpus, cache)
     for line in corpus.describe():
         log(line)
-    if workers.is_chief and not run.recipe.exists():
-        run.write_environment(describe_environment())
-        run.write_text(run.recipe, recipe.to_toml())
-    keras.utils.set_random_seed(recipe.training.seed)
+    if workers.is_chief:
+        run.begin(recipe)
+    keras.utils.set_random_seed(options.seed)
     links = recipe.alignment.links
     if links is not None:
-        corpus = linked_corpus(corpus, links, recipe.corpus.words, log)
-    source_codec, target_codec = _learn_codecs(recipe, corpus, log)
-    train, validation = _pipelines(
-        recipe, corpus, source_codec, target_codec, cache, log
-    )
+        corpus = align_corpus(corpus, links, recipe.corpus.words, log)
+    codecs = _learn_codecs(recipe, corpus, log)
+    train, validation = _make_pipelines(recipe, corpus, codecs, cache, log)
     log(f"train: {train.describe()}")
     log(f"validation: {validation.describe()}")
+
     seq2seq = GuidedSeq2Seq(
-        _config(recipe, source_codec, target_codec),
+        _model_config(recipe, codecs),
         alignment_weight=0.0 if links is None else recipe.alignment.weight,
-        reads_own_words=recipe.training.scheduled_sampling is not None,
-        dtype=recipe.training.precision,
+        scheduled_sampling=options.scheduled_sampling is not None,
+        dtype=options.precision,
     )
     log(f"model: {seq2seq.count_params():,} parameters")
-    options = recipe.training
-    compile_seq2seq(seq2seq, options, train.steps_per_epoch * options.epochs)
+    # The training loop computes loss and metrics itself.
+    seq2seq.compile(make_optimizer(options, train.steps_per_epoch * options.epochs))
     callbacks = []
     if workers.is_chief:
-        codecs = source_codec, target_codec
-        callbacks = _callbacks(seq2seq, recipe, codecs, corpus, train, run, log)
-    trained = train_resumably(
+        callbacks = _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log)
+    loop = TrainingLoop(
         seq2seq, recipe, train, validation, run, workers, callbacks, log
     )
+    result = loop.run()
+
     report = {
         "keras_attn": keras_attn.__version__,
         "keras": keras.__version__,
@@ -120,76 +117,26 @@ def _fit(recipe, run, workers: Workers, log, started):
         "python": platform.python_version(),
         "workers": workers.count,
         "params": seq2seq.count_params(),
-        "train_pairs": train.kept,
+        "train_pairs": train.pair_count,
         "dropped_too_long": train.dropped_too_long,
-        **trained.figures,
+        **result.metrics,
     }
     if workers.is_chief:
-        weights, average = _better_weights(seq2seq, options, trained, validation, run)
+        weights = result.weights
+        if options.average is not None:
+            average, averaging = average_if_better(
+                seq2seq,
+                run,
+                lambda: evaluate(seq2seq, validation.epoch(), options.label_smoothing),
+                result.metrics["validation"],
+            )
+            weights = weights if average is None else average
+            report |= averaging
         _save_translator(run, recipe, seq2seq.config, weights, codecs, train, log)
-        seconds = round(time.monotonic() - started, 1)
-        report |= {**average, "total_seconds": seconds}
+        report["total_seconds"] = round(time.monotonic() - started, 1)
         run.write_report(report)
         run.remove_checkpoints()
     return report
-
-
-def _better_weights(seq2seq, options, trained, validation, run):
-    """Returns the weights to save, and what the report says if they were averaged."""
-    if options.average is None:
-        return trained.weights, {}
-    taken, told = average_if_better(
-        seq2seq,
-        run,
-        lambda: evaluate(seq2seq, validation.epoch(), options.label_smoothing),
-        trained.figures["validation"],
-    )
-    return trained.weights if taken is None else taken, told
-
-
-def _callbacks(seq2seq, recipe, codecs, corpus, train, run, log):
-    """Returns what the chief shows and writes besides checkpoints."""
-    options = recipe.training
-    watched = WatchTranslations(
-        Translator(seq2seq, *_distinct(recipe, codecs), beam_size=1),
-        corpus.validation,
-        every=options.validation_bleu,
-        samples=options.samples,
-        run=run,
-        log=log,
-    )
-    # BLEU first: the others show it.
-    found = [watched, ShowProgress(train.steps_per_epoch)]
-    if options.average is not None:
-        kept = EpochWeights(run.epoch_weights, options.average, options.average_of)
-        found.append(kept)
-    if options.tensorboard:
-        found.append(WriteTensorBoard(run.tensorboard, lambda: watched.latest))
-    return found
-
-
-def _distinct(recipe, codecs):
-    """Returns the codecs as a `Translator` takes them: a shared one once."""
-    source, target = codecs
-    return source, None if recipe.text.shared else target
-
-
-def _save_translator(run, recipe, config, weights, codecs, train, log):
-    # A model that was never compiled, so that no optimizer state is saved with it; in
-    # float32, whatever it was trained in.
-    best = Seq2Seq(config)
-    best.set_weights(weights)
-    source_codec, target_codec = codecs
-    decoding = dataclasses.asdict(recipe.decoding)
-    precision = decoding.pop("precision")
-    if recipe.decoding.shortlist is not None:
-        log("learning which words translate which")
-        decoding["shortlist"] = learn_shortlist(
-            train, source_codec, target_codec, recipe.decoding.shortlist
-        )
-    translator = Translator(best, *_distinct(recipe, codecs), **decoding)
-    with atomic_write(run.translator) as aside:
-        translator.in_precision(precision).save(aside)
 
 
 def _learn_codecs(recipe, corpus: Corpus, log):
@@ -225,16 +172,13 @@ def _learn_codecs(recipe, corpus: Corpus, log):
     return source_codec, target_codec
 
 
-def _pipelines(
-    recipe, corpus, source_codec, target_codec, cache, log
-) -> tuple[Pipeline, Pipeline]:
+def _make_pipelines(recipe, corpus, codecs, cache, log) -> tuple[Pipeline, Pipeline]:
     options = recipe.training
 
-    def pipeline(pairs, **more):
-        made = make_pipeline(
+    def make(pairs, **more):
+        pipeline = make_pipeline(
             pairs,
-            source_codec,
-            target_codec,
+            *codecs,
             batch_size=options.batch_size,
             batch_tokens=options.batch_tokens,
             max_length=options.max_length,
@@ -244,15 +188,16 @@ def _pipelines(
             **more,
         )
         if recipe.alignment.links is None:
-            return made
-        return guided(made, pairs, source_codec, target_codec, recipe.corpus.words)
+            return pipeline
+        return add_token_links(pipeline, pairs, *codecs, recipe.corpus.words)
 
-    sampling = sampling_of(recipe.text, options.seed)
-    train = pipeline(corpus.train, shuffle_seed=options.seed, sampling=sampling)
-    return train, pipeline(corpus.validation, shuffle_seed=None)
+    sampling = make_sampling(recipe.text, options.seed)
+    train = make(corpus.train, shuffle_seed=options.seed, sampling=sampling)
+    return train, make(corpus.validation, shuffle_seed=None)
 
 
-def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
+def _model_config(recipe, codecs) -> Seq2SeqConfig:
+    source_codec, target_codec = codecs
     return Seq2SeqConfig(
         source_vocabulary_size=source_codec.vocabulary_size,
         target_vocabulary_size=target_codec.vocabulary_size,
@@ -262,34 +207,46 @@ def _config(recipe, source_codec, target_codec) -> Seq2SeqConfig:
     )
 
 
-def compile_seq2seq(seq2seq: Seq2Seq, options: TrainingOptions, steps: int) -> None:
-    """Compiles a model for `fit` as the training section of a recipe says.
-
-    Args:
-        seq2seq: The model.
-        options: Loss, optimizer and schedule.
-        steps: Updates until the schedule ends.
-    """
-    pad_id = seq2seq.config.pad_id
-    seq2seq.compile(
-        optimizer=_optimizer(options, steps),
-        loss=MaskedCrossentropy(options.label_smoothing, pad_id=pad_id),
-        metrics=[TokenAccuracy(pad_id=pad_id), Perplexity(pad_id=pad_id)],
-        jit_compile=True if options.jit_compile else "auto",
+def _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log):
+    """Returns the callbacks of the chief."""
+    options = recipe.training
+    samples = SampleTranslations(
+        Translator(seq2seq, *_translator_codecs(recipe, codecs), beam_size=1),
+        corpus.validation,
+        bleu_every=options.validation_bleu,
+        samples=options.samples,
+        run=run,
+        log=log,
     )
+    # The samples come first, since their BLEU is what the others show.
+    callbacks = [samples, EpochProgress(train.steps_per_epoch)]
+    if options.average is not None:
+        callbacks.append(
+            EpochWeights(run.epoch_weights, options.average, options.average_of)
+        )
+    if options.tensorboard:
+        callbacks.append(TensorBoardWriter(run.tensorboard, lambda: samples.latest))
+    return callbacks
 
 
-def _optimizer(options, steps):
-    average = {}
-    if options.ema_momentum is not None:
-        average = {"use_ema": True, "ema_momentum": options.ema_momentum}
-    accumulated = options.gradient_accumulation_steps
-    # With a `weight_decay` this is AdamW. Without one it passes over no weight for it.
-    return FusedAdam(
-        make_schedule(options, steps),
-        weight_decay=options.weight_decay or None,
-        global_clipnorm=options.clip_norm,
-        # Keras's word for "do not".
-        gradient_accumulation_steps=accumulated if accumulated > 1 else None,
-        **average,
-    )
+def _translator_codecs(recipe, codecs):
+    """Returns the codecs as a `Translator` takes them: a shared one once."""
+    source_codec, target_codec = codecs
+    return source_codec, None if recipe.text.shared else target_codec
+
+
+def _save_translator(run, recipe, config, weights, codecs, train, log):
+    # A model that was never compiled, so that no optimizer state is saved with it; in
+    # float32, whatever the precision of training.
+    seq2seq = Seq2Seq(config)
+    seq2seq.set_weights(weights)
+    decoding = dataclasses.asdict(recipe.decoding)
+    precision = decoding.pop("precision")
+    if recipe.decoding.shortlist is not None:
+        log("learning which words translate which")
+        decoding["shortlist"] = learn_shortlist(
+            train, *codecs, recipe.decoding.shortlist
+        )
+    translator = Translator(seq2seq, *_translator_codecs(recipe, codecs), **decoding)
+    with atomic_write(run.translator) as temporary:
+        translator.in_precision(precision).save(temporary)

@@ -1,6 +1,6 @@
-"""From texts to the named tensors that are served: encode, search, decode.
+"""From strings to the named tensors that are served: encode, search, decode.
 
-Graph code: `text` tensors belong to TensorFlow, ids to the Keras backend.
+Graph code: strings belong to TensorFlow, ids to the Keras backend.
 """
 
 from collections.abc import Callable
@@ -8,97 +8,113 @@ from typing import Any
 
 from keras import ops
 
-from keras_attn.decoding import score_targets
+from keras_attn.decoding import Hypotheses, score_targets
 from keras_attn.text import graph
-from keras_attn.text.outputs import read_outputs, written_outputs
+from keras_attn.text.outputs import source_outputs, target_outputs
 from keras_attn.text.replace_unknown import copies_for_unknown
 
-__all__ = ["answer_texts", "placed_targets", "score_given"]
+__all__ = ["align_outputs", "translate_outputs"]
 
 
-def answer_texts(
+def translate_outputs(
+    translator: Any,
     text: Any,
-    source_codec: Any,
-    max_source_length: int,
-    target_codec: Any,
-    search: Callable[[Any, Any], Any],
+    search: Callable[[Any, Any], Hypotheses],
     count: int | None = None,
-    replace_unknown: bool = False,
 ) -> dict[str, Any]:
-    """Returns the outputs of a serving signature.
+    """Returns the outputs of the serving signature `translate`, or of `nbest`.
 
     Args:
+        translator: `keras_attn.Translator`.
         text: `(B,)` strings.
-        source_codec: `SubwordCodec` for source texts.
-        max_source_length: Source tokens read.
-        target_codec: `SubwordCodec` for target texts.
-        search: From ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
-        count: Of each row the best hypotheses, on an axis of their own; `None`: the
-            best one, without that axis.
-        replace_unknown: Whether the unknown token is written as the source word that
-            has the most attention.
+        search: From source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
+        count: Number of hypotheses per row, on an axis of their own; `None`: the best
+            one, without that axis.
+
+    Raises:
+        ValueError: If the codecs do not have the vocabularies of the model.
     """
-    given = graph.at_least_one_row(text)
-    encoded = source_codec.encode(given, max_source_length)
-    found = search(graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths))
-    found = type(found)(
-        *(graph.from_backend(field)[:, : count or 1] for field in found)
+    # Not in the constructor: a codec that is being restored has no model yet.
+    _check_vocabularies(translator)
+    source_codec, target_codec = translator.source_codec, translator.target_codec
+    sources = graph.at_least_one_row(text)
+    encoded = source_codec.encode(sources, translator.max_source_length)
+    hypotheses = search(
+        graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths)
+    )
+    hypotheses = Hypotheses(
+        *(graph.from_backend(field)[:, : count or 1] for field in hypotheses)
     )
     copies = None
-    if replace_unknown:
+    if translator.replace_unknown:
         copies = copies_for_unknown(
-            given, encoded, source_codec.unknown_id, found.attention
+            sources, encoded, source_codec.unknown_id, hypotheses.attention
         )
-    written = written_outputs(target_codec, found, copies)
+    targets = target_outputs(target_codec, hypotheses, copies)
     if count is None:
-        written = {name: tensor[:, 0] for name, tensor in written.items()}
-    outputs = read_outputs(encoded) | written
+        targets = {name: tensor[:, 0] for name, tensor in targets.items()}
+    outputs = source_outputs(encoded) | targets
     rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
     return {name: tensor[:rows] for name, tensor in outputs.items()}
 
 
-def score_given(
-    seq2seq: Any, codec: Any, forced: Any, posterior: bool = False
-) -> Callable[[Any, Any], Any]:
-    """Returns a search that writes what is given.
+def align_outputs(
+    translator: Any, text: Any, target: Any, posterior: bool
+) -> dict[str, Any]:
+    """Returns the outputs of the serving signature `align`.
 
     Args:
-        seq2seq: The model: a `Seq2Seq` or an `Ensemble`.
-        codec: `SubwordCodec` for target texts.
-        forced: `EncodedText` of the targets.
-        posterior: Whether attention is that after each word is known.
+        translator: `keras_attn.Translator`.
+        text: `(B,)` strings.
+        target: `(B,)` strings, the translation of each; written as it is.
+        posterior: Whether attention is posterior attention.
     """
+    targets = graph.at_least_one_row(target)
+    encoded = translator.target_codec.encode(targets, translator.max_target_length)
+    score = _forced_scoring(translator, encoded, posterior)
+    outputs = translate_outputs(translator, text, score)
+    rows = ops.shape(outputs["score"])[0]
+    # The target as it was given, and where its tokens lie in that.
+    given = {
+        "translation": targets,
+        "target_tokens": encoded.pieces,
+        "target_begin": encoded.begin,
+        "target_end": encoded.end,
+    }
+    return outputs | {name: tensor[:rows] for name, tensor in given.items()}
 
-    def score(ids, _):
+
+def _forced_scoring(translator, encoded_targets, posterior):
+    """Returns a search whose only hypotheses are the given targets."""
+    seq2seq, codec = translator.seq2seq, translator.target_codec
+
+    def score(ids, lengths):
         state, memory = seq2seq.encode(ids)
         hypotheses = score_targets(
             seq2seq.step,
             state,
             memory,
-            target_ids=graph.to_backend(forced.ids),
-            target_lengths=graph.to_backend(forced.lengths),
+            target_ids=graph.to_backend(encoded_targets.ids),
+            target_lengths=graph.to_backend(encoded_targets.lengths),
             start_id=codec.start_id,
             pad_id=codec.pad_id,
-            at_position=seq2seq.at_position if posterior else None,
+            at_position=seq2seq.restrict_to_position if posterior else None,
         )
-        cut = ops.greater(graph.to_backend(forced.truncated), 0)
-        return hypotheses._replace(truncated=cut[:, None])
+        truncated = ops.greater(graph.to_backend(encoded_targets.truncated), 0)
+        return hypotheses._replace(truncated=truncated[:, None])
 
     return score
 
 
-def placed_targets(given: Any, forced: Any, rows: Any) -> dict[str, Any]:
-    """Names given targets, as they are written, and where their tokens lie in them.
-
-    Args:
-        given: `(B,)` strings.
-        forced: `EncodedText` of them.
-        rows: How many of them were asked for.
-    """
-    placed = {
-        "translation": given,
-        "target_tokens": forced.pieces,
-        "target_begin": forced.begin,
-        "target_end": forced.end,
-    }
-    return {name: tensor[:rows] for name, tensor in placed.items()}
+def _check_vocabularies(translator):
+    config = translator.seq2seq.config
+    for side, codec, size in (
+        ("source", translator.source_codec, config.source_vocabulary_size),
+        ("target", translator.target_codec, config.target_vocabulary_size),
+    ):
+        if codec.vocabulary_size != size:
+            raise ValueError(
+                f"`{side}_codec` must have the vocabulary that `seq2seq` was made "
+                f"for. Received: vocabulary_size={codec.vocabulary_size} for a "
+                f"model with {side}_vocabulary_size={size}."
+            )

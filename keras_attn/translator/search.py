@@ -1,171 +1,258 @@
-"""The search of a translation: which words it may write, and how many of them."""
+"""The search of a translation: which tokens it may write, and how many."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding import beam_search, greedy_search
-from keras_attn.decoding.options import row_penalties
-from keras_attn.translator.checks import check_limits, check_penalties
-from keras_attn.translator.compiled import Words, find_compiled
+from keras_attn.decoding import Hypotheses, beam_search, greedy_search
 
-__all__ = ["SearchOptions", "make_search"]
+__all__ = [
+    "MAX_LENGTH_PENALTY",
+    "check_limits",
+    "check_penalties",
+    "clamp_penalties",
+    "make_search",
+    "search_compiled",
+]
 
-# A translation may have this many target tokens for each source token, and some more.
+# Limit of the length penalties of requests, far more than anyone needs: a hypothesis of
+# twice the length gets a 32nd of the score. With more, powers of lengths leave float32.
+MAX_LENGTH_PENALTY = 5.0
+# A translation may have this many target tokens per source token, and some more.
 # Longer ones are loops of the decoder, which would hold up the whole batch.
 _TARGET_PER_SOURCE, _TARGET_MORE = 3, 10
+# XLA compiles each shape once, which takes seconds: sizes are rounded up to multiples.
+_XLA_SOURCE_WIDTHS, _XLA_WORDS = 16, 256
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """What a search is asked for.
+class _Words(NamedTuple):
+    """The words of a shortlist: the vocabulary that a search chooses from."""
 
-    Attributes:
-        beam_size: Hypotheses kept at each step; 1 is greedy search.
-        length_penalty: A Python number, or `(B,)` floats.
+    ids: Any  # (U,) int32
+    allowed: Any  # (B, U) bool
+
+
+def make_search(
+    translator: Any,
+    *,
+    beam_size: int,
+    length_penalty: Any,
+    coverage_penalty: float,
+    max_length: Any = None,
+    full_vocabulary: bool = False,
+    jit_compile: bool = False,
+) -> Callable[[Any, Any], Hypotheses]:
+    """Returns the search of a translator.
+
+    Args:
+        translator: `keras_attn.Translator`.
+        beam_size: Number of beams; 1 is greedy search.
+        length_penalty: A Python number, or `(B,)` floats as in `clamp_penalties`.
         coverage_penalty: A Python number.
-        max_target_length: The most target tokens of any row, end token included.
-        row_limits: `(B,)` integers, the most target tokens of each row; `None`: no
-            other limit.
-        writes_unknown: Whether the unknown token may be written.
+        max_length: `(B,)` integers, maximum number of target tokens of each row, the
+            end token included; `None`: no other limit than the translator's.
+        full_vocabulary: Whether to ignore the translator's shortlist.
         jit_compile: Whether XLA compiles the search for each shape that it meets.
+
+    Returns:
+        A function from source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
 
     Raises:
         ValueError: If a Python number is out of range.
     """
+    from keras_attn.text import graph
 
-    beam_size: int
-    length_penalty: Any
-    coverage_penalty: float
-    max_target_length: int
-    row_limits: Any = None
-    writes_unknown: bool = False
-    jit_compile: bool = False
+    check_limits(beam_size=beam_size)
+    check_penalties(coverage_penalty=coverage_penalty)
+    if hasattr(length_penalty, "shape"):
+        length_penalty = clamp_penalties(
+            graph.to_backend(graph.at_least_one_row(length_penalty)),
+            translator.length_penalty,
+        )
+    else:
+        check_penalties(length_penalty=length_penalty)
+    if max_length is not None:
+        max_length = graph.to_backend(graph.at_least_one_row(max_length))
+    seq2seq, source_codec = translator.seq2seq, translator.source_codec
+    shortlist = None if full_vocabulary else translator.shortlist
+    special_ids = _special_ids(translator, shortlist)
 
-    def __post_init__(self):
-        check_limits(beam_size=self.beam_size)
-        check_penalties(coverage_penalty=self.coverage_penalty)
-        if not hasattr(self.length_penalty, "shape"):
-            check_penalties(length_penalty=self.length_penalty)
+    def length_limit(source_lengths):
+        limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
+        return ops.minimum(limits, translator.max_target_length)
 
-    def for_rows(self, default_penalty: float) -> "SearchOptions":
-        """Returns options whose tensors a search can use, whatever rows ask for.
+    def row_limits(source_lengths):
+        limits = length_limit(source_lengths)
+        # A text without words, only the end token, gets a translation without words.
+        limits = ops.where(source_lengths > 1, limits, 1)
+        return limits if max_length is None else ops.minimum(limits, max_length)
 
-        Args:
-            default_penalty: The length penalty of a row that asks for none, NaN.
-        """
-        from keras_attn.text import graph
-
-        penalty, limits = self.length_penalty, self.row_limits
-        if hasattr(penalty, "shape"):
-            given = graph.to_backend(graph.at_least_one_row(penalty))
-            penalty = row_penalties(given, default_penalty)
-        if limits is not None:
-            limits = graph.to_backend(graph.at_least_one_row(limits))
-        return dataclasses.replace(self, length_penalty=penalty, row_limits=limits)
-
-
-def make_search(
-    seq2seq: Any,
-    source_codec: Any,
-    target_codec: Any,
-    shortlist: Any,
-    options: SearchOptions,
-) -> Callable[[Any, Any], Any]:
-    """Returns a function of source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
-
-    Args:
-        seq2seq: The model: a `Seq2Seq` or an `Ensemble`.
-        source_codec: `SubwordCodec` for source texts.
-        target_codec: `SubwordCodec` for target texts.
-        shortlist: `LexicalShortlist` of the words to choose from; `None`: all.
-        options: As `SearchOptions.for_rows` returns them.
-    """
-    special = _special_ids(target_codec, options)
-    if shortlist is not None:
-        special = _places_of(special, shortlist.special_ids)
-
-    def find(ids, lengths, words, most_steps=None):
-        """Searches for given ids; ids of what it finds are places in the words."""
-        step = seq2seq.step if words is None else seq2seq.step_of_words(words.ids)
+    def search_ids(ids, lengths, words, most_steps=None):
+        """Token ids of the result are positions in `words`, unless that is `None`."""
+        step = seq2seq.step if words is None else seq2seq.shortlist_step(words.ids)
         state, memory = seq2seq.encode(ids)
-        more = {
-            **special,
-            "max_lengths": _target_limits(lengths, options),
+        options = {
+            **special_ids,
+            "max_lengths": row_limits(lengths),
             "compact": most_steps is None,
             "most_steps": most_steps,
         }
         memory = memory if words is None else (memory, words.allowed)
-        if options.beam_size == 1:
-            return greedy_search(step, state, memory, **more)
+        if beam_size == 1:
+            return greedy_search(step, state, memory, **options)
         return beam_search(
             step,
             state,
             memory,
-            beam_size=options.beam_size,
-            length_penalty=options.length_penalty,
-            coverage_penalty=options.coverage_penalty,
-            source_mask=_words_to_cover(ids, source_codec),
-            **more,
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+            coverage_penalty=coverage_penalty,
+            source_mask=_real_words(ids, source_codec),
+            **options,
         )
 
     def search(ids, lengths):
-        words = None if shortlist is None else Words(*shortlist(ids))
-        if options.jit_compile:
-            found = find_compiled(
-                find, ids, lengths, words, source_codec.pad_id, _most_steps(options)
+        words = None if shortlist is None else _Words(*shortlist(ids))
+        if jit_compile:
+            hypotheses = search_compiled(
+                search_ids, ids, lengths, words, source_codec.pad_id, length_limit
             )
         else:
-            found = find(ids, lengths, words)
+            hypotheses = search_ids(ids, lengths, words)
         if words is not None:
-            found = found._replace(token_ids=ops.take(words.ids, found.token_ids))
-        # Nothing is missing from the empty answer to an empty text.
-        missing = ops.logical_and(found.truncated, lengths[:, None] > 1)
-        return found._replace(truncated=missing)
+            token_ids = ops.take(words.ids, hypotheses.token_ids)
+            hypotheses = hypotheses._replace(token_ids=token_ids)
+        # The empty translation of an empty text is complete.
+        truncated = ops.logical_and(hypotheses.truncated, lengths[:, None] > 1)
+        return hypotheses._replace(truncated=truncated)
 
     return search
 
 
-def _places_of(special, words):
-    """Returns special ids as their places in the words of a shortlist."""
-    place = words.index
-    return {
-        name: tuple(map(place, value)) if isinstance(value, tuple) else place(value)
-        for name, value in special.items()
-    }
-
-
-def _special_ids(codec, options):
-    never = () if options.writes_unknown else (codec.unknown_id,)
-    return {
+def _special_ids(translator, shortlist):
+    """Returns the ids that steer a search; positions in the words of a shortlist."""
+    codec = translator.target_codec
+    never = () if translator.replace_unknown else (codec.unknown_id,)
+    special_ids = {
         "start_id": codec.start_id,
         "end_id": codec.end_id,
         "pad_id": codec.pad_id,
         "forbidden_ids": (codec.pad_id, *never, codec.start_id),
     }
+    if shortlist is None:
+        return special_ids
+    position = shortlist.special_ids.index
+    return {
+        name: tuple(map(position, value))
+        if isinstance(value, tuple)
+        else position(value)
+        for name, value in special_ids.items()
+    }
 
 
-def _most_steps(options):
-    """Returns the function from a source width to the most target tokens of a row."""
-
-    def most_steps(width):
-        limit = _TARGET_PER_SOURCE * width + _TARGET_MORE
-        return ops.minimum(limit, options.max_target_length)
-
-    return most_steps
-
-
-def _target_limits(source_lengths, options):
-    limits = _most_steps(options)(source_lengths)
-    # A text without words, only the end token, gets a translation without words.
-    limits = ops.where(source_lengths > 1, limits, 1)
-    if options.row_limits is None:
-        return limits
-    return ops.minimum(limits, options.row_limits)
-
-
-def _words_to_cover(ids, codec):
+def _real_words(ids, codec):
+    """Returns `(B, S)` booleans: the source tokens that the coverage penalty counts."""
     special = ops.logical_or(ops.equal(ids, codec.pad_id), ops.equal(ids, codec.end_id))
     return ops.logical_not(special)
+
+
+def search_compiled(
+    search_ids: Callable,
+    ids: Any,
+    lengths: Any,
+    words: Any,
+    pad_id: int,
+    length_limit: Callable[[Any], Any],
+) -> Hypotheses:
+    """Runs a search that XLA compiles for each shape that it meets.
+
+    Sources are padded to a multiple of 16 tokens and words to one of 256, so that there
+    are few shapes.
+
+    Args:
+        search_ids: From ids `(B, S)`, lengths `(B,)`, words and the number of steps to
+            `Hypotheses` of so many steps.
+        ids: `(B, S)`.
+        lengths: `(B,)`.
+        words: The words of a shortlist, `ids` `(U,)` and `allowed` `(B, U)`, or `None`.
+        pad_id: Pads the ids.
+        length_limit: From a source length to the number of steps.
+
+    Returns:
+        `Hypotheses`, without the added padding.
+
+    Raises:
+        ValueError: On another backend than TensorFlow.
+    """
+    from keras_attn.text import graph
+
+    width = ops.shape(ids)[1]
+    ids = _pad_to_multiple(ids, _XLA_SOURCE_WIDTHS, pad_id)
+    if words is not None:
+        # The added words are not allowed, so their id does not matter.
+        words = _Words(
+            _pad_to_multiple(words.ids, _XLA_WORDS, 0),
+            _pad_to_multiple(words.allowed, _XLA_WORDS, 0),
+        )
+    # Shapes are those of the function's arguments, and so known to XLA.
+    compiled = graph.compile_by_xla(
+        lambda ids, lengths, words: search_ids(
+            ids, lengths, words, length_limit(ops.shape(ids)[1])
+        )
+    )
+    hypotheses = compiled(ids, lengths, words)
+    longest = ops.max(hypotheses.lengths, initial=0)
+    return hypotheses._replace(
+        token_ids=hypotheses.token_ids[:, :, :longest],
+        token_scores=hypotheses.token_scores[:, :, :longest],
+        attention=hypotheses.attention[:, :, :longest, :width],
+    )
+
+
+def _pad_to_multiple(values, multiple, value):
+    """Pads the last axis to a multiple."""
+    missing = -ops.shape(values)[-1] % multiple
+    widths = [[0, 0]] * (len(values.shape) - 1) + [[0, missing]]
+    return ops.pad(values, widths, constant_values=value)
+
+
+def clamp_penalties(length_penalties: Any, default: float) -> Any:
+    """Returns the length penalties of a batch, in the range that a search can use.
+
+    Args:
+        length_penalties: `(B,)` floats. Clamped to [0, 5]: raising would fail the other
+            rows of the batch, too.
+        default: Replaces NaN.
+
+    Returns:
+        `(B,)` float32.
+
+    Example:
+
+    >>> penalties = ops.array([-1.0, 0.5, float("inf"), float("nan")])
+    >>> [float(penalty) for penalty in clamp_penalties(penalties, 1.0)]
+    [0.0, 0.5, 5.0, 1.0]
+    """
+    penalties = ops.cast(ops.convert_to_tensor(length_penalties), "float32")
+    clamped = ops.clip(penalties, 0.0, MAX_LENGTH_PENALTY)
+    return ops.where(ops.isnan(penalties), default, clamped)
+
+
+def check_limits(**values: Any) -> None:
+    """Raises `ValueError` unless every value is a positive integer."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"`{name}` must be a positive integer. Received: {name}={value!r}."
+            )
+
+
+def check_penalties(**values: Any) -> None:
+    """Raises `ValueError` unless every value is a number, 0 or more."""
+    for name, value in values.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not value >= 0:
+            raise ValueError(
+                f"`{name}` must be a number, 0 or more. Received: {name}={value!r}."
+            )

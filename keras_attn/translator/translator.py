@@ -2,29 +2,37 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Iterable
 
 import keras
 
+from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
 from keras_attn.translation import Translation, check_texts
-from keras_attn.translator.checks import (
-    check_limits,
-    check_model,
-    check_penalties,
-    check_vocabularies,
-)
-from keras_attn.translator.file import (
-    FORMAT_VERSION,
-    check_format,
-    config_of,
-    restored_config,
-)
-from keras_attn.translator.precision import cast_model
-from keras_attn.translator.search import SearchOptions, make_search
+from keras_attn.translator.search import check_limits, check_penalties, make_search
 
 __all__ = ["Translator"]
+
+_FORMAT_VERSION = 1  # of the saved file
+_PRECISIONS = ("float32", "bfloat16")
+
+
+def _renamed(old, new):
+    """Returns a method that warns of its old name and calls the one of the new name."""
+
+    def method(self, *args, **options):
+        warnings.warn(
+            f"`Translator.{old}` is now `Translator.{new}`.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(self, new)(*args, **options)
+
+    method.__name__ = old
+    method.__doc__ = f"Old name of `{new}`."
+    return method
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -39,27 +47,27 @@ class Translator(keras.Model):
         source_codec: A `SubwordCodec` for source texts.
         target_codec: A `SubwordCodec` for target texts; `None`: `source_codec`
             serves both.
-        beam_size: Hypotheses kept at each step; 1 is greedy search.
-        length_penalty: Exponent of the length by which a hypothesis's score is
-            divided when hypotheses are compared.
-        max_source_length: Source tokens read, end token included. What is beyond is
-            not read, and `Translation.source_truncated` counts it.
-        max_target_length: Target tokens written, end token included; also at most
-            3 for each source token and 10 more. Where the limit ends a translation,
-            `Translation.target_truncated` says so.
+        beam_size: Number of beams; 1 is greedy search.
+        length_penalty: Exponent of the length by which the log p of a hypothesis is
+            divided when hypotheses are ranked.
+        max_source_length: Maximum number of source tokens, end token included. Tokens
+            beyond are not read; `Translation.source_truncated` counts them.
+        max_target_length: Maximum number of target tokens, end token included; also
+            at most 3 per source token and 10 more. `Translation.target_truncated`
+            says whether a limit ended the translation.
         shortlist: A `LexicalShortlist` of the words that a source can be translated
-            by; `None`: the whole vocabulary. Translations with it are found faster, and
-            log p is over the allowed words.
-        coverage_penalty: Of hypotheses that leave source tokens without attention,
-            when hypotheses are compared (see `beam_search`); 0: none.
-        replace_unknown: Whether the unknown token may be written; in its place comes
-            the source word with the most attention. `False`: it is never written.
-        format_version: Of the saved file.
+            by; `None`: the whole vocabulary. It makes translation faster, and log p is
+            over the allowed words.
+        coverage_penalty: Weight of the coverage penalty when hypotheses are ranked
+            (see `beam_search`); 0: none.
+        replace_unknown: Whether the unknown token may be predicted; it is replaced by
+            the source word with the most attention. `False`: it is never predicted.
+        format_version: Version of the saved file's format.
         **kwargs: Passed to `keras.Model`.
 
     Raises:
-        ValueError: If codecs and model do not fit, an option is out of range, or the
-            file was written by a newer format.
+        ValueError: If `seq2seq` is not a model that translates, an option is out of
+            range, or the file was written by a newer format.
 
     Example:
 
@@ -69,8 +77,9 @@ class Translator(keras.Model):
     >>> size = codec.vocabulary_size
     >>> config = Seq2SeqConfig(source_vocabulary_size=size, target_vocabulary_size=size)
     >>> translator = Translator(Seq2Seq(config), codec)
-    >>> [answer] = translator.translate(["ein Hund"])
-    >>> answer.attention.shape == (len(answer.target_tokens), len(answer.source_tokens))
+    >>> [translation] = translator.translate(["ein Hund"])
+    >>> target_length, source_length = translation.attention.shape
+    >>> target_length == len(translation.target_tokens)
     True
     """
 
@@ -86,12 +95,20 @@ class Translator(keras.Model):
         shortlist=None,
         coverage_penalty=0.0,
         replace_unknown=False,
-        format_version=FORMAT_VERSION,
+        format_version=_FORMAT_VERSION,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_model(seq2seq)
-        check_format(format_version)
+        if not isinstance(seq2seq, Seq2Seq | Ensemble):
+            raise ValueError(
+                "`seq2seq` must be a `Seq2Seq` or an `Ensemble` of them. "
+                f"Received: seq2seq={seq2seq!r}."
+            )
+        if format_version > _FORMAT_VERSION:
+            raise ValueError(
+                f"This release reads translators up to format {_FORMAT_VERSION}. "
+                f"Received: format_version={format_version}. Install a newer one."
+            )
         check_limits(
             beam_size=beam_size,
             max_source_length=max_source_length,
@@ -102,9 +119,9 @@ class Translator(keras.Model):
         )
         if replace_unknown and seq2seq.config.attention is None:
             raise ValueError(
-                "`replace_unknown` copies the word with the most attention, which the "
-                f"model must have. Received: replace_unknown={replace_unknown!r} for a "
-                "model with attention=None."
+                "`replace_unknown` copies the word with the most attention, so the "
+                f"model must have one. Received: replace_unknown={replace_unknown!r} "
+                "for a model with attention=None."
             )
         self.seq2seq = seq2seq
         self.source_codec = source_codec
@@ -124,7 +141,7 @@ class Translator(keras.Model):
         """Restores a saved translator, as `keras.saving.load_model` does.
 
         Raises:
-            ValueError: If the file holds something else than a translator.
+            ValueError: If the file does not hold a translator.
         """
         loaded = keras.saving.load_model(path)
         if not isinstance(loaded, cls):
@@ -135,11 +152,11 @@ class Translator(keras.Model):
         return loaded
 
     def in_precision(self, precision: str) -> "Translator":
-        """Returns the same translator with weights and activations in a precision.
+        """Returns a translator with the same weights in another precision.
 
-        In `"bfloat16"` a saved file and the weights in memory take half the space, and
-        on processors with 16-bit matrix products a batch is translated faster.
-        Softmax, log p and attention weights stay float32.
+        With `"bfloat16"`, files and weights in memory take half the space, and
+        processors with 16-bit matrix products translate a batch faster. Softmax, log p
+        and attention weights stay float32.
 
         Args:
             precision: `"float32"` or `"bfloat16"`.
@@ -148,26 +165,31 @@ class Translator(keras.Model):
             A new translator; codecs and shortlist are shared with this one.
 
         Raises:
-            ValueError: If `precision` is something else.
+            ValueError: If `precision` is neither of them.
         """
-        return self.with_model(cast_model(self.seq2seq, precision))
+        if precision not in _PRECISIONS:
+            raise ValueError(
+                f"`precision` must be one of {', '.join(map(repr, _PRECISIONS))}. "
+                f"Received: precision={precision!r}."
+            )
+        return self.with_model(_cast_model(self.seq2seq, precision))
 
     def with_model(self, seq2seq: Seq2Seq | Ensemble) -> "Translator":
         """Returns a translator with the same options around another model.
 
         Args:
-            seq2seq: Of the same vocabularies.
+            seq2seq: A `Seq2Seq` or an `Ensemble` with the same vocabularies.
 
         Returns:
             A new translator; codecs and shortlist are shared with this one.
 
         Raises:
-            ValueError: If `seq2seq` is no such model.
+            ValueError: If `seq2seq` is neither.
         """
         return self._with(seq2seq, self.shortlist)
 
     def with_shortlist(self, shortlist: LexicalShortlist | None) -> "Translator":
-        """Returns a translator with the same model and options, and other words.
+        """Returns a translator with the same model and options, and another shortlist.
 
         Args:
             shortlist: The words that a source can be translated by; `None`: all.
@@ -206,26 +228,26 @@ class Translator(keras.Model):
         """Translates texts, in batches of similar length.
 
         Args:
-            texts: Any number of texts. Empty ones get an answer, too.
+            texts: Any number of texts, which may be empty.
             beam_size: Overrides the translator's own.
             length_penalty: Overrides the translator's own.
             coverage_penalty: Overrides the translator's own.
-            full_vocabulary: Whether to choose from all words, in spite of a shortlist.
-            jit_compile: Whether XLA compiles the search, on TensorFlow. That takes
-                seconds for each number of texts and every 16 tokens of the longest
-                one, once; then texts that come one by one are answered sooner.
-            batch_size: Texts computed together.
-            parallel_batches: Batches computed at the same time, which changes no
-                answer. `None`: 2 on a CPU with several cores, else 1.
+            full_vocabulary: Whether to ignore the shortlist.
+            jit_compile: Whether XLA compiles the search, on TensorFlow. It takes
+                seconds, once for each number of texts and every 16 tokens of the
+                longest one; afterwards texts that come one by one take less time.
+            batch_size: Texts per batch.
+            parallel_batches: Batches computed at the same time, without effect on the
+                results. `None`: 2 on a CPU with several cores, else 1.
 
         Returns:
             A `Translation` for each text, in the order of `texts`.
 
         Raises:
-            TypeError: If `texts` is one string, or holds something else than strings.
+            TypeError: If `texts` is a single string or holds anything but strings.
             ValueError: If an option is out of range.
         """
-        respond = functools.partial(
+        graph_function = functools.partial(
             self.translate_graph,
             beam_size=_given(beam_size, self.beam_size),
             length_penalty=_given(length_penalty, self.length_penalty),
@@ -234,7 +256,7 @@ class Translator(keras.Model):
             jit_compile=jit_compile,
         )
         texts = check_texts("texts", texts)
-        return self._in_batches(respond, [texts], batch_size, parallel_batches)
+        return self._in_batches(graph_function, [texts], batch_size, parallel_batches)
 
     def align(
         self,
@@ -245,20 +267,20 @@ class Translator(keras.Model):
         batch_size: int = 64,
         parallel_batches: int | None = None,
     ) -> list[Translation]:
-        """Scores given translations and says where the model looked for each word.
+        """Scores given translations and returns the attention of each target token.
 
         Args:
             sources: Source texts.
-            targets: A translation of each; written as it is, not searched for.
-            posterior: Whether the attention is `posterior_weights`: not where the
-                model looked before it wrote a word, but where, given the word, it
-                found it. Takes as many decoder steps more as a source has tokens, and
-                memory for them: choose a smaller batch for long sentences.
-            batch_size: Pairs computed together.
+            targets: A translation of each.
+            posterior: Whether to return posterior attention (`posterior_weights`),
+                computed once the target token is known. It takes one more decoder step
+                per source token, and memory for them: choose a smaller batch for long
+                sentences.
+            batch_size: Pairs per batch.
             parallel_batches: As in `translate`.
 
         Returns:
-            A `Translation` for each pair, whose text is the target as it was given.
+            A `Translation` for each pair, whose text is the given target.
 
         Raises:
             TypeError: As in `translate`.
@@ -270,8 +292,8 @@ class Translator(keras.Model):
                 "Each source needs one target. "
                 f"Received: sources={len(columns[0])}, targets={len(columns[1])}."
             )
-        respond = functools.partial(self.align_graph, posterior=posterior)
-        return self._in_batches(respond, columns, batch_size, parallel_batches)
+        graph_function = functools.partial(self.align_graph, posterior=posterior)
+        return self._in_batches(graph_function, columns, batch_size, parallel_batches)
 
     def translate_graph(
         self,
@@ -283,18 +305,17 @@ class Translator(keras.Model):
         max_length=None,
         jit_compile=False,
     ):
-        """Translates a string tensor in the graph: what the exporter serves.
+        """Translates a string tensor in the graph: the exported signature `translate`.
 
         Args:
             text: `(B,)` strings, any bytes, any B.
             beam_size: Overrides the translator's own; a Python number.
-            length_penalty: Overrides the translator's own; a Python number, or one a
-                row: `(B,)` floats, clamped to [0, 5], where NaN is the translator's
-                own.
+            length_penalty: Overrides the translator's own; a Python number, or `(B,)`
+                floats, clamped to [0, 5], where NaN stands for the translator's own.
             full_vocabulary: As in `translate`; a Python bool.
             coverage_penalty: Overrides the translator's own; a Python number.
-            max_length: `(B,)` integers, the most target tokens of each row, end token
-                included; clamped to [1, `max_target_length`]. `None`: the
+            max_length: `(B,)` integers, maximum number of target tokens of each row,
+                end token included; clamped to [1, `max_target_length`]. `None`: the
                 translator's own.
             jit_compile: As in `translate`; a Python bool. Stock TensorFlow Serving
                 refuses such a graph.
@@ -302,15 +323,18 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`.
         """
-        search = self._search(
-            full_vocabulary,
+        from keras_attn.translator.graphs import translate_outputs
+
+        search = make_search(
+            self,
             beam_size=_given(beam_size, self.beam_size),
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
-            row_limits=max_length,
+            max_length=max_length,
+            full_vocabulary=full_vocabulary,
             jit_compile=jit_compile,
         )
-        return self._answer(text, search)
+        return translate_outputs(self, text, search)
 
     def nbest_graph(
         self, text, count, beam_size=None, length_penalty=None, full_vocabulary=False
@@ -319,8 +343,8 @@ class Translator(keras.Model):
 
         Args:
             text: `(B,)` strings, any bytes, any B.
-            count: `K`, hypotheses of each text, best first; a Python number. Where it
-                is larger than the beam, it is the beam.
+            count: `K`, number of hypotheses per text, best first; a Python number. The
+                beam size is at least as large.
             beam_size: As in `translate_graph`.
             length_penalty: As in `translate_graph`.
             full_vocabulary: As in `translate_graph`.
@@ -328,14 +352,17 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `nbest`.
         """
+        from keras_attn.translator.graphs import translate_outputs
+
         check_limits(count=count)
-        search = self._search(
-            full_vocabulary,
+        search = make_search(
+            self,
             beam_size=max(_given(beam_size, self.beam_size), count),
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=self.coverage_penalty,
+            full_vocabulary=full_vocabulary,
         )
-        return self._answer(text, search, count)
+        return translate_outputs(self, text, search, count)
 
     def align_graph(self, text, target, posterior=False):
         """Scores given targets in the graph.
@@ -346,62 +373,29 @@ class Translator(keras.Model):
             posterior: As in `align`; a Python bool.
 
         Returns:
-            As from `translate_graph`; `translation` is `target`, and its tokens lie in
-            that.
+            As `translate_graph`; `translation` is `target`, and the offsets of target
+            tokens refer to it.
         """
+        from keras_attn.translator.graphs import align_outputs
+
+        return align_outputs(self, text, target, posterior)
+
+    respond = _renamed("respond", "translate_graph")
+    respond_nbest = _renamed("respond_nbest", "nbest_graph")
+    respond_aligned = _renamed("respond_aligned", "align_graph")
+
+    def _in_batches(self, graph_function, columns, batch_size, parallel_batches):
+        """Translates rows of `columns` by a graph function, which is compiled once."""
         from keras_attn.text import graph
-        from keras_attn.translator.graphs import placed_targets, score_given
-
-        given = graph.at_least_one_row(target)
-        forced = self.target_codec.encode(given, self.max_target_length)
-        score = score_given(self.seq2seq, self.target_codec, forced, posterior)
-        outputs = self._answer(text, score)
-        rows = keras.ops.shape(outputs["score"])[0]
-        return outputs | placed_targets(given, forced, rows)
-
-    def _search(self, full_vocabulary, **options):
-        """Returns the search of encoded texts that these options ask for."""
-        sought = SearchOptions(
-            max_target_length=self.max_target_length,
-            writes_unknown=self.replace_unknown,
-            **options,
-        )
-        return make_search(
-            self.seq2seq,
-            self.source_codec,
-            self.target_codec,
-            None if full_vocabulary else self.shortlist,
-            sought.for_rows(self.length_penalty),
-        )
-
-    def _answer(self, text, search, count=None):
-        """Runs encode -> search -> decode and names the results for serving."""
-        from keras_attn.translator.graphs import answer_texts
-
-        # Not in the constructor: a codec that is being restored has no model yet.
-        check_vocabularies(self.seq2seq.config, self.source_codec, self.target_codec)
-        return answer_texts(
-            text,
-            self.source_codec,
-            self.max_source_length,
-            self.target_codec,
-            search,
-            count,
-            replace_unknown=self.replace_unknown,
-        )
-
-    def _in_batches(self, respond, columns, batch_size, parallel_batches):
-        """Answers rows of `columns` by a function that is compiled once."""
-        from keras_attn.text import graph
-        from keras_attn.translator.batches import answer_in_batches
+        from keras_attn.translator.batches import translate_in_batches
 
         if parallel_batches is None:
             parallel_batches = graph.parallel_batches()
         check_limits(batch_size=batch_size, parallel_batches=parallel_batches)
-        key = (len(columns), *sorted(getattr(respond, "keywords", {}).items()))
+        key = (len(columns), *sorted(graph_function.keywords.items()))
         if key not in self._compiled:
-            self._compiled[key] = graph.compile_texts(respond, len(columns))
-        return answer_in_batches(
+            self._compiled[key] = graph.compile_texts(graph_function, len(columns))
+        return translate_in_batches(
             self._compiled[key], columns, batch_size, parallel_batches
         )
 
@@ -423,11 +417,24 @@ class Translator(keras.Model):
             "target_codec": None if self.shares_codec else self.target_codec,
             "shortlist": self.shortlist,
         }
-        return config_of(parts, {"name": self.name, **self._options()})
+        serialize = keras.saving.serialize_keras_object
+        parts = {name: serialize(part) for name, part in parts.items()}
+        # Without optimizer, loss and metrics: a translator is not trained.
+        parts["seq2seq"].pop("compile_config", None)
+        return {
+            **parts,
+            "name": self.name,
+            **self._options(),
+            "format_version": _FORMAT_VERSION,
+        }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**restored_config(config))
+        # Registers the class of the codecs that are restored here.
+        from keras_attn.text import codec  # noqa: F401
+
+        parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
+        return cls(**deserialize_parts(config, *parts))
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""
@@ -435,3 +442,13 @@ class Translator(keras.Model):
 
 def _given(value, default):
     return default if value is None else value
+
+
+def _cast_model(seq2seq, precision):
+    """Returns a new model with the same weights in another precision."""
+    if isinstance(seq2seq, Ensemble):
+        return Ensemble([_cast_model(member, precision) for member in seq2seq.members])
+    cast = Seq2Seq(seq2seq.config, dtype=precision)
+    for new, old in zip(cast.weights, seq2seq.weights, strict=True):
+        new.assign(old)
+    return cast

@@ -25,6 +25,7 @@ LIBRARY = (
     "keras_attn.quiet",
     "keras_attn.saved",
     "keras_attn.scanning",
+    "keras_attn.seq2seq_config",
     "keras_attn.text",
     "keras_attn.translation",
     "keras_attn.translator",
@@ -42,12 +43,14 @@ MAY_IMPORT = {
     # Late, inside of the method that notebooks call.
     "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.scanning": (),
+    "keras_attn.seq2seq_config": (),
     "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),
     # The loss and the metrics, so that a compiled model loads in a fresh process.
     "keras_attn.models": (
         "keras_attn.masking",
         "keras_attn.layers",
         "keras_attn.metrics",
+        "keras_attn.seq2seq_config",
     ),
     "keras_attn.decoding": (),
     "keras_attn.metrics": ("keras_attn.lazy",),

@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.peers import environments, running
-from benchmarks.peers.environments import Unavailable, find_python, python_of
-from benchmarks.peers.plain_keras import plain_keras
-from benchmarks.peers.plain_keras_decoding import load_weights, make_greedy
-from benchmarks.peers.roster import OURS, PEERS, find_peer
-from benchmarks.peers.running import ScriptFailed, run_script
+from benchmarks.peers import environments
+from benchmarks.peers.environments import (
+    OURS,
+    PEERS,
+    ScriptFailed,
+    Unavailable,
+    find_python,
+    python_of,
+    run_script,
+)
+from benchmarks.peers.plain_keras import load_weights, make_greedy, plain_keras
 from benchmarks.peers.scripts import protocol
 from benchmarks.peers.scripts.protocol import read_task
 from benchmarks.peers.task_folder import prepare_task
@@ -106,7 +111,7 @@ def search(model, beam_size):
     return [row[:length].tolist() for row, length in rows]
 
 
-def test_exported_weights_come_back(model):
+def test_exported_weights_can_be_imported(model):
     other = Seq2Seq(model.config)
     import_weights(other, export_weights(model))
     inputs = {"source": SOURCE, "target": TARGET}
@@ -114,7 +119,7 @@ def test_exported_weights_come_back(model):
     np.testing.assert_allclose(other(inputs), model(inputs), atol=1e-5)
 
 
-def test_plain_keras_predicts_and_writes_what_ours_does(model):
+def test_plain_keras_predicts_and_writes_the_same(model):
     plain = plain_keras(model.config, 1e-3, 1.0)
     load_weights(plain, export_weights(model))
     inputs = {"source": SOURCE, "target": TARGET}
@@ -127,7 +132,7 @@ def test_plain_keras_predicts_and_writes_what_ours_does(model):
     assert [len(row) for row in ours] == [2, 1, 6]  # by itself, and by their limits
 
 
-def test_pytorch_predicts_and_writes_what_ours_does(model, tmp_path):
+def test_pytorch_predicts_and_writes_the_same(model, tmp_path):
     pythons = [
         ROOT / name / "bin" / "python" for name in (".venv-peer-pytorch", ".venv-torch")
     ]
@@ -222,7 +227,7 @@ def measured(monkeypatch, capsys, folder, *words):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_script_prints_what_it_measured_in_training(monkeypatch, capsys, folder):
+def test_a_script_prints_its_training_metrics(monkeypatch, capsys, folder):
     words = ("--task", "train", "--batches", "2", "--rounds", "3")
     found = measured(monkeypatch, capsys, folder, *words)
     assert found.keys() == {
@@ -233,9 +238,7 @@ def test_a_script_prints_what_it_measured_in_training(monkeypatch, capsys, folde
     assert found["versions"]["numpy"] == np.__version__
 
 
-def test_a_script_prints_what_it_measured_in_decoding(
-    monkeypatch, capsys, folder, tmp_path
-):
+def test_a_script_prints_its_decoding_metrics(monkeypatch, capsys, folder, tmp_path):
     written = tmp_path / "translations"
     words = ("--task", "decode", "--sentences", "3", "--translations", str(written))
     found = measured(monkeypatch, capsys, folder, *words)
@@ -260,38 +263,7 @@ def test_a_script_prints_what_it_measured_in_decoding(
     assert found["output_tokens"] == pytest.approx(np.mean(lengths), abs=1e-3)
 
 
-@pytest.mark.slow
-def test_ours_and_a_peer_in_one_run(tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "benchmarks.peers", "--json", "--runs", tmp_path,
-            "--peer", "plain_keras", "--batches", "2", "--rounds", "1",
-            "--sentences", "9", "corpus.train_pairs=300", "text.vocabulary_size=400",
-            *(f"model.{name}=8" for name in SIZES if name.endswith(("dim", "units"))),
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "No --data: the built-in corpus" in done.stderr
-    assert "No --translator: random weights" in done.stderr
-    [line] = done.stdout.splitlines()
-    training, decoding = json.loads(line)["results"]
-    assert (training["task"], decoding["task"]) == ("train", "decode")
-    assert decoding["same_translations"] == 1.0
-    for each in (training, decoding):
-        assert each["ratio"].keys() >= {"peak_rss_mb"}
-        assert len(each["ours_before_and_after"]) == 2
-    assert training["ratio"]["tokens_per_s"] == pytest.approx(
-        training["ours"]["tokens_per_s"] / training["theirs"]["tokens_per_s"][0], 1e-2
-    )
-
-
-def test_an_unknown_peer_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"opennmt_py.*Received: 'fairseq'\. Without"):
-        find_peer("fairseq")
-
-
-def test_a_python_that_no_one_has_is_named(monkeypatch):
+def test_a_missing_python_is_named(monkeypatch):
     peer = dataclasses.replace(PEERS["opennmt_tf"], python=((3, 98), (3, 99)))
     with pytest.raises(
         Unavailable, match=r"needs Python 3\.98 to 3\.99\. Received: .*Install one"
@@ -305,7 +277,7 @@ def test_a_missing_compiler_is_named(monkeypatch):
         python_of(PEERS["pytorch_compile"], print)
 
 
-def test_packages_that_cannot_be_had_are_the_reason(monkeypatch, tmp_path):
+def test_packages_that_cannot_be_installed_are_the_reason(monkeypatch, tmp_path):
     """By an environment that exists, whose pip fails."""
     monkeypatch.setattr(environments, "_ROOT", tmp_path)
     binary = tmp_path / ".venv-peer-joeynmt" / "bin"
@@ -320,7 +292,7 @@ def test_packages_that_cannot_be_had_are_the_reason(monkeypatch, tmp_path):
     assert "installing" in told[0]
 
 
-def test_a_script_that_fails_says_its_last_words(tmp_path, capsys):
+def test_the_last_line_of_a_failed_script_is_shown(tmp_path, capsys):
     with pytest.raises(ScriptFailed, match=r"exit code 1, .*sizes\.json.*Run `python"):
         run_script(OURS, Path(sys.executable), tmp_path, ["--task", "train"], threads=1)
     assert "Traceback" in capsys.readouterr().err
@@ -332,5 +304,5 @@ def test_every_environment_has_its_requirements_pinned():
         assert all("==" in line and "/" not in line for line in lines), name
 
 
-def test_freed_memory_is_kept_in_all_alike():
-    assert running._environment(2)["MALLOC_MMAP_MAX_"] == "0"
+def test_every_peer_keeps_freed_memory():
+    assert environments._environment(2)["MALLOC_MMAP_MAX_"] == "0"

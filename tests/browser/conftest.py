@@ -20,7 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_collection_modifyitems(items):
-    # pytest hands over the tests of all folders.
+    # pytest passes the tests of all folders.
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
@@ -33,13 +33,13 @@ def chromium():
     api = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright: pip install '.[browser]'"
     )
-    found = os.environ.get("CHROMIUM") or next(
+    executable = os.environ.get("CHROMIUM") or next(
         filter(None, map(shutil.which, NAMES)), ""
     )
-    if not found:
+    if not executable:
         pytest.skip("needs Chromium: install it, or name it as CHROMIUM=/path/to/it")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
 
@@ -51,7 +51,8 @@ def models_dir(tmp_path_factory):
     from keras_attn.serving.export import export_translator
 
     folder = tmp_path_factory.mktemp("models")
-    export_translator(tiny.translator(beam_size=3), folder)
+    # Its self-test is a process of its own, and is tested elsewhere.
+    export_translator(tiny.translator(beam_size=3), folder, self_test=False)
     return folder
 
 
@@ -67,7 +68,7 @@ def served(models_dir):
 
 @pytest.fixture
 def open_page(chromium):
-    """Opens pages; the test fails if one of them had an error or broke its policy."""
+    """Opens pages; the test fails if one logs an error or violates its policy."""
     contexts, errors = [], []
 
     def run(url, *, expected_errors=(), **options):
@@ -75,13 +76,13 @@ def open_page(chromium):
         contexts.append(context)
         page = context.new_page()
 
-        def note(message):
+        def record(message):
             if not any(text in message for text in expected_errors):
                 errors.append(message)
 
         bad = ("error", "warning")
-        page.on("console", lambda m: m.type in bad and note(m.text))
-        page.on("pageerror", lambda error: note(str(error)))
+        page.on("console", lambda m: m.type in bad and record(m.text))
+        page.on("pageerror", lambda error: record(str(error)))
         page.set_default_timeout(20_000)
         page.goto(url)
         return page
@@ -96,5 +97,5 @@ def pytest_addoption(parser):
     parser.addoption(
         "--screenshots",
         metavar="TRANSLATOR",
-        help="draw the pictures of docs/explorer.md with this run or .keras file",
+        help="draw the pictures of docs/attention_maps.md with this run or .keras file",
     )

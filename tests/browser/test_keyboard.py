@@ -1,4 +1,4 @@
-"""Everything without a mouse."""
+"""The page is usable with the keyboard only."""
 
 import numpy as np
 from browser_tools import SENTENCE, best, shades
@@ -6,7 +6,7 @@ from browser_tools import SENTENCE, best, shades
 from keras_attn.plotting.grid import attention_grid
 
 
-def test_the_keyboard_alone(served, open_page):
+def test_keyboard_only(served, open_page):
     grid = attention_grid(best(served, SENTENCE))
     page = open_page(served)
     page.locator("#served", has_text="version").wait_for()
@@ -26,8 +26,8 @@ def test_the_keyboard_alone(served, open_page):
         "[document.activeElement.dataset.side, +document.activeElement.dataset.index]"
     )
     assert page.evaluate(here) == ["source", 1]
-    told = page.locator("#live").inner_text()
-    assert told.startswith(f"“{grid.sources[1]}” was looked at by ")
+    announced = page.locator("#live").inner_text()
+    assert announced.startswith(f"“{grid.sources[1]}” was looked at by ")
     page.keyboard.press("Enter")
     assert page.evaluate(here) == ["target", int(grid.weights[:, 1].argmax())]
     np.testing.assert_allclose(

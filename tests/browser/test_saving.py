@@ -1,4 +1,4 @@
-"""What can be kept and shared: links, files, the clipboard."""
+"""Links, downloads and the clipboard."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from browser_tools import SENTENCE, ask, best, words
 from keras_attn.plotting.grid import attention_grid
 
 
-def test_a_link_opens_what_was_looked_at(served, open_page):
+def test_a_link_restores_the_view(served, open_page):
     page = open_page(served)
     text = "der Hund & die Katze #1 = schläft? +ü 🐕"
     ask(page, text)
@@ -46,7 +46,7 @@ READ_PAGE = """
 """
 
 
-def test_downloads_say_what_python_says(served, open_page):
+def test_downloads_agree_with_python(served, open_page):
     from keras_attn.plotting import attention_html
 
     answer = best(served, SENTENCE)
@@ -138,7 +138,7 @@ def test_a_picture_is_copied_as_a_picture(served, open_page):
 
 
 @pytest.mark.parametrize("name", ["Copy", "Copy link"])
-def test_where_nothing_can_be_copied_the_page_says_so(served, open_page, name):
+def test_a_browser_without_a_clipboard_gets_a_message(served, open_page, name):
     page = open_page(served)
     ask(page)
     # As browsers have it on pages without encryption.

@@ -1,4 +1,4 @@
-"""The pictures of docs/explorer.md, drawn on request."""
+"""The pictures of docs/attention_maps.md, drawn on request."""
 
 import contextlib
 import io

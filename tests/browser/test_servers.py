@@ -1,4 +1,4 @@
-"""Servers that err, are slow, are gone, or are behind another host."""
+"""Servers that fail, are slow, unreachable, or on another host."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from browser_tools import SENTENCE, ask, best, shades, words
 from keras_attn.plotting.grid import attention_grid
 
 
-def test_a_server_that_is_gone_and_comes_back(models_dir, open_page):
+def test_a_server_that_stops_and_restarts(models_dir, open_page):
     from keras_attn.serving.local_server.server import LocalServer
 
     server = LocalServer(models_dir, rest_port=0, threads=1)
@@ -21,14 +21,14 @@ def test_a_server_that_is_gone_and_comes_back(models_dir, open_page):
     port = int(server.rest_address.rpartition(":")[2])
     page.get_by_label("Sentence", exact=True).fill("die Katze")
     page.get_by_role("button", name="Translate", exact=True).click()
-    told = page.get_by_role("status").filter(has_text="cannot be reached")
-    told.wait_for()
+    message = page.get_by_role("status").filter(has_text="cannot be reached")
+    message.wait_for()
     assert page.get_by_label("Sentence", exact=True).input_value() == "die Katze"
     with LocalServer(models_dir, rest_port=port, threads=1) as server:
         server.start()
         page.get_by_role("button", name="Try again").click()
         page.locator("#panel", has_text="Katze").wait_for()
-        assert not told.is_visible()
+        assert not message.is_visible()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def odd_server():
     from starlette.routing import Route
 
     from keras_attn.serving.explorer import explorer_routes
-    from keras_attn.serving.local_server.rest.server import HttpServer
+    from keras_attn.serving.local_server.rest.http_server import HttpServer
 
     answers = []
 
@@ -63,17 +63,17 @@ def odd_server():
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "told"),
+    ("content", "status", "message"),
     [
         ('{"error": "no <b>room</b>"}', 429, "answered 429: no <b>room</b>"),
         ("<h1>Bad gateway</h1>", 502, "answered 502: Bad Gateway"),
-        ('{"outputs": NaN}', 200, "is no JSON"),
+        ('{"outputs": NaN}', 200, "is not JSON"),
         ('{"outputs": {}}', 200, "lacks outputs"),
         ("[]", 200, "has no outputs"),
     ],
 )
-def test_an_error_is_told_and_the_text_kept(
-    odd_server, open_page, content, status, told
+def test_an_error_is_shown_and_the_text_stays(
+    odd_server, open_page, content, status, message
 ):
     from starlette.responses import Response
 
@@ -86,14 +86,14 @@ def test_an_error_is_told_and_the_text_kept(
     page = open_page(url, expected_errors=["Failed to load resource"])
     page.get_by_label("Sentence", exact=True).fill(SENTENCE)
     page.get_by_role("button", name="Translate", exact=True).click()
-    page.get_by_role("status").filter(has_text=told).wait_for()
+    page.get_by_role("status").filter(has_text=message).wait_for()
     assert page.get_by_label("Sentence", exact=True).input_value() == SENTENCE
     assert page.get_by_role("button", name="Try again").is_visible()
     assert not page.locator("#result").is_visible()
     assert page.get_by_role("button", name="Align my own").count() == 0  # not offered
 
 
-def test_a_slow_server_can_be_left(odd_server, open_page):
+def test_a_slow_request_can_be_cancelled(odd_server, open_page):
     import asyncio
 
     url, answers = odd_server
@@ -107,7 +107,7 @@ def test_a_slow_server_can_be_left(odd_server, open_page):
     assert page.get_by_label("Sentence", exact=True).input_value() == SENTENCE
 
 
-def test_the_page_in_front_of_another_server(served, open_page):
+def test_a_proxy_for_another_server(served, open_page):
     """The command's page asks a server that allows no other origin."""
     command = [sys.executable, "-m", "keras_attn.cli", "explorer", "--port", "0"]
     process = subprocess.Popen(

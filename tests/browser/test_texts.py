@@ -1,4 +1,4 @@
-"""Texts that are no plain sentences: markup, odd characters, many scripts."""
+"""Unusual texts: markup, rare characters, many scripts."""
 
 import urllib.parse
 
@@ -13,7 +13,7 @@ HOSTILE = (
 )
 
 
-def test_hostile_text_stays_text(served, open_page):
+def test_markup_in_texts_stays_text(served, open_page):
     link = urllib.parse.urlencode({"text": HOSTILE, "target": HOSTILE})
     page = open_page(f"{served}/#{link}")
     page.locator("#translation", has_text="onerror").wait_for()
@@ -35,7 +35,7 @@ def test_hostile_text_stays_text(served, open_page):
         "日本語の文",
     ],
 )
-def test_odd_text_is_cut_at_its_own_bytes(served, open_page, text):
+def test_unusual_text_is_cut_at_byte_offsets(served, open_page, text):
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     shown = best(served, text.replace("\r\n", "\n"))  # as a text area has it
     page = open_page(served)

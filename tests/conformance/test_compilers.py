@@ -1,4 +1,4 @@
-"""Symbols, eager tensors, graphs and XLA tell the same story."""
+"""Symbolic calls, eager calls, graphs and XLA agree."""
 
 import keras
 import layer_tools
@@ -34,8 +34,8 @@ def test_symbols_have_the_shapes_and_dtypes_of_tensors(case):
         assert each.dtype == dtype
         assert len(each.shape) == len(shape)
         assert each.shape[0] is None
-        for have, size in zip(each.shape[1:], shape[1:], strict=True):
-            assert have in (None, size)
+        for actual, size in zip(each.shape[1:], shape[1:], strict=True):
+            assert actual in (None, size)
 
 
 @pytest.mark.parametrize("compiler", COMPILERS, ids=lambda each: each.__name__)
@@ -45,7 +45,7 @@ def test_compiled_equals_eager(case, compiler):
     run = compiler(lambda inputs: case.call(layer, inputs))
     got = layer_tools.arrays(run(case.arrays()))
     want = layer_tools.arrays(case.call(layer, case.arrays()))
-    for have, expected in zip(got, want, strict=True):
-        assert have.dtype == expected.dtype
+    for actual, expected in zip(got, want, strict=True):
+        assert actual.dtype == expected.dtype
         # Compilers reorder sums of float32 and have a tanh of their own.
-        np.testing.assert_allclose(have, expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)

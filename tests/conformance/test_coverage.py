@@ -1,4 +1,4 @@
-"""The list is whole: no layer of the package is missing from it."""
+"""No layer of the package is missing from the conformance list."""
 
 import functools
 import importlib
@@ -15,8 +15,8 @@ from keras_attn.layers import Attention
 NOT_PUBLIC = {
     "LayerNormCell": "the base of the layer-normalised cells, without a formula",
     "StepCell": "the base of the three step cells, without an order of its own",
-    "FusedGRUCell": "make_cell gives it; it is Keras's cell, and tested as that",
-    "LexicalShortlist": "takes ids to words, not tensors to tensors; has its own tests",
+    "FusedGRUCell": "create_cell returns it; it is Keras's cell, and tested as that",
+    "LexicalShortlist": "its first output has a length of its own; has its own tests",
 }
 
 
@@ -27,17 +27,17 @@ def listed():
 
 def layer_classes():
     """All layers that the package's modules define, by name."""
-    found = {}
-    for module in pkgutil.iter_modules(
+    classes = {}
+    for module in pkgutil.walk_packages(
         keras_attn.layers.__path__, "keras_attn.layers."
     ):
         for name, value in vars(importlib.import_module(module.name)).items():
             ours = getattr(value, "__module__", None) == module.name
             if ours and isinstance(value, type) and not name.startswith("_"):
-                found[name] = value
+                classes[name] = value
     return {
         name: value
-        for name, value in found.items()
+        for name, value in classes.items()
         if issubclass(value, keras.layers.Layer)
     }
 
@@ -57,7 +57,7 @@ def test_every_layer_is_public():
     )
 
 
-def test_what_is_excluded_exists_and_is_no_layer_to_call():
+def test_excluded_names_exist_and_are_no_layers():
     for name in NOT_IN_THE_LIST:
         value = getattr(keras_attn.layers, name)
         assert value is Attention or not issubclass(value, keras.layers.Layer)

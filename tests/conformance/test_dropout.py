@@ -1,4 +1,4 @@
-"""Dropout is drawn anew at every call, and one trace leaves nothing to the next."""
+"""Every call and every trace draws new dropout masks."""
 
 import keras
 import layer_tools
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conformance_layers import LAYERS
 
-NOISY = [case for case in LAYERS if case.noisy]
+WITH_DROPOUT = [case for case in LAYERS if case.layer_with_dropout]
 BACKEND = keras.backend.backend()
 
 
@@ -38,30 +38,33 @@ def training_run(case, layer):
     return run
 
 
-@pytest.mark.parametrize("case", NOISY, ids=name_of)
-def test_two_traces_and_eager_calls_all_draw_anew(case):
-    layer = case.made(noisy=True)
+@pytest.mark.parametrize("case", WITH_DROPOUT, ids=name_of)
+def test_two_traces_and_eager_calls_draw_new_masks(case):
+    layer = case.create_randomised(with_dropout=True)
     inputs = case.arrays()
     draws = []
-    for batch in (inputs, case.longer(inputs) if case.reads_a_source else inputs):
+    for batch in (
+        inputs,
+        case.with_longer_padding(inputs) if case.has_source_mask else inputs,
+    ):
         run = training_run(case, layer)
         for results in (
             run(batch),
             run(batch),
             case.call(layer, batch, training=True),  # eager, after a trace
         ):
-            found = layer_tools.arrays(results)
-            assert all(np.isfinite(each).all() for each in found)
-            draws.append(b"".join(each.tobytes() for each in found))
+            arrays = layer_tools.arrays(results)
+            assert all(np.isfinite(array).all() for array in arrays)
+            draws.append(b"".join(array.tobytes() for array in arrays))
     assert len(set(draws)) == len(draws)
 
 
-@pytest.mark.parametrize("case", NOISY, ids=name_of)
+@pytest.mark.parametrize("case", WITH_DROPOUT, ids=name_of)
 def test_no_dropout_outside_of_training(case):
-    layer = case.made(noisy=True)
+    layer = case.create_randomised(with_dropout=True)
     first, second = (
         layer_tools.arrays(case.call(layer, case.arrays(), training=False))
         for _ in range(2)
     )
-    for have, expected in zip(first, second, strict=True):
-        np.testing.assert_array_equal(have, expected)
+    for actual, expected in zip(first, second, strict=True):
+        np.testing.assert_array_equal(actual, expected)

@@ -23,7 +23,7 @@ if keras.backend.backend() != "jax":
 if not PYTHON.exists():
     pytest.skip(f"Needs TensorFlow beside JAX: no {PYTHON}", allow_module_level=True)
 
-THERE = """
+LOAD_ON_TENSORFLOW = """
 import sys
 import keras, numpy as np, tensorflow as tf
 from keras_attn import Translator
@@ -43,7 +43,7 @@ np.testing.assert_array_equal(ids, batch["source"])
 np.testing.assert_allclose(seq2seq(batch), want, rtol=1e-4, atol=1e-4)
 translator = Translator(seq2seq, codec, beam_size=2, max_target_length=20)
 translator.save("translator.keras")
-print(*(answer.text for answer in translator.translate(texts)), sep="\\n")
+print(*(translation.text for translation in translator.translate(texts)), sep="\\n")
 """
 
 SERVE = """
@@ -52,8 +52,8 @@ import tensorflow as tf
 import tensorflow_text  # its operations
 texts = open("texts.txt").read().splitlines()
 served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-answers = served(text=tf.constant(texts))["translation"]
-print(*(answer.decode() for answer in answers.numpy()), sep="\\n")
+translations = served(text=tf.constant(texts))["translation"]
+print(*(translation.decode() for translation in translations.numpy()), sep="\\n")
 """
 
 
@@ -67,8 +67,8 @@ def train(folder, sentencepiece):
         longest = max(map(len, rows))
         return np.array([row + [tiny.PAD] * (longest - len(row)) for row in rows])
 
-    texts, answers = zip(*tiny.SENTENCES, strict=True)
-    source, labels = encode(texts), encode(answers)
+    texts, translations = zip(*tiny.SENTENCES, strict=True)
+    source, labels = encode(texts), encode(translations)
     start = np.full((len(labels), 1), tiny.START)
     target = np.concatenate([start, labels[:, :-1]], axis=1)
     batch = {"source": source, "target": target * (target != tiny.END)}
@@ -101,7 +101,7 @@ def run(folder, *arguments):
 def test_from_training_on_jax_to_a_savedmodel(tmp_path):
     sentencepiece = pytest.importorskip("sentencepiece")
     train(tmp_path, sentencepiece)
-    translations = run(tmp_path, "-c", THERE)
+    translations = run(tmp_path, "-c", LOAD_ON_TENSORFLOW)
     assert len(translations) == len(tiny.SENTENCES)
     *_, version = run(
         tmp_path, "-m", "keras_attn.cli", "export", "translator.keras", "models"

@@ -1,4 +1,4 @@
-"""A layer takes its place in functional and subclassed models and learns there."""
+"""Layers train in functional and in subclassed models."""
 
 import functools
 
@@ -23,7 +23,7 @@ def is_float(tensor):
 
 
 def fit_one_step(model, inputs, targets):
-    """Trains a step and says whether each trainable weight moved."""
+    """Trains one step and checks that every trainable weight changed."""
     before = [layer_tools.array(each).copy() for each in model.trainable_weights]
     history = model.fit(inputs, targets, batch_size=3, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
@@ -34,7 +34,7 @@ def fit_one_step(model, inputs, targets):
 
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_fits_in_a_functional_model(case):
-    layer = case.made()
+    layer = case.create_randomised()
     symbols = case.symbols(unknown=True)
     inputs = dict(symbols)
     if not case.has_weights:  # something must learn: what the layer is given
@@ -52,14 +52,14 @@ def test_fits_in_a_functional_model(case):
     fit_one_step(model, case.arrays(), targets)
 
 
-class Answer(keras.Model):
-    """A number for each row of the batch, from all that a layer returns."""
+class OneOutput(keras.Model):
+    """One number per row of the batch, from all outputs of a layer."""
 
     def __init__(self, case):
         super().__init__()
         self.case = case
-        self.part = case.made()
-        self.answer = keras.layers.Dense(1)
+        self.part = case.create_randomised()
+        self.dense = keras.layers.Dense(1)
 
     def call(self, inputs, training=None):
         results = self.case.call(self.part, inputs, training=training)
@@ -68,12 +68,12 @@ class Answer(keras.Model):
             for each in keras.tree.flatten(results)
             if is_float(each)
         ]
-        return self.answer(ops.stack(means, axis=-1))
+        return self.dense(ops.stack(means, axis=-1))
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=name_of)
 def test_fits_in_a_subclassed_model(case):
-    model = case.built(Answer(case))
+    model = case.create_weights(OneOutput(case))
     # The functional models train in a graph; on TensorFlow these train without one.
     # (On JAX each operation would be compiled for itself.)
     eagerly = layer_tools.BACKEND != "jax"

@@ -1,8 +1,11 @@
 """The searches in a graph of unknown sizes, and in a SavedModel."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
+import scripted
 
 from keras_attn.decoding import beam_search, greedy_search, score_targets
 
@@ -10,11 +13,10 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are TensorFlow's.", allow_module_level=True)
 tf = pytest.importorskip("tensorflow")
 
-SEARCHES = ["greedy", "beam", "forced"]
 
-
-def make_endpoint(scripted, name):
-    """A search as serving runs it: every size unknown before the request."""
+@functools.cache
+def make_endpoint(name):
+    """A search as it is served: every size unknown before the request."""
 
     @tf.function(
         input_signature=[
@@ -26,16 +28,15 @@ def make_endpoint(scripted, name):
         autograph=False,
     )
     def endpoint(table, row_ids, limits, targets):
-        script = scripted.Script(seed=0, rows=1, vocabulary_size=5)
         zeros = tf.zeros_like(row_ids)
-        state = type(script.state())(zeros, {"code": zeros[:, None]})
+        state = scripted.ScriptState(zeros, {"code": zeros[:, None]})
         memory = {"table": table, "row": (row_ids, None)}
-        options = {"start_id": script.Start}
+        options = {"start_id": scripted.START}
         if name == "forced":
             options |= {"target_ids": targets, "target_lengths": limits}
             search = score_targets
         else:
-            options |= {"max_lengths": limits, "end_id": script.End}
+            options |= {"max_lengths": limits, "end_id": scripted.END}
             options |= {"forbidden_ids": (0,)}
             search = greedy_search if name == "greedy" else beam_search
         if name == "beam":
@@ -43,7 +44,7 @@ def make_endpoint(scripted, name):
 
         # The source length, too, is known only when the step has run.
         def step(*arguments):
-            logits, state, weights = script.step(*arguments)
+            logits, state, weights = scripted.Script.step(*arguments)
             return logits, state, weights[:, : 3 + tf.reduce_min(limits) * 0]
 
         return search(step, state, memory, **options)._asdict()
@@ -51,37 +52,33 @@ def make_endpoint(scripted, name):
     return endpoint
 
 
-def feeds(scripted, rows):
+def inputs_of(rows):
     script = scripted.Script(seed=41 + rows, rows=rows, vocabulary_size=5)
     generator = np.random.default_rng(rows)
     limits = generator.integers(1, 7, size=rows).astype("int32")
     targets = generator.integers(0, 5, size=(rows, 6)).astype("int32")
-    feed = [script.table, script.row_ids, limits, targets]
-    return dict(zip(["table", "row_ids", "limits", "targets"], feed, strict=True))
+    inputs = {"table": script.table, "row_ids": script.row_ids}
+    inputs |= {"limits": limits, "targets": targets}
+    return {name: tf.constant(value) for name, value in inputs.items()}
 
 
-@pytest.mark.parametrize("name", SEARCHES)
-@pytest.mark.parametrize("rows", [pytest.param(1, marks=pytest.mark.slow), 4])
-def test_eager_equals_graph(scripted, name, rows):
-    endpoint = make_endpoint(scripted, name)
-    feed = {key: tf.constant(value) for key, value in feeds(scripted, rows).items()}
-    eager, graph = endpoint.python_function(**feed), endpoint(**feed)
+@pytest.mark.parametrize("name", ["greedy", "beam", "forced"])
+def test_eager_graph_and_saved_model_agree_at_any_size(name, tmp_path):
+    module = tf.Module()
+    module.search = make_endpoint(name)
+    inputs = inputs_of(4)
+    eager, graph = module.search.python_function(**inputs), module.search(**inputs)
     for field, want in eager.items():
         np.testing.assert_allclose(graph[field], want, rtol=1e-6, err_msg=field)
 
-
-@pytest.mark.parametrize("name", SEARCHES)
-def test_saved_model_answers_at_any_size_with_core_operations(scripted, name, tmp_path):
-    module = tf.Module()
-    module.search = make_endpoint(scripted, name)
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(
         module, tmp_path, signatures={"search": module.search}, options=options
     )
     served = tf.saved_model.load(tmp_path).signatures["search"]
     for rows in (1, 7, 0):
-        feed = {key: tf.constant(value) for key, value in feeds(scripted, rows).items()}
-        want, got = module.search(**feed), served(**feed)
+        inputs = inputs_of(rows)
+        want, got = module.search(**inputs), served(**inputs)
         for field, value in want.items():
             np.testing.assert_array_equal(got[field], value, err_msg=field)
         assert got["token_ids"].shape[0] == rows
@@ -103,7 +100,7 @@ def saved_nodes(folder):
     return [*graph.node, *(node for f in functions for node in f.node_def)]
 
 
-def test_static_sizes_survive_the_loop(scripted):
-    shapes = make_endpoint(scripted, "beam").get_concrete_function().output_shapes
+def test_static_sizes_survive_the_loop():
+    shapes = make_endpoint("beam").get_concrete_function().output_shapes
     assert shapes["token_ids"].as_list()[1] == 3
     assert shapes["attention"].rank == 4

@@ -1,6 +1,6 @@
-"""Attention keeps what one vector loses: both kinds write ever longer lines backwards.
+"""Attention translates long sentences where one vector fails: a reversal task.
 
-The quick version of `benchmarks/long_sentences`.
+The quick version of `python -m benchmarks long_sentences`.
 """
 
 import keras
@@ -21,7 +21,7 @@ SIZES = {
     "encoder_units": 32,
     "attention_units": 32,
 }
-# What attention's weights cost makes the plain decoder's state wider.
+# The plain decoder is wider, so that both have the same number of parameters.
 KINDS = {
     "attention": {"decoder_units": 64},
     "plain": {"attention": None, "decoder_units": 69},
@@ -41,7 +41,7 @@ def lines(count, lengths, seed):
 
 
 def accuracy(model, lengths):
-    """The share of words predicted right after the right words before them."""
+    """Teacher-forced accuracy of the words."""
     inputs, labels = tiny.copy_task(lines(300, lengths, seed=1), backwards=True)
     guesses = model.predict(inputs, batch_size=100, verbose=0).argmax(axis=-1)
     return np.mean((guesses == labels)[labels > tiny.END])
@@ -49,18 +49,18 @@ def accuracy(model, lengths):
 
 @pytest.fixture(scope="module")
 def trained():
-    """For both kinds, taught with the same lines: parameters and accuracies."""
+    """Number of parameters and accuracies of both kinds, trained on the same lines."""
     rows = lines(STEPS * BATCH, (SHORT[0], LONG[-1]), seed=0)
     inputs, labels = tiny.copy_task(rows, backwards=True)
-    found = {}
+    results = {}
     for kind, options in KINDS.items():
         model = tiny.model(**SIZES, **options)
         rate = keras.optimizers.schedules.CosineDecay(0.01, STEPS)
         model.compile(keras.optimizers.Adam(rate), MaskedCrossentropy())
         model.fit(inputs, labels, batch_size=BATCH, shuffle=False, verbose=0)
         scores = [accuracy(model, lengths) for lengths in (SHORT, LONG)]
-        found[kind] = (model.count_params(), *scores)
-    return found
+        results[kind] = (model.count_params(), *scores)
+    return results
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_attention_keeps_its_accuracy_on_long_lines(trained):
 
 
 @pytest.mark.slow
-def test_one_vector_does_not(trained):
+def test_one_vector_loses_its_accuracy_on_long_lines(trained):
     _, short, long = trained["plain"]
-    assert short > 0.9  # it has learnt the task, but not for long lines
+    assert short > 0.9  # it has learnt the task
     assert long < 0.7 * short

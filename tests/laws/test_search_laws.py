@@ -10,8 +10,8 @@ import tiny
 from layer_tools import array, arrays
 
 from keras_attn.decoding import beam_search, score_targets
-from keras_attn.layers.attention.align_functions import ALIGN_FUNCTIONS
 from keras_attn.layers.decoder.decoder import ORDERS
+from keras_attn.models.align_functions import ALIGN_FUNCTIONS
 
 # Sizes that all align functions take: heads divide `attention_units`, and `dot`
 # compares decoder states with encoder states as they are.
@@ -28,32 +28,25 @@ KINDS = {
 }
 # Every align function once and every order four times; all pairs of them take minutes.
 _NAMES = [*ALIGN_FUNCTIONS, None]
-_APART = {
+_ONCE = {
     f"{name}, {list(ORDERS)[index % len(ORDERS)]}" for index, name in enumerate(_NAMES)
 }
-_ONE_ORDER_EACH = [
-    kind for kind in KINDS if kind in _APART or "attention" not in KINDS[kind]
-]
-one_order_each = pytest.mark.parametrize("kind", _ONE_ORDER_EACH)
-every_kind = pytest.mark.parametrize(
-    "kind",
-    [
-        kind if kind in _ONE_ORDER_EACH else pytest.param(kind, marks=pytest.mark.slow)
-        for kind in KINDS
-    ],
-)
+_FAST = [kind for kind in KINDS if kind in _ONCE or "attention" not in KINDS[kind]]
+_BRUTE_FORCED = ("additive, bahdanau", "residual, normalised", "stack of lstm")
+each_align_function_once = pytest.mark.parametrize("kind", _FAST)
+
 
 SOURCE = np.array([[5, 9, 7, 12, 3], [8, 8, 3, 0, 0], [3, 0, 0, 0, 0]])
 BEAM, LIMIT = 3, 5
-WORDS = (4, 5, 6)  # the vocabulary of the brute force, beside the end token
-NEVER = (tiny.PAD, tiny.UNKNOWN, tiny.START)
+WORDS = (4, 5, 6)  # the vocabulary of the brute force, with the end token
+FORBIDDEN = (tiny.PAD, tiny.UNKNOWN, tiny.START)
 
 
 @functools.cache
 def model_of(kind):
     model = tiny.model(**SIZES, **KINDS[kind])
-    # With these weights its beams stop at different rows and overtake one another, so
-    # that a history left behind by its beam shows. With most others they do not.
+    # With these weights beams attend to different positions and change their order, so
+    # that a history not reordered with its beam shows. With most others they do not.
     draw = {"seed": 65, "scale": 1.0} if kind.startswith("monotonic") else {}
     return layer_tools.randomise(model, **draw)
 
@@ -62,12 +55,12 @@ def run(function, model, source, **options):
     """A search or forced scoring of a model; NumPy in, NumPy out."""
     state, memory = model.encode(source)
     special = {"start_id": tiny.START, "pad_id": tiny.PAD}
-    found = function(model.step, state, memory, **special, **options)
-    return type(found)(*(array(field) for field in found))
+    hypotheses = function(model.step, state, memory, **special, **options)
+    return type(hypotheses)(*(array(field) for field in hypotheses))
 
 
 def beam_of(model, source, beam_size=BEAM, limit=LIMIT, **options):
-    options = {"end_id": tiny.END, "forbidden_ids": NEVER, **options}
+    options = {"end_id": tiny.END, "forbidden_ids": FORBIDDEN, **options}
     limits = np.full(len(source), limit, "int32")
     return run(
         beam_search, model, source, beam_size=beam_size, max_lengths=limits, **options
@@ -76,17 +69,17 @@ def beam_of(model, source, beam_size=BEAM, limit=LIMIT, **options):
 
 @functools.cache
 def decoded(kind):
-    """The hypotheses that the laws below look at from several sides."""
-    found = beam_of(model_of(kind), SOURCE)
-    assert (found.lengths > 0).all()
-    # The laws would say little if all beams looked alike.
-    looks = {attention.tobytes() for attention in found.attention[0]}
-    assert len(looks) > 1 or not found.attention.any()
-    return found
+    """Hypotheses that several laws share."""
+    hypotheses = beam_of(model_of(kind), SOURCE)
+    assert (hypotheses.lengths > 0).all()
+    # The laws would prove little if all beams had the same attention.
+    distinct = {attention.tobytes() for attention in hypotheses.attention[0]}
+    assert len(distinct) > 1 or not hypotheses.attention.any()
+    return hypotheses
 
 
 def teacher_forced(model, source, labels):
-    """Log p of whole targets `(N, T)` and where they looked, by the training scan."""
+    """Log p of the tokens `(N, T)` and attention weights, by the training scan."""
     target = np.pad(labels[:, :-1], [(0, 0), (1, 0)], constant_values=tiny.START)
     logits, weights = arrays(model.score(source, target))
     logits = logits.astype("float64")
@@ -103,14 +96,21 @@ def every_sequence(limit):
             yield [*words, tiny.END] + [tiny.PAD] * (limit - length)
 
 
-@every_kind
+@pytest.mark.parametrize(
+    "kind",
+    [
+        # All align functions with all orders take minutes.
+        kind if kind in _BRUTE_FORCED else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def test_a_beam_wider_than_the_search_space_is_brute_force(kind):
     model, limit = model_of(kind), 3
     labels = np.array(list(every_sequence(limit)))
     assert len(labels) == 1 + 3 + 9
     penalties = np.array([0.0, 0.6, 1.0], "float32")  # one a row
     others = set(range(13)) - {*WORDS, tiny.END}
-    found = beam_of(
+    hypotheses = beam_of(
         model, SOURCE, len(labels), limit,
         forbidden_ids=tuple(others), length_penalty=penalties,
     )  # fmt: skip
@@ -125,29 +125,29 @@ def test_a_beam_wider_than_the_search_space_is_brute_force(kind):
     lengths = (labels != tiny.PAD).sum(axis=1)
     for row, penalty in enumerate(penalties):
         best_first = np.argsort(-scores[row] / lengths**penalty)
-        np.testing.assert_array_equal(found.token_ids[row], labels[best_first])
-        np.testing.assert_array_equal(found.lengths[row], lengths[best_first])
+        np.testing.assert_array_equal(hypotheses.token_ids[row], labels[best_first])
+        np.testing.assert_array_equal(hypotheses.lengths[row], lengths[best_first])
         # One recurrence in float32, step by step and as a scan.
         np.testing.assert_allclose(
-            found.scores[row], scores[row, best_first], rtol=1e-5
+            hypotheses.scores[row], scores[row, best_first], rtol=1e-5
         )
         real = labels[best_first] != tiny.PAD
         np.testing.assert_allclose(
-            found.attention[row],
+            hypotheses.attention[row],
             weights[row, best_first] * real[..., None],
             rtol=1e-3,
             atol=1e-5,
         )
 
 
-@one_order_each
+@each_align_function_once
 def test_a_decoded_hypothesis_keeps_score_and_attention_when_forced(kind):
-    model, found = model_of(kind), decoded(kind)
+    model, hypotheses = model_of(kind), decoded(kind)
     source = np.repeat(SOURCE, BEAM, axis=0)
-    labels = np.concatenate(found.token_ids)  # (B * K, T)
-    lengths = np.concatenate(found.lengths)
-    scores = np.concatenate(found.scores)
-    attention = np.concatenate(found.attention)
+    labels = np.concatenate(hypotheses.token_ids)  # (B * K, T)
+    lengths = np.concatenate(hypotheses.lengths)
+    scores = np.concatenate(hypotheses.scores)
+    attention = np.concatenate(hypotheses.attention)
 
     forced = run(
         score_targets, model, source, target_ids=labels, target_lengths=lengths
@@ -156,11 +156,11 @@ def test_a_decoded_hypothesis_keeps_score_and_attention_when_forced(kind):
     np.testing.assert_allclose(forced.scores[:, 0], scores, rtol=1e-5)
     np.testing.assert_allclose(
         forced.token_scores[:, 0],
-        np.concatenate(found.token_scores),
+        np.concatenate(hypotheses.token_scores),
         rtol=1e-4,
         atol=1e-5,
     )
-    # History that did not follow its beam's parents would look elsewhere here.
+    # A history that was not reordered with its beam would give other attention.
     np.testing.assert_allclose(forced.attention[:, 0], attention, rtol=1e-3, atol=1e-5)
 
     token_scores, weights = teacher_forced(model, source, labels)
@@ -169,8 +169,8 @@ def test_a_decoded_hypothesis_keeps_score_and_attention_when_forced(kind):
     np.testing.assert_allclose(weights * real, attention, rtol=1e-3, atol=1e-5)
 
 
-@one_order_each
-def test_padding_and_batch_mates_change_no_translation(kind):
+@each_align_function_once
+def test_padding_and_the_rest_of_the_batch_change_no_hypothesis(kind):
     row = 1  # short, among longer ones: in the batch it is padded
     source = SOURCE[row : row + 1, SOURCE[row] != tiny.PAD]
     alone, together = beam_of(model_of(kind), source), decoded(kind)

@@ -1,6 +1,6 @@
 """Keras's own attention layers as a second witness, given the same weights.
 
-They cannot replace these layers (docs/comparison-with-keras.md), but where a row has a
+They cannot replace these layers (docs/attention.md), but where a row has a
 real token they must give the same numbers.
 """
 
@@ -128,7 +128,7 @@ def test_multi_head_equals_keras():
     np.testing.assert_allclose(their_context[:, 0], context, rtol=1e-5, atol=1e-5)
 
 
-def test_a_row_without_any_token_is_where_they_part():
+def test_a_row_without_any_token_is_zeros_here_and_not_in_keras():
     batch = batch_of(4)
     batch["memory_mask"][1] = False
     layer = BahdanauAttention(A)
@@ -141,5 +141,5 @@ def test_a_row_without_any_token_is_where_they_part():
     mask = [None, ops.convert_to_tensor(batch["memory_mask"])]
     theirs = keras.layers.AdditiveAttention()
     _, found = theirs(inputs, mask=mask, return_attention_scores=True)
-    # docs/comparison-with-keras.md says so: padding, averaged as if it were text.
+    # docs/attention.md says so: padding, averaged as if it were text.
     np.testing.assert_allclose(array(found)[1, 0], 1 / S, rtol=1e-5)

@@ -7,7 +7,7 @@ import reference
 import tensorflow as tf
 
 from keras_attn.metrics import MaskedCrossentropy
-from keras_attn.metrics.loss import token_figures, token_losses
+from keras_attn.metrics.loss import token_losses, token_statistics
 
 B, T, V = 3, 4, 7
 LABELS = np.array([[5, 2, 3, 1], [6, 3, 0, 0], [4, 0, 0, 0]])
@@ -114,7 +114,7 @@ def test_the_gradient_is_softmax_minus_the_smoothed_target(smoothing):
 def test_figures_of_one_look_are_those_of_many(smoothing):
     logits = LOGITS.copy()
     logits[0, 0, LABELS[0, 0]] = LOGITS.max() + 1
-    losses, plain, right = token_figures(LABELS, logits, smoothing)
+    losses, plain, right = token_statistics(LABELS, logits, smoothing)
     np.testing.assert_array_equal(losses, token_losses(LABELS, logits, smoothing))
     np.testing.assert_array_equal(plain, token_losses(LABELS, logits))
     np.testing.assert_array_equal(right, logits.argmax(axis=-1) == LABELS)
@@ -125,6 +125,6 @@ def test_nothing_flows_back_through_what_is_only_reported():
     logits = tf.constant(LOGITS)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        _, plain, right = token_figures(LABELS, logits, 0.1)
+        _, plain, right = token_statistics(LABELS, logits, 0.1)
         reported = tf.reduce_sum(plain + right)
     assert tape.gradient(reported, logits) is None

@@ -1,15 +1,18 @@
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 import tiny
 
-from keras_attn import Seq2SeqConfig
-from keras_attn.layers.attention.align_functions import ALIGN_FUNCTIONS
+from keras_attn import Seq2SeqConfig, layers
 from keras_attn.layers.attention.normalisers import NORMALISERS
 from keras_attn.layers.cells.rnn_cells import CELLS
+from keras_attn.layers.decoder.bridge import BRIDGES
 from keras_attn.layers.decoder.decoder import ORDERS
-from keras_attn.models import config as config_module
+from keras_attn.layers.encoder.bidirectional import SUMMARIES
+from keras_attn.seq2seq_config import ALIGN_FUNCTIONS
 
 
 def test_survives_json():
@@ -24,17 +27,40 @@ def test_unknown_key_names_the_nearest():
     ) as i:
         Seq2SeqConfig.from_dict({"decoder_unit": 3})
     assert "Did you mean 'decoder_units'?" in str(i.value)
-    assert "Known keys: source_vocabulary_size, " in str(i.value)
+    assert "Known keys: embedding_dim, " in str(i.value)
 
 
-def test_knows_the_names_of_the_layers():
-    for name, known in {
-        "attention": [*ALIGN_FUNCTIONS, None],
-        "cell": list(CELLS),
-        "order": list(ORDERS),
-        "attention_normaliser": list(NORMALISERS),
-    }.items():
-        assert list(config_module._CHOICES[name]) == known
+def test_choices_are_the_names_that_the_layers_know():
+    choices = {
+        field.name: field.metadata.get("choices")
+        for field in dataclasses.fields(Seq2SeqConfig)
+    }
+    assert choices["cell"] == tuple(CELLS)
+    assert choices["order"] == tuple(ORDERS)
+    assert choices["summary"] == tuple(SUMMARIES)
+    assert choices["attention_normaliser"] == tuple(NORMALISERS)
+    # A copy needs equal widths, which the config does not ask for.
+    assert {*choices["bridge"], "copy"} == set(BRIDGES)
+    assert choices["attention"] == tuple(ALIGN_FUNCTIONS)
+
+
+def test_every_align_function_has_a_name():
+    classes = {getattr(layers, name) for name in ALIGN_FUNCTIONS.values()}
+    public = {getattr(layers, name) for name in layers.__all__}
+    align_classes = {
+        value
+        for value in public
+        if issubclass(value, layers.Attention) and value is not layers.Attention
+    }
+    assert classes == align_classes
+
+
+def test_needs_neither_keras_nor_tensorflow():
+    code = (
+        "import sys; from keras_attn.seq2seq_config import Seq2SeqConfig;"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_is_frozen():

@@ -46,13 +46,13 @@ def test_steps_are_the_mean_of_the_members(members):
         np.testing.assert_allclose(ops.convert_to_numpy(weights), mean, rtol=1e-6)
 
 
-def test_of_some_words_the_mean_is_over_the_allowed(members):
+def test_the_mean_over_a_shortlist_is_over_allowed_words(members):
     ensemble = Ensemble(members)
     words = np.array([2, 3, 6, 8, 9], "int32")
     allowed = np.array([[0, 1, 1, 0, 1], [0, 1, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
     state, memory = ensemble.encode(SOURCE)
     positions = np.zeros(3, "int32")
-    logits, _, _ = ensemble.step_of_words(words)(positions, state, (memory, allowed))
+    logits, _, _ = ensemble.shortlist_step(words)(positions, state, (memory, allowed))
     expected = []
     for member, s, m in zip(members, state, memory, strict=True):
         all_words = ops.convert_to_numpy(member.step(words[positions], s, m)[0])
@@ -78,7 +78,7 @@ def test_a_saved_ensemble_predicts_the_same(members, tmp_path):
     ("chosen", "error", "told"),
     [
         (lambda a, b: [a], ValueError, "members of length 1"),
-        (lambda a, b: [a, a], ValueError, "each an object of its own"),
+        (lambda a, b: [a, a], ValueError, "no object twice"),
         (lambda a, b: [a, 3], TypeError, "members with 3"),
         (
             lambda a, b: [a, tiny.model(target_vocabulary_size=11)],

@@ -10,7 +10,7 @@ import reference
 import tiny
 
 from keras_attn import Seq2Seq
-from keras_attn.layers.word_dropout import make_word_dropout
+from keras_attn.layers.embedding import create_word_dropout
 from keras_attn.metrics import MaskedCrossentropy, Perplexity, TokenAccuracy
 
 KINDS = {
@@ -70,7 +70,7 @@ def score_by_hand(model, source, target, source_kept=1.0, target_kept=1.0):
     return np.array(features) @ table.T, weights
 
 
-def test_words_are_left_out_whole_in_training_alone():
+def test_word_dropout_drops_whole_words_in_training_only():
     rates = {"source_word_dropout": 0.3, "target_word_dropout": 0.6}
     model = layer_tools.randomise(Seq2Seq(tiny.config(**rates, seed=5)))
     logits, _ = model.score(INPUTS["source"], INPUTS["target"], training=True)
@@ -80,7 +80,7 @@ def test_words_are_left_out_whole_in_training_alone():
         ("source", model.encoder.word_dropout),
         ("target", model.target_word_dropout),
     ):
-        again = make_word_dropout(layer.rate, seed=layer.seed)
+        again = create_word_dropout(layer.rate, seed=layer.seed)
         ones = np.ones((*INPUTS[name].shape, 1), "float32")
         kept.append(np.asarray(again(ones, training=True), "float64"))
         np.testing.assert_allclose(kept[-1][kept[-1] > 0], 1 / (1 - layer.rate))
@@ -120,22 +120,28 @@ def test_equals_the_paper_from_ids_to_logits():
 @pytest.mark.parametrize(
     "kind",
     [
-        {},
-        {"cell": "lstm", "tie_embeddings": False, "readout_units": 9},
-        {"cell": "simple_rnn", "attention": None, "share_embeddings": True},
+        pytest.param({"cell": "lstm", "tie_embeddings": False}, id="lstm, untied"),
+        # The same path through Keras; conformance tests train and save these too.
+        pytest.param({}, id="gru", marks=pytest.mark.slow),
+        pytest.param(
+            {"cell": "simple_rnn", "attention": None, "share_embeddings": True},
+            id="simple_rnn, shared, no attention",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["gru", "lstm, untied", "simple_rnn, shared, no attention"],
 )
 def test_compile_fit_evaluate_predict_save_load(tmp_path, kind):
     model = compiled(tiny.model(**kind, seed=3))
     history = model.fit(INPUTS, LABELS, batch_size=3, epochs=2, verbose=0).history
     assert history["loss"][1] < history["loss"][0]
+    model.run_eagerly = True  # further traces take seconds and add nothing
     results = model.evaluate(INPUTS, LABELS, verbose=0, return_dict=True)
     assert set(results) == {"loss", "token_accuracy", "perplexity"}
     want = model.predict(INPUTS, batch_size=6, verbose=0)
     assert want.shape == (*LABELS.shape, 13)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
+    again.run_eagerly = True
     assert again.get_config() == model.get_config()
     assert again.optimizer.iterations == model.optimizer.iterations
     for weight, expected in zip(again.weights, model.weights, strict=True):
@@ -165,12 +171,6 @@ def test_loads_in_a_fresh_process(tmp_path):
 
 
 @every_kind
-def test_every_weight_gets_a_gradient(kind):
-    model = layer_tools.randomise(tiny.model(**kind))
-    layer_tools.check_gradients(model, lambda: model(INPUTS))
-
-
-@every_kind
 def test_shared_tables_are_one(kind):
     model = tiny.model(**kind)
     tables = [w for w in model.weights if w.path.endswith("table")]
@@ -178,13 +178,11 @@ def test_shared_tables_are_one(kind):
     assert len({weight.path for weight in model.weights}) == len(model.weights)
 
 
-@pytest.mark.parametrize(
-    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_fits_in_mixed_precision(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
     model = compiled(tiny.model(dropout=0.2))
-    model.run_eagerly = policy == "mixed_float16"  # a trace takes seconds: one will do
+    model.run_eagerly = True  # a trace takes longer than two steps
     history = model.fit(INPUTS, LABELS, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert {w.dtype for w in model.trainable_weights} == {"float32"}
@@ -197,7 +195,7 @@ def test_fits_in_mixed_precision(policy, tmp_path):
     np.testing.assert_array_equal(again(INPUTS), logits)
 
 
-def test_dropout_with_one_seed_differs_between_places():
+def test_dropout_with_one_seed_differs_between_layers():
     model = tiny.model(dropout=0.5, seed=7)
     ones = np.ones((4, 5, 8), "float32")
     places = [model.encoder.dropout, model.target_dropout, model.readout.dropout]

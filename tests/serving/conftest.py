@@ -1,22 +1,24 @@
-"""A toy translator as a SavedModel, a real server on it, and a tiny real translator."""
+"""A toy SavedModel, a server of it, and a tiny real translator with its export."""
 
 import shutil
 
 import keras
+import layer_tools
 import pytest
 import tensorflow as tf
 
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.serving.export import export_translator
 from keras_attn.serving.local_server.server import LocalServer
 from keras_attn.serving.signature import TRANSLATE
 from keras_attn.text import SubwordCodec, learn_subwords
 
 
 class ToyTranslator(tf.Module):
-    """Upper-cases each word and writes the words in reverse, by core ops alone.
+    """Upper-cases the words and reverses their order, by core operations alone.
 
-    Obeys the contract of `keras_attn.serving.signature`: target word t looks at source
-    word S-1-t, the end tokens at each other, and the version is told by the scores.
+    Follows the contract of `keras_attn.serving.signature`: target word t attends to
+    source word S-1-t, the end tokens to each other; each token's score is -version.
     """
 
     def __init__(self, version):
@@ -38,10 +40,10 @@ class ToyTranslator(tf.Module):
         length = tf.cast(source.row_lengths(), tf.int32)  # (B,), for both sides
         steps = tf.range(tf.reduce_max(tf.concat([length, [0]], axis=0)))  # (S,)
         last = length[:, None] - 1
-        looks_at = tf.where(steps < last, last - 1 - steps, steps)
+        attended = tf.where(steps < last, last - 1 - steps, steps)
         real = steps < length[:, None]  # (B, S)
         attention = (
-            tf.one_hot(looks_at, tf.size(steps)) * tf.cast(real, tf.float32)[..., None]
+            tf.one_hot(attended, tf.size(steps)) * tf.cast(real, tf.float32)[..., None]
         )
         scores = tf.where(real, -self.version, 0.0)
         source_begin, source_end = _offsets(source)
@@ -71,7 +73,7 @@ class ToyTranslator(tf.Module):
         autograph=False,
     )
     def slow(self, steps):
-        """Counts to the number given, which may take for ever."""
+        """Counts to a number, which may take forever."""
         steps = tf.reduce_max(steps)
         (total,) = tf.while_loop(
             lambda i: i < steps, lambda i: [i + 1], [tf.zeros([], tf.int64)]
@@ -96,7 +98,7 @@ class ToyTranslator(tf.Module):
 
 
 def _offsets(tokens):
-    """Of words joined by one blank, and of an end token without a surface."""
+    """Byte offsets of words joined by one blank, and of an empty end token."""
     tokens = tokens.to_tensor(shape=[None, None])
     is_end = tokens == "</s>"
     size = tf.where(is_end, 0, tf.strings.length(tokens))
@@ -124,7 +126,7 @@ def save_toy(folder, version):
 
 @pytest.fixture(scope="session")
 def toy_folders(tmp_path_factory):
-    """Version 1 and 2 of the toy, to be copied, never changed."""
+    """Versions 1 and 2 of the toy; tests must not change them."""
     base = tmp_path_factory.mktemp("toy")
     folders = {version: base / str(version) for version in (1, 2)}
     for version, folder in folders.items():
@@ -134,24 +136,24 @@ def toy_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def toy_server(toy_folders, tmp_path_factory):
-    """A server of version 1 that no test changes."""
+    """A gRPC and REST server of version 1; tests must not change it."""
     models_dir = tmp_path_factory.mktemp("models")
     shutil.copytree(toy_folders[1], models_dir / "1")
-    with LocalServer(models_dir, poll_seconds=0.05, threads=2) as server:
+    with LocalServer(models_dir, threads=2, rest_port=0) as server:
         server.start()
         yield server
 
 
 @pytest.fixture
-def publish(toy_folders, tmp_path):
-    """Puts a version into a folder the proper way: aside, then renamed."""
+def publish(toy_folders):
+    """Returns a function that publishes a toy version: copied, then renamed."""
 
-    def run(version, models_dir, number=None):
-        aside = models_dir / f".tmp-{version}"
-        shutil.copytree(toy_folders[version], aside)
-        aside.rename(models_dir / str(number or version))
+    def publish_version(version, models_dir, number=None):
+        temporary = models_dir / f".tmp-{version}"
+        shutil.copytree(toy_folders[version], temporary)
+        temporary.rename(models_dir / str(number or version))
 
-    return run
+    return publish_version
 
 
 @pytest.fixture
@@ -161,9 +163,12 @@ def models_dir(tmp_path):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def translator():
-    """A `Translator` with random weights, one vocabulary, and low limits."""
+    """A `Translator` with large random weights, so that some translations end early.
+
+    One vocabulary, low limits; tests must not change it.
+    """
     keras.utils.set_random_seed(7)
     sentences = ["der Hund schläft", "die Katze trinkt", "ein Hund und eine Katze"]
     codec = SubwordCodec(learn_subwords(sentences * 3, 40))
@@ -176,6 +181,15 @@ def translator():
         attention_units=7,
         readout_units=8,
     )
-    return Translator(
+    translator = Translator(
         Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
     )
+    layer_tools.randomise(translator.seq2seq, 0, 1.0)
+    return translator
+
+
+@pytest.fixture(scope="session")
+def exported(translator, tmp_path_factory):
+    """Version folder 1 of `translator`; tests must not change it."""
+    models_dir = tmp_path_factory.mktemp("models") / "translator"
+    return export_translator(translator, models_dir, self_test=False)

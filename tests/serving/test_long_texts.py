@@ -1,4 +1,4 @@
-"""A text of many megabytes costs a server no more than its own size, a few times."""
+"""A text of many megabytes needs memory of a few times its own size."""
 
 import re
 import subprocess
@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 
 from keras_attn.serving.client import Client
-from keras_attn.serving.export import export_translator
 from keras_attn.serving.signature import SIGNATURES
 from keras_attn.text.limits import BYTES_PER_TOKEN
 
 MIB = 2**20
 SIZE = 63 * MIB  # the server's own limit is 64
-SERVE = (
-    "import typer; from keras_attn.serving.commands.serve import serve; "
-    "typer.run(serve)"
-)
 
 pytestmark = [
     pytest.mark.slow,  # exports and starts a process
@@ -29,12 +24,18 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def served(translator, tmp_path_factory):
-    """A server in a process: its address, and its number."""
-    models_dir = tmp_path_factory.mktemp("models")
-    export_translator(translator, models_dir, self_test=False)
+def served(exported):
+    """A server in a process: its address and its process id."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(models_dir), "--port", "0"],
+        [
+            sys.executable,
+            "-m",
+            "keras_attn.cli",
+            "serve",
+            exported.parent,
+            "--port",
+            "0",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -65,7 +66,7 @@ def long_columns(name, text):
 
 @pytest.mark.parametrize("name", SIGNATURES)
 @pytest.mark.parametrize("piece", ["Hund ", "字"])
-def test_memory_stays_within_some_copies_of_the_message(served, name, piece):
+def test_memory_is_a_few_times_the_message(served, name, piece):
     address, pid = served
     text = piece.encode() * (SIZE // len(piece.encode()) // (1 + (name == "align")))
     with Client(address, timeout=120) as client:
@@ -76,31 +77,33 @@ def test_memory_stays_within_some_copies_of_the_message(served, name, piece):
     assert outputs["source_truncated"][0] >= 1
 
 
-def test_the_answer_is_the_translators_own(served, translator):
+def test_translations_are_those_of_the_translator(served, translator):
     address, _ = served
     limit = translator.max_source_length * BYTES_PER_TOKEN
     texts = ["der Hund " * 100_000, "é" * 100_000, "x" * limit, "x" + "字" * limit]
     with Client(address, timeout=120, batch_size=len(texts)) as client:
-        found = client.translate(texts)
-    for got, want in zip(found, translator.translate(texts), strict=True):
+        served_translations = client.translate(texts)
+    for got, want in zip(served_translations, translator.translate(texts), strict=True):
         assert got.source_tokens == want.source_tokens
         assert (got.text, got.source_truncated) == (want.text, want.source_truncated)
         assert max(token.end for token in got.source_tokens) <= limit
-    assert [answer.source_truncated > 0 for answer in found] == [
+    assert [
+        translation.source_truncated > 0 for translation in served_translations
+    ] == [
         True,
         True,
         False,
         True,
     ]
-    # Where the bytes end inside of a character, reading stops before it.
-    assert found[3].source_tokens[-1].end == 1 + (limit - 1) // 3 * 3
+    # A character that the limit splits is cut off.
+    assert served_translations[3].source_tokens[-1].end == 1 + (limit - 1) // 3 * 3
 
 
-def test_words_are_those_that_were_read(served, translator):
+def test_words_are_those_before_the_limit(served, translator):
     address, _ = served
     text = np.array(["Donau" * 100_000 + " Hund"], object)
     with Client(address, timeout=120) as client:
-        found = client.predict({"text": text}, signature="translate_words")
+        outputs = client.predict({"text": text}, signature="translate_words")
     limit = translator.max_source_length * BYTES_PER_TOKEN
-    assert found["source_end"].max() <= limit
-    assert {len(piece) for piece in found["source_tokens"][0]} <= {limit, 4}
+    assert outputs["source_end"].max() <= limit
+    assert {len(piece) for piece in outputs["source_tokens"][0]} <= {limit, 4}

@@ -1,10 +1,11 @@
-"""A real translator: what the server answers is what the translator answers."""
+"""A real translator on the server: responses are the translator's own outputs."""
+
+import shutil
 
 import numpy as np
 import pytest
 
 from keras_attn.serving.client import Client
-from keras_attn.serving.export import export_translator
 from keras_attn.serving.local_server.server import LocalServer
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
@@ -12,16 +13,18 @@ TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]
 
 
 @pytest.fixture(scope="module")
-def address(translator, tmp_path_factory):
+def address(exported, tmp_path_factory):
     models_dir = tmp_path_factory.mktemp("models")
-    export_translator(translator, models_dir, self_test=False)
+    # Without the warm-up requests: the slow tests replay them for each signature.
+    ignore = shutil.ignore_patterns("tf_serving_warmup_requests")
+    shutil.copytree(exported, models_dir / "1", ignore=ignore)
     with LocalServer(models_dir, threads=2) as server:
         server.start()
         yield server.address
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
-def test_answers_as_the_translator_does(translator, address, batch_size):
+def test_translations_are_those_of_the_translator(translator, address, batch_size):
     with Client(address, batch_size=batch_size) as client:
         served = client.translate(TEXTS)
     for got, want in zip(served, translator.translate(TEXTS), strict=True):
@@ -29,12 +32,12 @@ def test_answers_as_the_translator_does(translator, address, batch_size):
             assert getattr(got, field) == getattr(want, field)
         assert got.source_truncated == want.source_truncated
         assert got.target_truncated == want.target_truncated
-        # The same operations, but another order of sums for another batch.
+        # Another batch means another order of sums.
         np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
         np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
 
 
-def test_odd_bytes_and_an_empty_batch_are_answered(address):
+def test_invalid_utf8_and_an_empty_batch(address):
     odd = np.empty(4, dtype=object)
     odd[:] = [b"\xff\xfe", b"\x00", b"Hund\xc3", b""]
     with Client(address) as client:

@@ -1,4 +1,4 @@
-"""`docs/serving.md` says what `keras_attn.serving.signature` says."""
+"""The tables of `docs/serving.md` match `keras_attn.serving.signature`."""
 
 import re
 from pathlib import Path
@@ -25,17 +25,19 @@ def documented(signature):
     }
 
 
-@pytest.mark.parametrize("signature", SIGNATURES.values(), ids=lambda each: each.name)
-def test_the_tables_are_the_contract(signature):
-    # A section says what differs from `translate`.
-    told = documented(TRANSLATE.name) | documented(signature.name)
+@pytest.mark.parametrize(
+    "signature", SIGNATURES.values(), ids=lambda signature: signature.name
+)
+def test_the_tables_match_the_signatures(signature):
+    # A section lists the differences from `translate`.
+    documented_fields = documented(TRANSLATE.name) | documented(signature.name)
     fields = [*signature.inputs, *signature.outputs]
     assert {field.name: (field.dtype, field.axes) for field in fields} == {
-        field.name: told[field.name] for field in fields
+        field.name: documented_fields[field.name] for field in fields
     }
     assert set(documented(signature.name)) <= {field.name for field in fields}
 
 
-def test_every_signature_has_a_line():
+def test_every_signature_is_listed():
     table = TEXT.split("## The signatures")[1].split("\n### ")[0]
     assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(SIGNATURES)

@@ -1,7 +1,7 @@
-"""One tiny training run whose every number is the same on all backends.
+"""One tiny training run whose losses are the same on all backends.
 
-Weights and data come from NumPy, there is no dropout and no shuffling: what is left to
-differ is how a backend adds up float32.
+Weights and data come from NumPy, without dropout or shuffling: backends differ only in
+the order of float32 sums.
 """
 
 import keras

@@ -24,7 +24,7 @@ SMALL = [
 
 def run_benchmark(name, *words):
     return subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *map(str, words)],
+        [sys.executable, "-m", "benchmarks", name, *map(str, words)],
         cwd=ROOT,
         capture_output=True,
         text=True,

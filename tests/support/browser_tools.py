@@ -1,4 +1,4 @@
-"""What a reader of the attention explorer does and sees, and what a server answers."""
+"""Actions of a user of the attention explorer, and outputs of its server."""
 
 import httpx
 import numpy as np

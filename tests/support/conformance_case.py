@@ -1,8 +1,8 @@
-"""How one layer of the conformance list is made, called, padded and masked.
+"""A case of the conformance list: how a layer is created, called, padded and masked.
 
-A case says its call arguments as text, `"float BSM"`: what the array holds and its axes
-by the letters of docs/shapes.md. All else follows from that: the arrays, what a longer
-source looks like, which axes a functional model leaves unknown.
+A case describes its call arguments as text, `"float BSM"`: the kind of array and its
+axes by the letters of docs/shapes.md. The rest follows from that: the arrays, sources
+with longer padding, the unknown axes of a functional model.
 """
 
 import dataclasses
@@ -17,17 +17,17 @@ import numpy as np
 SIZES = {"B": 3, "S": 5, "T": 4, "E": 2, "M": 6, "Q": 4, "A": 8, "V": 11}
 LENGTHS = np.array([[5], [3], [1]])  # real tokens of the three sources
 UNKNOWN = "BST"  # axes that a model knows only when it is called
-MORE = 2  # columns of padding that make a source longer
+EXTRA_PADDING = 2  # columns
 
 # float: any number; its content at padding must not matter
 # ids: word ids; their content at padding must not matter, a mask is passed
 # padded: word ids, 0 at padding; the mask is read off them
 # mask: True for a real token
-# looked: attention of earlier steps: nonnegative, 0 at padding
-KINDS = ("float", "ids", "padded", "mask", "looked")
+# weights: attention weights of earlier steps: nonnegative, 0 at padding
+KINDS = ("float", "ids", "padded", "mask", "weights")
 
 
-def same(layer):
+def identity(layer):
     return layer
 
 
@@ -39,33 +39,36 @@ class Case:
     layer: Callable[[], Any]
     inputs: dict[str, str]  # call argument: kind and axes
     # From the layer to one whose arguments and results are plain tensors.
-    around: Callable[[Any], Any] = same
-    looks: tuple[int, ...] = ()  # results that are attention weights over S
+    wrap: Callable[[Any], Any] = identity
+    # Indices of the outputs that are attention weights over S.
+    attention_outputs: tuple[int, ...] = ()
     sums_to_one: bool = True  # those weights, over real tokens; False: to at most 1
-    silent: tuple[int, ...] = ()  # results that are zeros for a source of padding alone
-    noisy: Callable[[], Any] | None = None  # the layer with dropout or noise
+    # Indices of the outputs that are zeros for a source of padding only.
+    zero_outputs: tuple[int, ...] = ()
+    # The layer with dropout or noise in training.
+    layer_with_dropout: Callable[[], Any] | None = None
     has_weights: bool = True
     learns: bool = True  # by gradients, when called as here
     options: dict[str, Any] = dataclasses.field(default_factory=dict)  # of each call
 
-    def make(self, noisy=False):
-        return self.around((self.noisy if noisy else self.layer)())
+    def create(self, with_dropout=False):
+        return self.wrap((self.layer_with_dropout if with_dropout else self.layer)())
 
-    def made(self, noisy=False):
-        """The layer with random weights of a size that every part shows."""
-        return layer_tools.randomise(self.built(self.make(noisy)))
+    def create_randomised(self, with_dropout=False):
+        """The layer with random weights, large enough that every part matters."""
+        return layer_tools.randomise(self.create_weights(self.create(with_dropout)))
 
-    def built(self, layer):
-        """`layer`, or a model that is called alike, with its weights made."""
-        # Symbols make the weights as well as numbers do, and on JAX much sooner.
+    def create_weights(self, layer):
+        """Returns `layer`, or a model with the same call, after a first call."""
+        # Symbolic inputs are enough to create the weights, and on JAX much faster.
         symbolic = layer_tools.BACKEND == "jax"
         self.call(layer, self.symbols(unknown=False) if symbolic else self.arrays())
         return layer
 
     @functools.cached_property
     def shared(self):
-        """That layer for all tests which leave it as it is: it remembers nothing."""
-        return self.made()
+        """One randomised layer for all tests that do not change it."""
+        return self.create_randomised()
 
     @functools.cached_property
     def run(self):
@@ -112,31 +115,33 @@ class Case:
         return inputs
 
     @property
-    def reads_a_source(self):
+    def has_source_mask(self):
         """Whether the case knows what is padding in its source."""
         return any(self.spec(name)[0] in ("mask", "padded") for name in self.inputs)
 
-    def longer(self, inputs):
-        """The same sources with more padding, and junk wherever junk is allowed."""
+    def with_longer_padding(self, inputs):
+        """The same sources with more padding, and random values at padding."""
         generator = np.random.default_rng(7)
-        changed = {}
+        padded = {}
         for name, value in inputs.items():
             kind, axes = self.spec(name)
             if "S" not in axes:  # else the second axis
-                changed[name] = value
+                padded[name] = value
                 continue
-            wide = np.pad(value, [(0, 0), (0, MORE), *[(0, 0)] * (value.ndim - 2)])
+            wide = np.pad(
+                value, [(0, 0), (0, EXTRA_PADDING), *[(0, 0)] * (value.ndim - 2)]
+            )
             if kind in ("float", "ids"):
                 junk = _junk(kind, wide.shape, generator)
                 wide = np.where(_real(wide.shape), wide, junk)
-            changed[name] = wide.astype(value.dtype)
-        return changed
+            padded[name] = wide.astype(value.dtype)
+        return padded
 
-    def without_source(self, inputs, row):
+    def with_empty_source(self, inputs, row):
         """The batch with a source of padding alone in `row`."""
         changed = {name: value.copy() for name, value in inputs.items()}
         for name in changed:
-            if self.spec(name)[0] in ("mask", "padded", "looked"):
+            if self.spec(name)[0] in ("mask", "padded", "weights"):
                 changed[name][row] = 0
         return changed
 
@@ -147,9 +152,9 @@ def _draw(kind, axes, generator):
         return np.arange(SIZES["S"]) < LENGTHS
     if kind == "float":
         return generator.normal(size=shape).astype("float32")
-    if kind == "looked":
-        looked = generator.uniform(size=shape) * (np.arange(SIZES["S"]) < LENGTHS)
-        return (looked / looked.sum(axis=-1, keepdims=True)).astype("float32")
+    if kind == "weights":
+        weights = generator.uniform(size=shape) * (np.arange(SIZES["S"]) < LENGTHS)
+        return (weights / weights.sum(axis=-1, keepdims=True)).astype("float32")
     ids = generator.integers(1, SIZES["V"], size=shape).astype("int32")
     if kind == "padded" and "S" in axes:
         ids *= np.arange(SIZES["S"]) < LENGTHS

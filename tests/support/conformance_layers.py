@@ -8,7 +8,7 @@ from conformance_wrappers import TwoSteps, WithHistory, sequence
 from keras import layers
 
 from keras_attn import layers as ours
-from keras_attn.layers.cells.rnn_cells import CELLS, make_cell
+from keras_attn.layers.cells.rnn_cells import CELLS, create_cell
 from keras_attn.models import Seq2Seq, Seq2SeqConfig
 
 A, E, M, Q, V = (SIZES[letter] for letter in "AEMQV")
@@ -22,7 +22,7 @@ NOT_IN_THE_LIST = {
 }
 
 SOURCE = {"memory": "float BSM", "memory_mask": "mask BS"}
-ASK = {"query": "float BQ", **SOURCE}
+QUERY_AND_MEMORY = {"query": "float BQ", **SOURCE}
 RATES = {"dropout": 0.5, "recurrent_dropout": 0.5}
 
 
@@ -31,24 +31,26 @@ def attention(name, make, inputs=None, **more):
     return Case(
         name=name,
         layer=make,
-        inputs=inputs or ASK,
-        looks=(1,),
-        silent=(0, 1),
-        noisy=lambda: make(dropout=0.5),
+        inputs=inputs or QUERY_AND_MEMORY,
+        attention_outputs=(1,),
+        zero_outputs=(0, 1),
+        layer_with_dropout=lambda: make(dropout=0.5),
         **more,
     )
 
 
 def with_history(name, make, **more):
-    looked = {"previous": "looked BS", "total": "looked BS"}
-    return attention(name, make, {**ASK, **looked}, around=WithHistory, **more)
+    history = {"previous": "weights BS", "total": "weights BS"}
+    return attention(
+        name, make, {**QUERY_AND_MEMORY, **history}, wrap=WithHistory, **more
+    )
 
 
 ATTENTIONS = [
     attention("additive", lambda **o: ours.BahdanauAttention(A, **o)),
     attention(
         "additive, sparsemax",
-        # Flat enough that several rows count, so that no two draws of dropout agree.
+        # Flat enough that several rows count, so that dropout masks matter.
         lambda **o: ours.BahdanauAttention(
             A, normaliser="sparsemax", temperature=4.0, **o
         ),
@@ -95,7 +97,7 @@ ATTENTIONS = [
 
 
 def rnn_cell(kind, **options):
-    return make_cell(kind, Q, **options)
+    return create_cell(kind, Q, **options)
 
 
 STEP = {"inputs": "float BTE", **SOURCE}
@@ -107,11 +109,11 @@ def step(name, make, inputs=STEP, attends=True):
         name=name,
         layer=make,
         inputs=inputs,
-        around=TwoSteps,
-        looks=(2,),
+        wrap=TwoSteps,
+        attention_outputs=(2,),
         sums_to_one=attends,
-        silent=(1, 2) if attends else (2,),  # its context is the summary it is given
-        noisy=lambda: make(**RATES),
+        zero_outputs=(1, 2) if attends else (2,),  # there, the context is the summary
+        layer_with_dropout=lambda: make(**RATES),
     )
 
 
@@ -150,9 +152,9 @@ def cell(name, make, inputs=READ):
         name=name,
         layer=make,
         inputs=inputs,
-        around=sequence,
-        silent=(0,),
-        noisy=lambda: make(**RATES),
+        wrap=sequence,
+        zero_outputs=(0,),
+        layer_with_dropout=lambda: make(**RATES),
     )
 
 
@@ -167,7 +169,9 @@ RNN_CELLS = [
     ),
     cell(
         "a stack of all",
-        lambda **o: make_cell("gru", Q, layers=2, residual=True, layer_norm=True, **o),
+        lambda **o: create_cell(
+            "gru", Q, layers=2, residual=True, layer_norm=True, **o
+        ),
     ),
 ]
 
@@ -179,8 +183,8 @@ def encoder(name, make, inputs=WORDS):
         name=name,
         layer=make,
         inputs=inputs,
-        silent=(0, 1),
-        noisy=lambda: make(**RATES),
+        zero_outputs=(0, 1),
+        layer_with_dropout=lambda: make(**RATES),
     )
 
 
@@ -205,15 +209,15 @@ ENCODERS = [
 TARGETS = {"inputs": "float BTE", **SOURCE}
 
 
-def decoder(name, make, noisy=None, **more):
+def decoder(name, make, layer_with_dropout=None, **more):
     """A case of a decoder; `make(**options)` passes them to its RNN cell."""
     return Case(
         name=name,
         layer=make,
         inputs=TARGETS,
-        looks=(2,),
-        silent=(1, 2),
-        noisy=noisy or (lambda: make(**RATES)),
+        attention_outputs=(2,),
+        zero_outputs=(1, 2),
+        layer_with_dropout=layer_with_dropout or (lambda: make(**RATES)),
         **more,
     )
 
@@ -227,7 +231,9 @@ DECODERS = [
     decoder(
         "decoder, bahdanau, gru",
         lambda: decode("gru", ours.BahdanauAttention(A)),
-        noisy=lambda: decode("gru", ours.BahdanauAttention(A, dropout=0.5), **RATES),
+        layer_with_dropout=lambda: decode(
+            "gru", ours.BahdanauAttention(A, dropout=0.5), **RATES
+        ),
     ),
     decoder(
         "decoder, bahdanau, lstm, coverage",
@@ -259,7 +265,7 @@ DECODERS = [
     decoder(
         "decoder, monotonic",
         lambda: decode("gru", ours.MonotonicAttention(A, noise=0.0)),
-        noisy=lambda: decode("gru", ours.MonotonicAttention(A), **RATES),
+        layer_with_dropout=lambda: decode("gru", ours.MonotonicAttention(A), **RATES),
         sums_to_one=False,
         options={"training": True},
     ),
@@ -295,7 +301,7 @@ PARTS = [
             "context": "float BTM",
             "previous": "float BTE",
         },
-        noisy=lambda: ours.Readout(A, dropout=0.5),
+        layer_with_dropout=lambda: ours.Readout(A, dropout=0.5),
     ),
     Case(
         name="ScaledEmbedding",
@@ -316,14 +322,14 @@ def seq2seq(name, **changed):
         "readout_units": 4,
         "attention_heads": 2,
     }
-    calm = Seq2SeqConfig(**{**sizes, "dropout": 0.0, **changed})
+    config = Seq2SeqConfig(**{**sizes, "dropout": 0.0, **changed})
     rates = dict.fromkeys(("dropout", "recurrent_dropout", "attention_dropout"), 0.4)
-    wild = Seq2SeqConfig(**{**sizes, **changed, **rates})
+    dropout_config = Seq2SeqConfig(**{**sizes, **changed, **rates})
     return Case(
         name=name,
-        layer=lambda: Seq2Seq(calm),
+        layer=lambda: Seq2Seq(config),
         inputs={"source": "padded BS", "target": "padded BT"},
-        noisy=lambda: Seq2Seq(wild),
+        layer_with_dropout=lambda: Seq2Seq(dropout_config),
     )
 
 

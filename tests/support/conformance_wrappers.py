@@ -1,8 +1,7 @@
-"""Layers of plain tensors around those that take or return structures.
+"""Wrappers with plain tensors around layers that take or return structures.
 
-A functional model can be saved only if what its layers are called with survives JSON,
-and a `NamedTuple` comes back as a tuple. In a program such a layer stands inside of
-another one, as here.
+A functional model can be saved only if the arguments of its layers survive JSON, and a
+`NamedTuple` comes back as a tuple. Users put such a layer inside another one, as here.
 """
 
 import keras
@@ -11,7 +10,7 @@ from keras import ops, tree
 from keras_attn.layers import History
 
 
-class _Around(keras.layers.Layer):
+class _Wrapper(keras.layers.Layer):
     """A layer that holds another one."""
 
     def __init__(self, part, **kwargs):
@@ -29,8 +28,8 @@ class _Around(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="conformance")
-class WithHistory(_Around):
-    """An align function that asks where earlier steps looked."""
+class WithHistory(_Wrapper):
+    """An align function whose history comes as plain tensors."""
 
     def build(self, query_shape, memory_shape):
         if not self.part.built:
@@ -49,8 +48,8 @@ class WithHistory(_Around):
 
 
 @keras.saving.register_keras_serializable(package="conformance")
-class TwoSteps(_Around):
-    """A step cell from its initial state: after two steps every part has a say."""
+class TwoSteps(_Wrapper):
+    """Two steps of a step cell from its initial state, so that every part matters."""
 
     def build(self, inputs_shape, memory_shape):
         if not self.part.built:

@@ -1,4 +1,4 @@
-"""What the tests of align functions with a history, or positions, do with each."""
+"""Checks for align functions that read a history or positions."""
 
 import keras
 import layer_batches
@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_attn import AttentionDecoder
 from keras_attn.decoding import beam_search, score_targets
-from keras_attn.layers.attention.history import extend_history, start_history
+from keras_attn.layers.attention.base import extend_history, start_history
 
 B, S, T, E, M, Q, A = 3, 6, 5, 2, 6, 4, 7
 PAD, START, END, V = 0, 1, 2, 9
@@ -22,7 +22,7 @@ def make_batch(dtype="float32"):
 
 
 def make_decoder(attention, batch, scale=1.0, **kwargs):
-    """A decoder with weights so large that what a step sees changes its answer."""
+    """A decoder with weights so large that attention changes its outputs."""
     decoder = AttentionDecoder(keras.layers.GRUCell(Q), attention, **kwargs)
     decoder(**batch)
     return layer_tools.randomise(decoder, scale=scale)
@@ -34,7 +34,7 @@ def start(decoder, batch):
 
 
 def by_hand(decoder, attend, batch, row):
-    """Outputs, contexts and weights of one sentence, its first state given."""
+    """Outputs, contexts and weights of one sentence, from the layer's first state."""
     state, _ = start(decoder, batch)
     *results, _ = reference.decode(
         reference.cell_step(decoder.cell.cell),
@@ -46,12 +46,12 @@ def by_hand(decoder, attend, batch, row):
 
 
 def check_equals(got, decoder, attends, batch):
-    """Compares a decoder's results with the formulae; `attends`: one a sentence."""
+    """Compares a decoder with the formulas; `attends` has one per sentence."""
     for row, attend in enumerate(attends):
         wanted = by_hand(decoder, attend, batch, row)
-        for have, want in zip(got, wanted, strict=True):
+        for actual, want in zip(got, wanted, strict=True):
             # float32 against float64 through 5 steps, each of which feeds the next.
-            np.testing.assert_allclose(have[row], want, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(actual[row], want, rtol=1e-3, atol=1e-5)
 
 
 def check_steps(decoder, batch):
@@ -66,47 +66,11 @@ def check_steps(decoder, batch):
         ):
             assert (new.dtype, new.shape) == (old.dtype, old.shape)
         state = after
-        for have, expected in zip(got, want, strict=True):
-            have, expected = np.float32(have), np.float32(expected[:, t])
+        for actual, expected in zip(got, want, strict=True):
+            actual, expected = np.float32(actual), np.float32(expected[:, t])
             # The same operations on the same numbers.
-            np.testing.assert_allclose(have, expected, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
     return state
-
-
-def check_padding(decoder, batch):
-    """More padding, of any content, changes nothing; nor do batch-mates."""
-    want = decoder(**batch)
-    junk = np.full((B, 3, M), 1e3, "float32")
-    wide = {
-        "inputs": batch["inputs"],
-        "memory": np.concatenate([batch["memory"], junk], axis=1),
-        "memory_mask": np.pad(batch["memory_mask"], [(0, 0), (0, 3)]),
-    }
-    wide["memory"][~wide["memory_mask"]] = 1e3
-    outputs, contexts, weights = decoder(**wide)
-    assert not np.asarray(weights)[:, :, S:].any()
-    for have, expected in zip(
-        (outputs, contexts, weights[:, :, :S]), want, strict=True
-    ):
-        np.testing.assert_allclose(have, expected, rtol=1e-4, atol=1e-5)
-    for row in range(B):
-        alone = decoder(**{name: value[row : row + 1] for name, value in batch.items()})
-        for have, expected in zip(alone, want, strict=True):
-            np.testing.assert_allclose(have[0], expected[row], rtol=1e-4, atol=1e-5)
-
-
-def check_empty_row(decoder, batch, training=False):
-    """A row without any token: zeros, no history, and finite gradients."""
-    mask = batch["memory_mask"].copy()
-    mask[1] = False
-    batch = {**batch, "memory_mask": mask}
-    _, contexts, weights = decoder(**batch, training=training)
-    np.testing.assert_array_equal(weights[1], 0)
-    np.testing.assert_array_equal(contexts[1], 0)
-    assert np.isfinite(weights).all()
-    found = layer_tools.gradients(decoder, lambda: decoder(**batch, training=training))
-    for path, gradient in found.items():
-        assert gradient is None or np.isfinite(gradient).all(), path
 
 
 def check_gradients(layer, make_attend, noise=None, training=False):
@@ -177,7 +141,7 @@ def finite_differences(function, values, name, width=1e-5):
 
 
 def check_beam(attention):
-    """Each hypothesis of a beam looked where forced decoding of its ids looks."""
+    """The attention of each hypothesis equals that of forced decoding of its ids."""
     batch = make_batch()
     decoder = make_decoder(attention, batch)
     generator = np.random.default_rng(2)

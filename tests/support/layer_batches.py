@@ -1,4 +1,4 @@
-"""What layer tests feed to a layer, and the cells that they wrap."""
+"""Inputs for layer tests, and the cells that they wrap."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras import layers
 def draw(dtype="float32", **shapes):
     """Normal values of these shapes, in this order, and a mask of three memories.
 
-    The first memory is whole, the second lacks two positions, the last has one.
+    The first memory is full, the second lacks two positions, the third has one.
     """
     generator = np.random.default_rng(0)
     batch = {
@@ -21,7 +21,7 @@ def draw(dtype="float32", **shapes):
 
 
 def plain_cells(units):
-    """Makers of Keras' own cells, alone and stacked."""
+    """Functions that create Keras cells, alone and stacked."""
     return {
         "simple": lambda: layers.SimpleRNNCell(units),
         "gru": lambda: layers.GRUCell(units),

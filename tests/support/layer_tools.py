@@ -1,4 +1,4 @@
-"""What several layer tests do with a layer, on any Keras backend."""
+"""Tools for tests of layers, on any Keras backend."""
 
 import json
 
@@ -37,7 +37,7 @@ def xla(function):
 
 
 def quick(function):
-    """`function` compiled where that is quicker than running it once: on JAX."""
+    """`function` compiled where that is faster than one eager run: on JAX."""
     return xla(function) if BACKEND == "jax" else function
 
 
@@ -54,7 +54,7 @@ def arrays(structure):
 
 
 def randomise(layer, seed=0, scale=0.5):
-    """Gives every weight random values: biases of zeros would hide their mistakes."""
+    """Assigns random values to all weights: zero biases would hide errors."""
     generator = np.random.default_rng(seed)
     for weight in layer.weights:
         if weight.dtype.startswith(("float", "bfloat")):
@@ -86,10 +86,10 @@ def gradients_of(layer, outputs_of):
 
 
 def check_gradients(layer, outputs_of):
-    check_found(gradients(layer, outputs_of))
+    check_all_finite_and_nonzero(gradients(layer, outputs_of))
 
 
-def check_found(found):
+def check_all_finite_and_nonzero(found):
     assert found
     for path, gradient in found.items():
         assert gradient is not None, path

@@ -142,16 +142,16 @@ def cell_step(cell):
 def bidirectional(forward, backward, inputs, states):
     """Section 3.2: rows [forward_j ; backward_j], and each direction's last state."""
 
-    def read(step, rows):
+    def run(step, rows):
         outputs, now = [], states
         for row in rows:
             output, now = step(row, now)
             outputs.append(output)
         return outputs
 
-    ahead, back = read(forward, inputs), read(backward, inputs[::-1])
-    rows = [np.concatenate(pair) for pair in zip(ahead, back[::-1], strict=True)]
-    return np.array(rows), np.concatenate([ahead[-1], back[-1]])
+    forward, backward = run(forward, inputs), run(backward, inputs[::-1])
+    rows = [np.concatenate(pair) for pair in zip(forward, backward[::-1], strict=True)]
+    return np.array(rows), np.concatenate([forward[-1], backward[-1]])
 
 
 def query_of(states):
@@ -161,7 +161,7 @@ def query_of(states):
 
 
 def decode(step, attend, inputs, rows, keep, states):
-    """Sections 3.1, A.2.2: look with s_{t-1}; s_t = cell([x'_t ; c_t], s_{t-1})."""
+    """Sections 3.1, A.2.2: query s_{t-1}; s_t = cell([x'_t ; c_t], s_{t-1})."""
     outputs, contexts, weights = [], [], []
     for x in inputs:
         context, looked = attend(query_of(states), rows, keep)

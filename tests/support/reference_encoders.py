@@ -4,7 +4,7 @@ import numpy as np
 import reference
 
 
-def both_ways(rnn, rows):
+def bidirectional_layer(rnn, rows):
     """One layer: rows [forward_j ; backward_j], and the last state of each."""
     cells = [rnn.forward_layer.cell, rnn.backward_layer.cell]
     sizes = cells[0].state_size
@@ -14,15 +14,15 @@ def both_ways(rnn, rows):
 
 def stack(rnns, rows, residual=False):
     """arXiv:1609.08144, 3.1: layers above the first add their input."""
-    rows, last = both_ways(rnns[0], rows)
+    rows, last = bidirectional_layer(rnns[0], rows)
     for rnn in rnns[1:]:
-        above, last = both_ways(rnn, rows)
+        above, last = bidirectional_layer(rnn, rows)
         rows = [x + m for x, m in zip(rows, above, strict=True)] if residual else above
     return np.array(rows), last
 
 
 def join(rows, factor):
-    """arXiv:1508.01211, 3.1: neighbours side by side, zeros where none is left."""
+    """arXiv:1508.01211, 3.1: concatenated neighbours, padded with zeros."""
     joined = []
     for begin in range(0, len(rows), factor):
         group = list(rows[begin : begin + factor])
@@ -33,7 +33,7 @@ def join(rows, factor):
 
 def pyramid(rnns, rows, factor):
     """arXiv:1508.01211, 3.1: each layer reads the joined states of the one below."""
-    rows, last = both_ways(rnns[0], rows)
+    rows, last = bidirectional_layer(rnns[0], rows)
     for rnn in rnns[1:]:
-        rows, last = both_ways(rnn, join(rows, factor))
+        rows, last = bidirectional_layer(rnn, join(rows, factor))
     return np.array(rows), last

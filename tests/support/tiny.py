@@ -1,4 +1,4 @@
-"""The smallest model that is whole, and a task that it learns in seconds."""
+"""A tiny model and translator, and a task that the model learns in seconds."""
 
 import functools
 
@@ -39,21 +39,21 @@ def model(seed=0, **changed):
 def ids(rows, length, vocabulary_size=13, seed=0):
     """Padded rows of random words, each with the end token last."""
     generator = np.random.default_rng(seed)
-    found = np.full((rows, length), PAD)
-    for row in found:
+    token_ids = np.full((rows, length), PAD)
+    for row in token_ids:
         words = generator.integers(0, length)
         row[:words] = generator.integers(END + 1, vocabulary_size, size=words)
         row[words] = END
-    return found
+    return token_ids
 
 
 def copy_task(source, backwards=False):
-    """Inputs and labels of a model that writes the source again."""
+    """Inputs and labels of a model that copies the source, or reverses it."""
     labels = np.zeros_like(source)
-    for row, found in zip(source, labels, strict=True):
-        words = row[row > END]
-        found[: len(words)] = words[::-1] if backwards else words
-        found[len(words)] = END
+    for source_row, label_row in zip(source, labels, strict=True):
+        words = source_row[source_row > END]
+        label_row[: len(words)] = words[::-1] if backwards else words
+        label_row[len(words)] = END
     target = np.concatenate([np.full((len(source), 1), START), labels[:, :-1]], axis=1)
     return {"source": source, "target": target * (target != END)}, labels
 
@@ -68,7 +68,7 @@ def subwords(side=None, vocabulary_size=60):
 
 
 def translator(codecs=1, seed=0, scale=0.5, **options):
-    """An untrained translator whose weights are large enough to have opinions."""
+    """An untrained translator with large weights, so that it prefers some words."""
     from keras_attn import Translator
     from keras_attn.text import SubwordCodec
 
@@ -84,3 +84,45 @@ def translator(codecs=1, seed=0, scale=0.5, **options):
     seq2seq = layer_tools.randomise(Seq2Seq(config(**sizes)), seed, scale)
     options = {"beam_size": 2, "max_target_length": 20, **options}
     return Translator(seq2seq, *parts, **options)
+
+
+def shortlist(translator, candidates, frequent, seed=0):
+    """A shortlist of random words for every source subword."""
+    from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
+
+    source, target = translator.source_codec, translator.target_codec
+    special_ids = (target.pad_id, target.unknown_id, target.start_id, target.end_id)
+    size = target.vocabulary_size
+    words = LexicalShortlist(
+        source.vocabulary_size, size, candidates, frequent, special_ids
+    )
+    generator = np.random.default_rng(seed)
+    words.load(
+        generator.integers(0, size, (source.vocabulary_size, candidates)),
+        generator.permutation(size)[:frequent],
+    )
+    return words
+
+
+def translate_eagerly(translator, texts, **options):
+    """`translate` without tracing a graph, which takes longer than a few steps."""
+    import tensorflow as tf
+
+    from keras_attn.translation import translations_from_outputs
+
+    outputs = translator.translate_graph(tf.constant(texts, tf.string), **options)
+    arrays = {name: value.numpy() for name, value in outputs.items()}
+    return translations_from_outputs(texts, arrays)
+
+
+def check_same(one, other):
+    """Compares two translations of a text, computed in different batches or graphs."""
+    assert one.text == other.text
+    assert one.source_tokens == other.source_tokens
+    assert one.target_tokens == other.target_tokens
+    assert one.source_truncated == other.source_truncated
+    assert one.target_truncated == other.target_truncated
+    # Sums of float32 in products of other shapes.
+    np.testing.assert_allclose(one.score, other.score, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(one.token_scores, other.token_scores, atol=1e-4)
+    np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)

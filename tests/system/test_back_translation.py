@@ -1,4 +1,4 @@
-"""The commands of docs/quality.md for back-translation, on a tiny corpus."""
+"""The commands of docs/training.md for back-translation, on a tiny corpus."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from keras_attn import Translator
 from keras_attn.training.corpora.builtin import generate
 
 ROOT = Path(__file__).parents[2]
-PAIRS, ALONE = 200, 30
+PAIRS, MONOLINGUAL = 200, 30
 SMALL = [*TINY_FILES, "corpus.train_pairs=none"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # trains twice
 
 
 def documented_commands():
-    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
-    section = page.partition("## Sentences of the target language alone")[2]
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    section = page.partition("### Back-translation")[2]
     return re.search(r"^```bash\n(.*?)^```", section, re.M | re.S)[1]
 
 
@@ -31,19 +31,19 @@ def write(path, lines):
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def test_the_documented_way_trains_on_tagged_sources(tmp_path):
+def test_the_documented_commands_train_on_tagged_sources(tmp_path):
     data = tmp_path / "DATA"
     data.mkdir()
-    known = list(generate("train", PAIRS + ALONE))
-    for name, pairs in (
-        ("train", known[:PAIRS]),
+    pairs = list(generate("train", PAIRS + MONOLINGUAL))
+    for name, split in (
+        ("train", pairs[:PAIRS]),
         ("val", list(generate("validation", 40))),
     ):
-        write(data / f"{name}.de", [pair.source for pair in pairs])
-        write(data / f"{name}.en", [pair.target for pair in pairs])
-    alone = [pair.target for pair in known[PAIRS:]]
-    write(tmp_path / "mono.en", alone)
-    # What is small is added to every training.
+        write(data / f"{name}.de", [pair.source for pair in split])
+        write(data / f"{name}.en", [pair.target for pair in split])
+    monolingual = [pair.target for pair in pairs[PAIRS:]]
+    write(tmp_path / "mono.en", monolingual)
+    # Every training gets the options that make it small.
     script = f"""
         set -eu
         keras-attn() {{
@@ -64,14 +64,14 @@ def test_the_documented_way_trains_on_tagged_sources(tmp_path):
     assert done.returncode == 0, done.stderr
     sources = (tmp_path / "more" / "train.de").read_text().splitlines()
     targets = (tmp_path / "more" / "train.en").read_text().splitlines()
-    assert len(sources) == len(targets) == PAIRS + ALONE
-    assert targets[PAIRS:] == alone
+    assert len(sources) == len(targets) == PAIRS + MONOLINGUAL
+    assert targets[PAIRS:] == monolingual
     assert [line.startswith("<bt> ") for line in sources] == [
-        number >= PAIRS for number in range(PAIRS + ALONE)
+        number >= PAIRS for number in range(PAIRS + MONOLINGUAL)
     ]
     run = tmp_path / "runs" / "more"
     report = json.loads((run / "report.json").read_text())
-    assert report["train_pairs"] + report["dropped_too_long"] == PAIRS + ALONE
+    assert report["train_pairs"] + report["dropped_too_long"] == PAIRS + MONOLINGUAL
     translator = Translator.load(run / "translator.keras")
     [tagged, plain] = translator.translate([f"<bt> {sources[0]}", sources[0]])
     pieces = [token.piece for token in tagged.source_tokens]

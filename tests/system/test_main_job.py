@@ -1,31 +1,48 @@
-"""The commands as a user composes them: train, evaluate, export, serve, ask."""
+"""The commands as a user composes them: train, evaluate, export, serve, translate.
 
+Training and the server are processes of their own. The other commands run in this
+process, which has imported TensorFlow already.
+"""
+
+import contextlib
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from tiny_run import TINY
+from tiny_run import TINY, read_lines, start_training, wait_for
 
+from keras_attn.cli import main
 from keras_attn.training.corpora.builtin import generate
 
 COMMAND = [sys.executable, "-m", "keras_attn.cli"]
 
 
-def command(*words, stdin=None, code=0):
-    done = subprocess.run(
-        [*COMMAND, *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    return done
+class Output(NamedTuple):
+    stdout: str
+    stderr: str
+
+
+def command(*words, stdin="", code=0):
+    """Runs `keras-attn` in this process and returns what it printed."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["keras-attn", *map(str, words)])
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        with (
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            pytest.raises(SystemExit) as ended,
+        ):
+            main()
+    assert (ended.value.code or 0) == code, stderr.getvalue()
+    return Output(stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +51,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(folder):
-    parts = "training.batch_parts=2"  # as the recipe has it
-    done = command("train", "demo", *TINY, parts, "--out", folder / "run")
-    report = json.loads(done.stdout.splitlines()[-1])
-    assert report["translator"] == str(folder / "run" / "translator.keras")
-    for shown in ("epoch 2/2", "loss", "accuracy", "perplexity", "tokens/s"):
-        assert shown in done.stderr
-    return folder / "run"
+def trained(trained_run, folder):
+    """A copy of the shared run, since evaluation writes into it."""
+    return shutil.copytree(trained_run.folder, folder / "run")
 
 
 @pytest.fixture(scope="module")
 def server(trained, folder):
-    done = command("export", trained, folder / "models")
-    assert done.stdout.strip() == str(folder / "models" / "1")
+    output = command("export", trained, folder / "models")
+    assert output.stdout.strip() == str(folder / "models" / "1")
     process = subprocess.Popen(
         [*COMMAND, "serve", str(folder / "models"), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -61,40 +73,38 @@ def server(trained, folder):
         assert process.wait(timeout=30) == 0
 
 
-def test_evaluate_scores_the_runs_own_test(trained, folder):
+def test_evaluate_scores_the_runs_own_test_and_files_alike(trained, folder):
     hypotheses = folder / "hypotheses.txt"
-    done = command("evaluate", trained, "--json", "--outputs", hypotheses)
-    scores = json.loads(done.stdout)
+    table = command("evaluate", trained, "--outputs", hypotheses).stdout
+    for name in ("BLEU", "lower-cased", "chrF2", "TER", "case:mixed", "aer"):
+        assert name in table
+    assert len(hypotheses.read_text().split("\n")) == 31
+    [scores] = read_lines(trained / "scores.jsonl")
     assert scores["data"] == "test"
     assert scores["sentences"] == scores["aligned_sentences"] == 30
     assert 0 <= scores["bleu"] <= 100
     assert 0 <= scores["aer"] <= 1
-    assert len(hypotheses.read_text().split("\n")) == 31
-    # Against its own translations, of which nothing differs.
-    done = command("evaluate", trained, "--json", "--against", hypotheses)
-    compared = json.loads(done.stdout)
-    assert compared["chrf"] == compared["chrf_against"] == scores["chrf"]
+    # The same pairs as files, compared with its own translations.
+    pairs = list(generate("test", 30))
+    for name, side in (("s", "source"), ("t", "target"), ("a", "alignment")):
+        lines = [getattr(pair, side) + "\n" for pair in pairs]
+        (folder / name).write_text("".join(lines))
+    files = ["--source", folder / "s", "--target", folder / "t"]
+    files += ["--alignment", folder / "a", "--against", hypotheses]
+    compared = json.loads(command("evaluate", trained, *files, "--json").stdout)
+    for name in ("bleu", "chrf", "ter", "aer"):
+        assert compared[name] == pytest.approx(scores[name])
+    assert compared["chrf"] == compared["chrf_against"]
     assert compared["chrf_p_value"] == 1
-    assert sum(each["sentences"] for each in compared["by_length"]) == 30
-    # `train` made a page, without scores; `report` makes it again with them.
+    assert sum(part["sentences"] for part in compared["by_length"]) == 30
+    # The page that `train` made has no scores; `report` adds them.
     page = trained / "report.html"
     assert scores["ter_signature"] not in page.read_text()
     assert command("report", trained).stdout.strip() == str(page)
     assert scores["ter_signature"] in page.read_text()
 
 
-def test_evaluate_scores_files(trained, folder):
-    pairs = list(generate("test", 3))
-    for name, side in (("s", "source"), ("t", "target"), ("a", "alignment")):
-        lines = [getattr(pair, side) + "\n" for pair in pairs]
-        (folder / name).write_text("".join(lines))
-    files = ["--source", folder / "s", "--target", folder / "t"]
-    done = command("evaluate", trained, *files, "--alignment", folder / "a")
-    for name in ("BLEU", "lower-cased", "chrF2", "TER", "case:mixed", "aer"):
-        assert name in done.stdout
-
-
-def test_the_server_answers_as_the_translator(trained, server):
+def test_the_server_translates_as_the_translator(trained, server):
     texts = [pair.source for pair in generate("test", 40)] + [
         "",
         "  ",
@@ -102,7 +112,7 @@ def test_the_server_answers_as_the_translator(trained, server):
         "x" * 80,
     ]
     stdin = "".join(text + "\n" for text in texts)
-    answers = [
+    remote, local = (
         [
             json.loads(line)
             for line in command(
@@ -110,31 +120,31 @@ def test_the_server_answers_as_the_translator(trained, server):
             ).stdout.splitlines()
         ]
         for where in (["--server", server], ["--translator", trained])
-    ]
-    assert len(answers[0]) == len(texts)
-    for text, remote, local in zip(texts, *answers, strict=True):
-        assert remote["source"] == text
+    )
+    assert len(remote) == len(texts)
+    for text, served, expected in zip(texts, remote, local, strict=True):
+        assert served["source"] == text
         for name in ("text", "source_tokens", "target_tokens", "target_truncated"):
-            assert remote[name] == local[name]
+            assert served[name] == expected[name]
         np.testing.assert_allclose(
-            remote["attention"], local["attention"], rtol=0, atol=1e-5
+            served["attention"], expected["attention"], rtol=0, atol=1e-5
         )
-    assert answers[0][40]["text"] == answers[0][41]["text"] == ""
+    assert remote[40]["text"] == remote[41]["text"] == ""
 
 
 @pytest.mark.parametrize("form", ["html", "png"])
 def test_attention_files(server, tmp_path, form):
     path = tmp_path / f"map.{form}"
-    ask = ["translate", "--server", server, "Der Hund schläft.", "--attention", form]
-    done = command(*ask, "--out", path)
-    assert f"wrote {path}" in done.stderr
+    words = ["translate", "--server", server, "Der Hund schläft.", "--attention", form]
+    output = command(*words, "--out", path)
+    assert f"wrote {path}" in output.stderr
     start = path.read_bytes()[:15]
     assert start == b"<!doctype html>" if form == "html" else start[1:4] == b"PNG"
 
 
 def test_attention_in_the_terminal(server):
-    ask = ["translate", "--server", server, "Der Hund schläft.", "--attention", "text"]
-    shown = command(*ask).stdout
+    words = ["translate", "--server", server, "Der Hund schläft."]
+    shown = command(*words, "--attention", "text").stdout
     for word in ("Der", "Hund", "schläft"):
         assert word in shown
 
@@ -142,51 +152,42 @@ def test_attention_in_the_terminal(server):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["translate", "x"], "by --translator or by --server"),
+        (["translate", "x"], "Exactly one of --translator and --server"),
         (["translate", "x", "--translator", "nowhere"], "Received: nowhere"),
         (["evaluate", "nowhere"], "Received: nowhere"),
         (["report", "nowhere"], "Received: nowhere"),
         (["train", "dmo", "--out", "o"], "Did you mean 'demo'?"),
         (["train", "demo", "model.dropuot=1", "--out", "o"], "model.dropout"),
+        (["train", "--resume", "--out", "nowhere"], "which holds none"),
+        (["train", "--out", "nowhere"], "A run needs a recipe"),
     ],
 )
 def test_refusals_say_what_and_how(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = command(*words, code=2)
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    output = command(*words, code=2)
+    assert message in output.stderr
+    assert "Traceback" not in output.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_is_gone_is_named():
-    ask = ["translate", "x", "--server", "127.0.0.1:9", "--timeout", "2"]
-    done = command(*ask, code=1)
-    assert "UNAVAILABLE" in done.stderr
-    assert "127.0.0.1:9" in done.stderr
-    assert "Traceback" not in done.stderr
+    words = ["translate", "x", "--server", "127.0.0.1:9", "--timeout", "2"]
+    output = command(*words, code=1)
+    assert "UNAVAILABLE" in output.stderr
+    assert "127.0.0.1:9" in output.stderr
+    assert "Traceback" not in output.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # a training
 def test_killed_training_leaves_nothing_that_looks_finished(folder):
     run = folder / "killed"
-    process = subprocess.Popen(
-        [*COMMAND, "train", "demo", *TINY, "training.epochs=500", "--out", str(run)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 200
-    while not list(run.glob("checkpoints/step-*")) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.05)
+    process = start_training(run, *TINY, "training.epochs=500")
+    wait_for(lambda: list(run.glob("checkpoints/step-*")), process)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = command("evaluate", run, code=2)
-    assert "when it is finished" in done.stderr
-    done = command("export", run, folder / "killed_models", code=2)
-    assert "when it is finished" in done.stderr
-    done = command("train", "demo", *TINY, "--out", run, code=2)
-    assert "training.epochs=2 instead of 500, for the unfinished run" in done.stderr
-    done = command("train", "--resume", "--out", folder / "nowhere", code=2)
-    assert "which holds none" in done.stderr
-    done = command("train", "--out", folder / "nowhere", code=2)
-    assert "A run needs a recipe" in done.stderr
+    output = command("evaluate", run, code=2)
+    assert "when it is finished" in output.stderr
+    output = command("export", run, folder / "killed_models", code=2)
+    assert "when it is finished" in output.stderr
+    output = command("train", "demo", *TINY, "--out", run, code=2)
+    assert "training.epochs=2 instead of 500, for the unfinished run" in output.stderr

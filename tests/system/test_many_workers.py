@@ -1,4 +1,4 @@
-"""Workers that train together end where one worker of the same batches ends."""
+"""Workers that train together end where one worker with the same batches ends."""
 
 import json
 import socket
@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from killing import assert_equal_runs, start_training, wait_for
-from tiny_run import TINY
+from tiny_run import TINY, assert_equal_runs, start_training, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 # No dropout: each worker has random numbers of its own. 150 pairs in batches of 31: no
 # batch can be halved, and the last one is smaller.
-ALIKE = [
+OPTIONS = [
     *TINY,
     "corpus.train_pairs=150",
     "training.batch_size=31",
@@ -29,17 +28,17 @@ ROUNDING = {"rtol": 1e-3, "atol": 2e-4}
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone") / "run"
-    assert start_training(folder, *ALIKE).wait() == 0
+def one_worker(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one_worker") / "run"
+    assert start_training(folder, *OPTIONS).wait() == 0
     return folder
 
 
 def start_two(folder, logs):
     with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+        for port in (one, other):
+            port.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{port.getsockname()[1]}" for port in (one, other)]
     processes = []
     for index in range(2):
         task = {"type": "worker", "index": index}
@@ -47,42 +46,43 @@ def start_two(folder, logs):
         # A folder of its own: nothing is shared but the network.
         out = folder / f"run-{index}"
         with open(logs / f"log-{index}", "a") as log:
+            environment = {"TF_CONFIG": config}
             processes.append(
-                start_training(out, *ALIKE, environment={"TF_CONFIG": config}, log=log)
+                start_training(out, *OPTIONS, environment=environment, stdout=log)
             )
     return processes
 
 
-def test_two_processes_end_where_one_does(alone, tmp_path):
+def test_two_processes_end_where_one_does(one_worker, tmp_path):
     chief, other = start_two(tmp_path, tmp_path)
     codes = chief.wait(), other.wait()
     assert codes == (0, 0), (tmp_path / "log-0").read_text()
-    assert_equal_runs(tmp_path / "run-0", alone, **ROUNDING)
+    assert_equal_runs(one_worker, tmp_path / "run-0", **ROUNDING)
     assert not (tmp_path / "run-1").exists()
     report = json.loads((tmp_path / "run-0" / "report.json").read_text())
     assert report["workers"] == 2
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_after_a_worker_was_killed_both_go_on(alone, tmp_path, killed):
+def test_after_a_worker_was_killed_both_resume(one_worker, tmp_path, killed):
     run = tmp_path / "run-0"
     workers = start_two(tmp_path, tmp_path)
     wait_for(lambda: list(run.glob("checkpoints/step-*")), workers[0])
     workers[killed].kill()
     workers[killed].wait()
-    left = 1 - killed
+    other = 1 - killed
     # It notices, ends, and says what to do.
-    assert workers[left].wait(timeout=400) != 0
+    assert workers[other].wait(timeout=400) != 0
     if killed == 1:
         assert "Start all of them again" in (tmp_path / "log-0").read_text()
     assert not (run / "translator.keras").exists()
-    codes = [each.wait() for each in start_two(tmp_path, tmp_path)]
+    codes = [process.wait() for process in start_two(tmp_path, tmp_path)]
     assert codes == [0, 0], (tmp_path / "log-0").read_text()
-    assert "going on after step" in (tmp_path / "log-0").read_text()
-    assert_equal_runs(run, alone, **ROUNDING)
+    assert "resuming after step" in (tmp_path / "log-0").read_text()
+    assert_equal_runs(one_worker, run, **ROUNDING)
 
 
-DEVICES = """
+TWO_DEVICES = """
 import sys
 import tensorflow as tf
 
@@ -104,8 +104,8 @@ keras_attn.training.fit.fit(recipe, Path(sys.argv[1]), print)
 """
 
 
-def test_two_devices_of_one_process_end_where_one_does(alone, tmp_path):
-    words = [sys.executable, "-c", DEVICES, str(tmp_path / "run"), *ALIKE]
+def test_two_devices_of_one_process_end_where_one_does(one_worker, tmp_path):
+    words = [sys.executable, "-c", TWO_DEVICES, str(tmp_path / "run"), *OPTIONS]
     done = subprocess.run(
         words,
         cwd=Path(__file__).parents[2],
@@ -114,4 +114,4 @@ def test_two_devices_of_one_process_end_where_one_does(alone, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert_equal_runs(tmp_path / "run", alone, **ROUNDING)
+    assert_equal_runs(one_worker, tmp_path / "run", **ROUNDING)

@@ -22,10 +22,10 @@ def test_the_server_answers_as_python_does():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found["signatures"]) == {"serving_default", *SIGNATURES}
-    assert found["warmup_records"] >= len(SIGNATURES)
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert set(report["signatures"]) == {"serving_default", *SIGNATURES}
+    assert report["warmup_records"] >= len(SIGNATURES)
     for fact in ("grpc_equals_python", "rest_equals_python", "batched_equals_alone"):
-        assert found[fact] is True
-    assert found["sentences_compared"] == 100
-    assert found["first_over_median"] > 0
+        assert report[fact] is True
+    assert report["sentences_compared"] == 100
+    assert report["first_over_median"] > 0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_attn.text import SubwordCodec
-from keras_attn.text.spans import BLANKS
+from keras_attn.text.codec import BLANKS
 
 TEXTS = [
     "",

@@ -4,7 +4,6 @@ The steps are those of `TrainManager`, without its data loading, logs and valida
 """
 
 from types import SimpleNamespace
-from typing import ClassVar
 
 import torch
 from joeynmt.batch import Batch
@@ -14,8 +13,6 @@ from joeynmt.search import search
 from joeynmt.vocabulary import Vocabulary
 
 from benchmarks.peers.scripts import protocol
-
-__all__ = ["JoeyNMT"]
 
 _DEVICE = torch.device("cpu")
 _SPECIAL = SimpleNamespace(
@@ -32,18 +29,10 @@ _SPECIAL = SimpleNamespace(
 )
 
 
-class JoeyNMT:
-    """A model by JoeyNMT's own configuration.
+class JoeyNMT(protocol.Contender):
+    """A model by JoeyNMT's own configuration."""
 
-    Args:
-        task: The task folder.
-        arguments: Of the command line.
-    """
-
-    packages: ClassVar[tuple[str, ...]] = ("joeynmt", "torch", "numpy")
-    uses_our_weights: ClassVar[bool] = False
-    has_beam: ClassVar[bool] = True
-    batches_at_once: ClassVar[int] = 1
+    packages = ("joeynmt", "torch", "numpy")
 
     def __init__(self, task, arguments):
         torch.set_num_threads(arguments.threads)
@@ -71,7 +60,6 @@ class JoeyNMT:
         return [self._batch(batch.source, batch.target) for batch in batches]
 
     def train(self, prepared):
-        """Takes a step on each batch."""
         self.model.train()
         for batch in prepared:
             batch.sort_by_src_length()
@@ -82,11 +70,10 @@ class JoeyNMT:
             self.model.zero_grad()
 
     def translate(self, batch, beam_size):
-        """Translates by greedy or beam search."""
         self.model.eval()
         read = self._batch(batch.sources, None)
         order = read.sort_by_src_length()
-        found, _, _ = search(
+        ids, _, _ = search(
             model=self.model,
             batch=read,
             max_output_length=1 + max(map(len, batch.targets)),
@@ -101,9 +88,9 @@ class JoeyNMT:
             autocast={"device_type": "cpu", "enabled": False},
         )
         rows = protocol.without_specials(
-            found[order].tolist(), end_id=_SPECIAL.eos_id, pad_id=_SPECIAL.pad_id
+            ids[order].tolist(), end_id=_SPECIAL.eos_id, pad_id=_SPECIAL.pad_id
         )
-        return [[self.ours[each] for each in row] for row in rows]
+        return [[self.ours[i] for i in row] for row in rows]
 
     def _batch(self, sources, targets):
         source = self._ids(sources)
@@ -121,7 +108,7 @@ class JoeyNMT:
         )
 
     def _ids(self, rows, first=()):
-        rows = [[self.theirs[each] for each in row] for row in rows]
+        rows = [[self.theirs[i] for i in row] for row in rows]
         return torch.from_numpy(
             protocol.padded(
                 rows, pad_id=_SPECIAL.pad_id, first=first, last=[_SPECIAL.eos_id]

@@ -2,7 +2,6 @@
 
 import logging
 from types import SimpleNamespace
-from typing import ClassVar
 
 import pyonmttok
 import torch
@@ -18,21 +17,11 @@ from onmt.utils.report_manager import ReportMgr
 
 from benchmarks.peers.scripts import protocol
 
-__all__ = ["OpenNMTPy"]
 
+class OpenNMTPy(protocol.Contender):
+    """A model by OpenNMT-py's own options."""
 
-class OpenNMTPy:
-    """A model by OpenNMT-py's own options.
-
-    Args:
-        task: The task folder.
-        arguments: Of the command line.
-    """
-
-    packages: ClassVar[tuple[str, ...]] = ("OpenNMT-py", "torch", "numpy")
-    uses_our_weights: ClassVar[bool] = False
-    has_beam: ClassVar[bool] = True
-    batches_at_once: ClassVar[int] = 1
+    packages = ("OpenNMT-py", "torch", "numpy")
 
     def __init__(self, task, arguments):
         logging.disable(logging.INFO)
@@ -95,19 +84,17 @@ class OpenNMTPy:
         ]
 
     def train(self, prepared):
-        """Takes a step on each batch."""
         self.model.train()
         self.trainer.train(((batch, 0) for batch in prepared), 0)
 
     def translate(self, batch, beam_size):
-        """Translates by greedy or beam search."""
         self.model.eval()
         translator = self.translators[beam_size]
         translator.max_length = 1 + max(map(len, batch.targets))
         read = self._source(batch.sources)
-        found = translator.translate_batch(read, attn_debug=False)["predictions"]
+        predictions = translator.translate_batch(read, attn_debug=False)["predictions"]
         return protocol.without_specials(
-            [best[0].tolist() for best in found],
+            [best[0].tolist() for best in predictions],
             end_id=self.sizes["end_id"],
             pad_id=self.sizes["pad_id"],
         )

@@ -1,7 +1,6 @@
 """OpenNMT-tf: its attentional RNN model, its loss and its searches."""
 
 import functools
-from typing import ClassVar
 
 import opennmt
 import tensorflow as tf
@@ -11,23 +10,13 @@ from opennmt.models import EmbeddingsSharingLevel
 
 from benchmarks.peers.scripts import protocol
 
-__all__ = ["OpenNMTTf"]
-
 _PAD, _START, _END = 0, 1, 2  # the first lines of its vocabulary
 
 
-class OpenNMTTf:
-    """A model by OpenNMT-tf's own classes.
+class OpenNMTTf(protocol.Contender):
+    """A model by OpenNMT-tf's own classes."""
 
-    Args:
-        task: The task folder.
-        arguments: Of the command line.
-    """
-
-    packages: ClassVar[tuple[str, ...]] = ("OpenNMT-tf", "tensorflow", "numpy")
-    uses_our_weights: ClassVar[bool] = False
-    has_beam: ClassVar[bool] = True
-    batches_at_once: ClassVar[int] = 1
+    packages = ("OpenNMT-tf", "tensorflow", "numpy")
 
     def __init__(self, task, arguments):
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
@@ -38,7 +27,7 @@ class OpenNMTTf:
         path = task.folder / "vocabulary.opennmt_tf"
         names = ["<blank>", "<s>", "</s>", *task.vocabulary[4:]]
         path.write_text("".join(f"{name}\n" for name in names), "utf-8")
-        self.ours = {name.encode(): 1 + each for each, name in enumerate(names)}
+        self.ours = {name.encode(): 1 + number for number, name in enumerate(names)}
         self.model = _make_model(task.sizes)
         self.model.initialize(
             {"source_vocabulary": str(path), "target_vocabulary": str(path)},
@@ -79,8 +68,8 @@ class OpenNMTTf:
         def search(ids, lengths, limit):
             self.model.params["beam_width"] = beam_size
             self.model.params["maximum_decoding_length"] = limit
-            found = self.model.infer({"ids": ids, "length": lengths})
-            return found["tokens"][:, 0], found["length"][:, 0]
+            outputs = self.model.infer({"ids": ids, "length": lengths})
+            return outputs["tokens"][:, 0], outputs["length"][:, 0]
 
         return search
 
@@ -98,12 +87,10 @@ class OpenNMTTf:
         ]
 
     def train(self, prepared):
-        """Takes a step on each batch."""
         for features, labels in prepared:
             self.step(features, labels)
 
     def translate(self, batch, beam_size):
-        """Translates by greedy or beam search."""
         features = self._features(batch.sources)
         limit = tf.constant(1 + max(map(len, batch.targets)))
         tokens, lengths = self.searches[beam_size](*features.values(), limit)
@@ -116,7 +103,7 @@ class OpenNMTTf:
     def _features(self, rows, **ends):
         unknown = self.task.sizes["unknown_id"]
         last = self.task.sizes["vocabulary_size"] - 1
-        rows = [[last if each == unknown else each - 1 for each in row] for row in rows]
+        rows = [[last if i == unknown else i - 1 for i in row] for row in rows]
         added = sum(map(len, ends.values()))
         return {
             "ids": tf.constant(protocol.padded(rows, pad_id=_PAD, **ends)),

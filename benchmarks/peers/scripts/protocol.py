@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import functools
 import importlib.metadata
+import itertools
 import json
 import platform
 import resource
@@ -16,22 +17,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-
-__all__ = [
-    "BEAM_SIZE",
-    "SIZES",
-    "Batch",
-    "Contender",
-    "Sentences",
-    "Task",
-    "padded",
-    "read_task",
-    "run",
-    "without_specials",
-]
 
 # Of the model, under the names of `Seq2SeqConfig`.
 SIZES = (
@@ -87,55 +75,57 @@ class Task:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Returns the weights of our translator, by the names of `weights.py`."""
-        with np.load(self.folder / "weights.npz") as found:
-            return dict(found)
+        with np.load(self.folder / "weights.npz") as weights:
+            return dict(weights)
 
     def pieces(self, ids: Iterable[int]) -> str:
         """Returns ids as a line of space-joined pieces."""
-        return " ".join(self.vocabulary[each] for each in ids)
+        return " ".join(self.vocabulary[i] for i in ids)
 
 
-class Contender(Protocol):
-    """What a script hands over to be measured."""
+class Contender:
+    """A toolkit as a script presents it."""
 
-    packages: ClassVar[tuple[str, ...]]  # whose versions are told
-    uses_our_weights: ClassVar[bool]  # in decoding; the others learn for a while before
-    has_beam: ClassVar[bool]
-    batches_at_once: ClassVar[int]  # that its users' command translates in threads
+    packages: tuple[str, ...] = ()  # whose versions are stored
+    uses_our_weights = False  # in decoding; the others learn for a while before
+    has_beam = True
+    batches_at_once = 1  # that the toolkit's own command translates in threads
 
     def prepare(self, batches: list[Batch]) -> Any:
         """Returns what `train` takes; before the clock starts."""
+        raise NotImplementedError
 
     def train(self, prepared: Any) -> None:
-        """Trains once on each batch."""
+        """Takes a training step on each batch."""
+        raise NotImplementedError
 
     def translate(self, batch: Sentences, beam_size: int) -> list[list[int]]:
         """Translates a batch; ids without start and end.
 
         A limit holds for its sentence. A toolkit that knows one limit for a batch
-        takes the longest reference for it: what has learnt for minutes alone need not
-        know when to end.
+        takes the longest reference for it: a model that learnt for minutes alone need
+        not end by itself.
         """
+        raise NotImplementedError
 
 
 def run(make: Callable[[Task, argparse.Namespace], Contender]) -> None:
     """Measures a contender as the command line says and prints one JSON line.
 
     Args:
-        make: Builds it from a task and the arguments; `arguments.threads` is its to
-            obey.
+        make: Builds it from a task and the arguments; it sets `arguments.threads`.
     """
     arguments = _parser().parse_args()
     task = read_task(arguments.folder, arguments.sentences)
     contender = make(task, arguments)
     if arguments.task == "train":
-        found = _measure_training(contender, task, arguments)
+        metrics = _measure_training(contender, task, arguments)
     else:
-        found = _measure_decoding(contender, task, arguments)
+        metrics = _measure_decoding(contender, task, arguments)
     versions = {name: importlib.metadata.version(name) for name in contender.packages}
     line = {
         "task": arguments.task,
-        **found,
+        **metrics,
         "peak_rss_mb": round(_peak_bytes() / 1e6, 1),
         "versions": {"python": platform.python_version(), **versions},
     }
@@ -154,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--translations", type=Path)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     return parser
 
 
@@ -196,15 +187,9 @@ def padded(
     width: int = 0,
     dtype: str = "int64",
 ) -> np.ndarray:
-    """Returns rows of ids as one array, padded on the right.
+    """Returns rows of ids as one array of a least width, padded on the right.
 
-    Args:
-        rows: Ids without start and end.
-        pad_id: What is written beyond them.
-        first: Ids before each row.
-        last: Ids after each row.
-        width: The least width.
-        dtype: Of the array.
+    `first` and `last` are put before and after each row.
 
     Example:
     >>> padded([[5], [6, 7]], pad_id=0, last=[3]).tolist()
@@ -226,42 +211,38 @@ def without_specials(
     >>> without_specials([[5, 3, 6], [7, 8]], end_id=3, pad_id=0)
     [[5], [7, 8]]
     """
-    found = []
-    for row in rows:
-        kept: list[int] = []
-        for each in row:
-            if each in (end_id, pad_id):
-                break
-            kept.append(int(each))
-        found.append(kept)
-    return found
+    stop = (end_id, pad_id)
+    return [
+        [int(i) for i in itertools.takewhile(lambda i: i not in stop, row)]
+        for row in rows
+    ]
 
 
 def _measure_training(
     contender: Contender, task: Task, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """Target tokens a second of each round, after a pass that is not counted."""
+    """Returns target tokens a second of each round, after a warm-up pass."""
     batches = task.train[: arguments.batches]
     tokens = sum(len(row) + 1 for batch in batches for row in batch.target)
     prepared = contender.prepare(batches)
-    _tell("a first pass, not counted")
+    _log("a first pass, not counted")
     contender.train(prepared)
     rates = []
     for _ in range(arguments.rounds):
         started = time.perf_counter()
         contender.train(prepared)
         rates.append(tokens / (time.perf_counter() - started))
-        _tell(f"training: {rates[-1]:.0f} tokens/s")
-    return {"batches": len(batches), "tokens_per_s": [round(each, 1) for each in rates]}
+        _log(f"training: {rates[-1]:.0f} tokens/s")
+    return {"batches": len(batches), "tokens_per_s": [round(rate, 1) for rate in rates]}
 
 
 def _measure_decoding(
     contender: Contender, task: Task, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """Speed of greedy search, of single sentences and of beam search."""
+    """Returns the speed of greedy search, of single sentences and of beam search."""
     if not contender.uses_our_weights:
         batches = task.train[: arguments.learn]
-        _tell(f"learning from {len(batches)} batches")
+        _log(f"learning from {len(batches)} batches")
         contender.train(contender.prepare(batches))
     greedy = _measure_search(contender, task, 1, arguments.rounds)
     if arguments.translations is not None:
@@ -285,7 +266,7 @@ def _measure_decoding(
 def _measure_search(
     contender: Contender, task: Task, beam_size: int, rounds: int
 ) -> dict[str, Any]:
-    """Translates the test in batches of like length; the median round counts."""
+    """Translates the test in batches of like length; returns the median round."""
     size = task.sizes["batch_size"]
     batches = [
         task.test.select(begin, size)
@@ -301,10 +282,10 @@ def _measure_search(
         started = time.perf_counter()
         with ThreadPoolExecutor(contender.batches_at_once) as pool:
             # As `Translator.translate` does, the longest first.
-            found = list(pool.map(translate, last_first))
-        rows = [row for batch in reversed(found) for row in batch]
+            outputs = list(pool.map(translate, last_first))
+        rows = [row for output in reversed(outputs) for row in output]
         seconds.append(time.perf_counter() - started)
-        _tell(f"beam {beam_size}: {len(rows) / seconds[-1]:.1f} sentences/s")
+        _log(f"beam {beam_size}: {len(rows) / seconds[-1]:.1f} sentences/s")
     taken = statistics.median(seconds)
     tokens = sum(map(len, rows))
     return {
@@ -316,7 +297,7 @@ def _measure_search(
 
 
 def _measure_single(contender: Contender, task: Task) -> float:
-    """Milliseconds of a sentence alone by greedy search, the median of some."""
+    """Returns the median milliseconds of a sentence alone by greedy search."""
     count = len(task.test.sources)
     chosen = range(0, count, max(1, count // _SINGLE_SENTENCES))
 
@@ -332,7 +313,7 @@ def _measure_single(contender: Contender, task: Task) -> float:
 
 
 def _peak_bytes() -> int:
-    """The most memory that this process held at a time."""
+    """Returns the peak of resident memory of this process."""
     # `getrusage` knows the program, too, that this process was before its own began.
     status = Path("/proc/self/status")
     if status.exists():
@@ -348,5 +329,5 @@ def _lines(path: Path) -> list[str]:
     return path.read_text("utf-8").removesuffix("\n").split("\n")
 
 
-def _tell(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,5 @@
 """Our sizes in PyTorch, eager or with its steps compiled."""
 
-from typing import ClassVar
-
 import torch
 from torch import nn
 
@@ -9,21 +7,12 @@ from benchmarks.peers.scripts import protocol
 from benchmarks.peers.scripts.pytorch_model import Translator, load_weights
 from benchmarks.peers.scripts.pytorch_search import beam_search, greedy_search
 
-__all__ = ["PyTorch"]
 
+class PyTorch(protocol.Contender):
+    """The model with its optimizer, as a user would train it."""
 
-class PyTorch:
-    """The model with its optimizer, as a user would train it.
-
-    Args:
-        task: The task folder.
-        arguments: Of the command line.
-    """
-
-    packages: ClassVar[tuple[str, ...]] = ("torch", "numpy")
-    uses_our_weights: ClassVar[bool] = True
-    has_beam: ClassVar[bool] = True
-    batches_at_once: ClassVar[int] = 1
+    packages = ("torch", "numpy")
+    uses_our_weights = True
 
     def __init__(self, task, arguments):
         torch.set_num_threads(arguments.threads)
@@ -48,8 +37,8 @@ class PyTorch:
         pad, start, end = (self.sizes[f"{name}_id"] for name in ("pad", "start", "end"))
         return [
             [
-                torch.from_numpy(each)
-                for each in (
+                torch.from_numpy(array)
+                for array in (
                     protocol.padded(batch.source, pad_id=pad, last=[end]),
                     protocol.padded(batch.target, pad_id=pad, first=[start]),
                     protocol.padded(batch.target, pad_id=pad, last=[end]),
@@ -59,7 +48,6 @@ class PyTorch:
         ]
 
     def train(self, prepared):
-        """Takes a step on each batch."""
         self.model.train()
         for source, target, labels in prepared:
             self.optimizer.zero_grad()
@@ -71,7 +59,6 @@ class PyTorch:
 
     @torch.inference_mode()
     def translate(self, batch, beam_size):
-        """Translates by greedy or beam search."""
         self.model.eval()
         pad, end = self.sizes["pad_id"], self.sizes["end_id"]
         source = torch.from_numpy(
@@ -79,10 +66,10 @@ class PyTorch:
         )
         limit = torch.tensor(batch.limits)
         if beam_size == 1:
-            found = greedy_search(self.model, source, limit, self.sizes).tolist()
+            ids = greedy_search(self.model, source, limit, self.sizes).tolist()
         else:
-            found = beam_search(self.model, source, limit, self.sizes, beam_size)
-        return protocol.without_specials(found, end_id=end, pad_id=pad)
+            ids = beam_search(self.model, source, limit, self.sizes, beam_size)
+        return protocol.without_specials(ids, end_id=end, pad_id=pad)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-__all__ = ["Memory", "Translator", "load_weights"]
-
 
 class Memory:
     """An encoded batch: all that no decoding step changes.
@@ -23,7 +21,7 @@ class Memory:
         self.values, self.keys, self.mask = values, keys, mask
 
     def select(self, rows):
-        """Returns the memory of these rows, each as often as it is named."""
+        """Returns the memory of these rows, repeated as they are."""
         return Memory(self.values[rows], self.keys[rows], self.mask[rows])
 
 
@@ -86,9 +84,9 @@ class Translator(nn.Module):
         state, memory = self.encode(source)
         previous = self.dropout(self.embedding(target))
         states, contexts = [], []
-        for each in previous.unbind(1):
+        for word in previous.unbind(1):
             state, context = self.advance(
-                each, state, memory.values, memory.keys, memory.mask
+                word, state, memory.values, memory.keys, memory.mask
             )
             states.append(state)
             contexts.append(context)
@@ -118,23 +116,26 @@ def load_weights(model: Translator, weights: dict[str, np.ndarray]) -> None:
         "mix.weight": "mix_kernel",
         "projection.weight": "projection_kernel",
     }
-    found = {name: weights[ours].T for name, ours in kernels.items()}
+    values = {name: weights[ours].T for name, ours in kernels.items()}
     for name in ("bridge", "mix", "projection"):
-        found[f"{name}.bias"] = weights[f"{name}_bias"]
-    found["embedding.weight"] = weights["embedding"]
+        values[f"{name}.bias"] = weights[f"{name}_bias"]
+    values["embedding.weight"] = weights["embedding"]
     for prefix, suffix, ours in (
         ("encoder.", "_l0", "forward"),
         ("encoder.", "_l0_reverse", "backward"),
         ("cell.", "", "cell"),
     ):
-        found |= {
+        values |= {
             f"{prefix}weight_ih{suffix}": _gates(weights[f"{ours}_kernel"]).T,
             f"{prefix}weight_hh{suffix}": _gates(weights[f"{ours}_recurrent"]).T,
             f"{prefix}bias_ih{suffix}": _gates(weights[f"{ours}_bias"])[0],
             f"{prefix}bias_hh{suffix}": _gates(weights[f"{ours}_bias"])[1],
         }
     model.load_state_dict(
-        {name: torch.tensor(np.ascontiguousarray(each)) for name, each in found.items()}
+        {
+            name: torch.tensor(np.ascontiguousarray(value))
+            for name, value in values.items()
+        }
     )
 
 

@@ -5,8 +5,6 @@ With the same weights they write the same translations. docs/decoding.md has the
 
 import torch
 
-__all__ = ["beam_search", "greedy_search"]
-
 _ABSENT = float("-inf")
 
 
@@ -33,16 +31,16 @@ def greedy_search(model, source, limits, sizes):
     state, memory = model.encode(source)
     ids = torch.full_like(limits, sizes["start_id"])
     running = torch.ones_like(limits, dtype=torch.bool)
-    found = []
+    outputs = []
     while running.any():
         logits, state = model.step(ids, state, memory)
         # The best word needs no softmax.
         logits[:, [pad_id, sizes["unknown_id"], sizes["start_id"]]] = _ABSENT
         ids = logits.argmax(dim=-1)
-        ids = torch.where(len(found) + 1 >= limits, end_id, ids)
-        found.append(torch.where(running, ids, pad_id))
+        ids = torch.where(len(outputs) + 1 >= limits, end_id, ids)
+        outputs.append(torch.where(running, ids, pad_id))
         running = running & (ids != end_id)
-    return torch.stack(found, dim=1)
+    return torch.stack(outputs, dim=1)
 
 
 def beam_search(model, source, limits, sizes, beam_size):
@@ -58,27 +56,27 @@ def beam_search(model, source, limits, sizes, beam_size):
     scores = torch.full((batch, beam_size), _ABSENT)
     scores[:, 0] = 0.0
     ranks = torch.full((batch, beam_size), _ABSENT)
-    # Where each of the best ended: its last step and the live slot it came from.
+    # Of the best ended hypotheses, the last step and the live slot it came from.
     ends = torch.zeros((batch, beam_size, 2), dtype=torch.long)
     history = []
     while (scores > _ABSENT).any():
         length = len(history) + 1
         logits, state = model.step(ids, state, memory)
         at_limit = (length >= limits)[rows]
-        each = _log_probabilities(logits, sizes, at_limit).view(batch, beam_size, -1)
-        words = each.shape[-1]
-        totals = (scores[:, :, None] + each).view(batch, -1)
-        best, places = totals.topk(beam_size)
-        parents, tokens = places // words, places % words
+        log_p = _log_probabilities(logits, sizes, at_limit).view(batch, beam_size, -1)
+        words = log_p.shape[-1]
+        totals = (scores[:, :, None] + log_p).view(batch, -1)
+        best, positions = totals.topk(beam_size)
+        parents, tokens = positions // words, positions % words
         # One less for each hypothesis that is finished already.
-        sought = (ranks == _ABSENT).sum(dim=1, keepdim=True)
-        best = torch.where(torch.arange(beam_size) < sought, best, _ABSENT)
+        wanted = (ranks == _ABSENT).sum(dim=1, keepdim=True)
+        best = torch.where(torch.arange(beam_size) < wanted, best, _ABSENT)
         ended = tokens == end_id
         new = torch.where(ended, best, _ABSENT) / length
-        here = torch.stack([torch.full_like(parents, length), parents], dim=-1)
-        ranks, kept = torch.cat([ranks, new], dim=1).topk(beam_size)
-        ends = torch.cat([ends, here], dim=1)
-        ends = ends.gather(1, kept[:, :, None].expand(-1, -1, 2))
+        new_ends = torch.stack([torch.full_like(parents, length), parents], dim=-1)
+        ranks, best_ranks = torch.cat([ranks, new], dim=1).topk(beam_size)
+        ends = torch.cat([ends, new_ends], dim=1)
+        ends = ends.gather(1, best_ranks[:, :, None].expand(-1, -1, 2))
         scores, order = torch.where(ended, _ABSENT, best).topk(beam_size)
         parents, tokens = parents.gather(1, order), tokens.gather(1, order)
         history.append((parents.tolist(), tokens.tolist()))
@@ -90,8 +88,8 @@ def beam_search(model, source, limits, sizes, beam_size):
 
 def _trace(history, row, length, slot, end_id):
     """Follows the parents from the end of a hypothesis to its start."""
-    found = [end_id]
+    ids = [end_id]
     for parents, tokens in reversed(history[: length - 1]):
-        found.append(tokens[row][slot])
+        ids.append(tokens[row][slot])
         slot = parents[row][slot]
-    return found[::-1]
+    return ids[::-1]

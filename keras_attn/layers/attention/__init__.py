@@ -1,1 +1,1 @@
-"""Align functions: where a decoder looks, one formula a file."""
+"""Align functions, one formula a file."""

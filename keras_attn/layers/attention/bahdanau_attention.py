@@ -1,4 +1,4 @@
-"""Additive attention: a small network compares the query with each memory row."""
+"""Additive attention: a network with one hidden layer scores each memory row."""
 
 import keras
 from keras import ops
@@ -13,9 +13,8 @@ __all__ = ["BahdanauAttention"]
 class BahdanauAttention(Attention):
     """Scores memory rows by a network with one hidden layer.
 
-    A decoder that may look at every source position again at every step need not
-    squeeze the sentence into one vector. With `s` the query and `h_j` row `j` of
-    the memory:
+    The decoder attends to all source positions at every step, so that no single vector
+    has to hold the sentence. With `s` the query and `h_j` row `j` of the memory:
 
         e_j = v . tanh(W_q s + W_m h_j)        the align function
         a_j = exp(e_j) / sum_k exp(e_k)        over real tokens only
@@ -26,8 +25,8 @@ class BahdanauAttention(Attention):
 
     Args:
         units: Width `A` of the space where query and memory are compared.
-        kernel_initializer: Of `W_q` and `W_m`.
-        score_initializer: Of `v`.
+        kernel_initializer: Initializer of `W_q` and `W_m`.
+        score_initializer: Initializer of `v`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 

@@ -1,17 +1,43 @@
-"""What all align functions share: from scores to weights to a weighted average."""
+"""The base of all align functions: from scores to weights to a weighted average."""
+
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_rank, check_rate
-from keras_attn.layers.attention.history import start_history
-from keras_attn.layers.attention.normalisers import make_normaliser
+from keras_attn.layers.attention.normalisers import get_normaliser
 
-__all__ = ["Attention"]
+__all__ = ["Attention", "History", "extend_history", "start_history"]
+
+
+class History(NamedTuple):
+    """The attention weights of the steps so far, for align functions that read them.
+
+    It travels in the decoder's state, so that beam search reorders it with the rest.
+    """
+
+    previous: Any  # (B, S) float32, the weights of the step before; zeros at first
+    total: Any  # (B, S) float32, the weights of all steps, summed: the coverage
+    steps: Any  # (B,) int32, number of steps: zero weights do not imply the first step
+
+
+def start_history(memory):
+    """Returns the `History` before the first step over a memory `(B, S, M)`."""
+    shape = ops.shape(memory)[:2]
+    zeros = ops.zeros(shape, dtype="float32")
+    return History(zeros, zeros, steps=ops.zeros(shape[:1], dtype="int32"))
+
+
+def extend_history(history, weights):
+    """Returns the `History` after a step with the weights `weights` `(B, S)`."""
+    # Under a mixed policy, a layer that was given the history has cast it.
+    total = ops.cast(history.total, "float32") + weights
+    return History(previous=weights, total=total, steps=history.steps + 1)
 
 
 class Attention(keras.layers.Layer):
-    """Averages memory rows, weighted by how well each answers a query.
+    """Averages memory rows, weighted by how well they match a query.
 
     With `s` the query and `h_j` row `j` of the memory, every align function of this
     package is the first line of
@@ -20,9 +46,9 @@ class Attention(keras.layers.Layer):
         a   = normalise(e / temperature)       over real tokens only
         c   = sum_j a_j h_j
 
-    and a subclass is that line: it implements `build`, which makes the weights, and
-    `scores`; where a part of the scores needs no query, `project_memory` computes it
-    once a sentence. An align function that also asks where earlier steps looked sets
+    A subclass implements that line: `build`, which creates the weights, and `scores`;
+    where a part of the scores does not depend on the query, `project_memory` computes
+    it once a sentence. An align function that reads the weights of earlier steps sets
     `uses_history = True`. One that does not normalise scores implements `weigh`.
 
     Args:
@@ -32,7 +58,7 @@ class Attention(keras.layers.Layer):
         dropout: Rate at which memory rows are left out of the average in training:
             one mask a sentence, the same at every step. The weights returned are
             those before dropout.
-        seed: Of the dropout.
+        seed: Seed of the dropout.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -42,9 +68,9 @@ class Attention(keras.layers.Layer):
         keys: `(B, S, A)` from `project_memory`; `None`: computed here, and dropout
             applied here. With keys, `memory` is what `drop_rows` returned.
         history: `History` of the steps before; read only if `uses_history`. `None`:
-            no step was taken.
-        noise: As from `draw_noise`, one step of it; `None`: no noise.
-        training: Whether to drop.
+            this is the first step.
+        noise: `(B, S)`, one step of `draw_noise`; `None`: no noise.
+        training: Whether to apply dropout.
 
     Returns:
         context: `(B, M)` in the compute dtype.
@@ -73,7 +99,7 @@ class Attention(keras.layers.Layer):
         check_rate(self.name, dropout=dropout)
         self.temperature = temperature
         self.normaliser = normaliser
-        self._normalise = make_normaliser(normaliser, self.name)
+        self._normalise = get_normaliser(normaliser, self.name)
         self.dropout = dropout
         self.seed = seed
         self.row_dropout = None
@@ -87,9 +113,9 @@ class Attention(keras.layers.Layer):
             )
 
     def add_weight(self, *args, initializer=None, **kwargs):
-        """Returns a new weight, as in Keras, with random first values of its own."""
-        # An initializer gives the same values at every call. Where query and memory
-        # are equally wide, their kernels would start equal.
+        """Adds a weight as in Keras, from a copy of the initializer."""
+        # An initializer gives the same values at every call: query and memory kernels
+        # of equal shapes would start equal.
         if isinstance(initializer, keras.initializers.Initializer):
             initializer = initializer.clone()
         return super().add_weight(*args, initializer=initializer, **kwargs)
@@ -98,34 +124,34 @@ class Attention(keras.layers.Layer):
         self._check_build(query_shape, memory_shape)
 
     def project_memory(self, memory):
-        """Returns the half of the scores that no query changes, `(B, S, A)`."""
+        """Returns the part of the scores without the query, `(B, S, A)`."""
         return ops.cast(memory, self.compute_dtype)
 
     def scores(self, query, keys, history):
-        """Returns how well each row answers the query, `(B, S)`.
+        """Returns how well each memory row matches the query, `(B, S)`.
 
         Args:
             query: `(B, Q)`.
             keys: `(B, S, A)` from `project_memory`.
-            history: `History`; only with `uses_history` more than zeros.
+            history: `History`; zeros unless `uses_history`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `scores(query, keys, history)`, "
-            "which returns how well each memory row answers the query, (B, S); or "
+            "which returns how well each memory row matches the query, (B, S); or "
             "`weigh`, if its weights are not normalised scores."
         )
 
     def weigh(self, query, keys, memory_mask, history, noise, training):
         """Returns the weights `(B, S)` float32, zero where masked.
 
-        Weights of another shape, such as one row a head, are for `average` and
-        `visible_weights` of the same class to read.
+        Weights of another shape, such as one row a head, need an `average` and a
+        `merge_heads` that take them.
         """
         scores = ops.cast(self.scores(query, keys, history), "float32")
         return self._normalise(scores / self.temperature, memory_mask)
 
     def drop_rows(self, memory, training=None):
-        """Returns `memory` `(B, S, M)` without the rows that this call leaves out."""
+        """Returns `memory` `(B, S, M)` with the dropped rows set to zero."""
         if self.row_dropout is None:
             return memory
         return self.row_dropout(memory, training=training)
@@ -133,8 +159,8 @@ class Attention(keras.layers.Layer):
     def draw_noise(self, shape):
         """Returns the noise `(T, B, S)` of a whole target in training, or `None`.
 
-        Drawn before the loop over steps, since random numbers drawn inside would not
-        leave it on every backend.
+        Drawn before the loop over steps: on some backends the state of a random
+        generator cannot leave a loop.
         """
         return None
 
@@ -155,7 +181,7 @@ class Attention(keras.layers.Layer):
         if history is None and self.uses_history:
             history = start_history(memory)
         weights = self.weigh(query, keys, memory_mask, history, noise, training)
-        return self.average(weights, memory), self.visible_weights(weights)
+        return self.average(weights, memory), self.merge_heads(weights)
 
     def average(self, weights, memory):
         """Returns the context `(B, M)`: memory rows averaged with `weights`."""
@@ -163,8 +189,8 @@ class Attention(keras.layers.Layer):
         context = ops.matmul(ops.cast(weights, memory.dtype)[:, None, :], memory)
         return context[:, 0, :]
 
-    def visible_weights(self, weights):
-        """Returns `(B, S)` float32: what the caller sees of the result of `weigh`."""
+    def merge_heads(self, weights):
+        """Returns the weights of `weigh` as the caller gets them, `(B, S)` float32."""
         return weights
 
     def _check_build(self, query_shape, memory_shape):

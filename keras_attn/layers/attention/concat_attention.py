@@ -1,4 +1,4 @@
-"""Concat attention: a small network reads query and memory row side by side."""
+"""Concat attention: a network over the concatenated query and memory row."""
 
 import keras
 from keras import ops
@@ -24,8 +24,8 @@ class ConcatAttention(Attention):
     Args:
         units: Width `A` of the hidden layer.
         use_bias: Whether to add `b`; the paper does not.
-        kernel_initializer: Of `W`, kept transposed: `(Q + M, A)`.
-        score_initializer: Of `v`.
+        kernel_initializer: Initializer of `W`, kept transposed: `(Q + M, A)`.
+        score_initializer: Initializer of `v`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 

@@ -1,4 +1,4 @@
-"""Coverage attention: additive attention that knows what was translated already."""
+"""Coverage attention: additive attention that also reads past attention."""
 
 import keras
 from keras import ops
@@ -8,33 +8,32 @@ from keras_attn.layers.attention.base import Attention
 
 __all__ = ["CoverageAttention"]
 
-# Of a fertility of nothing, the coverage would be infinite. With this the divisor
-# stays above 0.0003 N, and the coverage inside float16.
-_LEAST_FERTILITY_LOGIT = -8.0
+# A fertility of 0 would make the coverage infinite. With this the divisor stays above
+# 0.0003 N, and the coverage within the range of float16.
+_MIN_FERTILITY_LOGIT = -8.0
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class CoverageAttention(Attention):
-    """Compares the query with each memory row and with how often it was looked at.
+    """Compares the query with each memory row and with the attention it got so far.
 
-    A translator that does not know what it has translated says things twice and
-    leaves things out. The coverage of a source word sums the attention that it got,
-    in units of what it needs:
+    Without knowing what was translated already, a translator repeats and omits words.
+    The coverage of a source word sums its attention over the steps so far, divided by
+    its fertility:
 
         C_tj  = C_{t-1,j} + a_tj / phi_j       C_0j = 0
         e_tj  = v . tanh(W s + U h_j + k C_{t-1,j})
 
-    `phi_j` is the fertility, how many target words the source word is worth: 1, or
-    with `max_fertility` = N
+    The fertility `phi_j` is the number of target words that translate the source word:
+    1, or with `max_fertility` = N
 
         phi_j = N sigmoid(u_f . h_j)
 
     Args:
         units: Width `A` of the space where query and memory are compared.
-        max_fertility: `N`, the most target words that a source word may be worth;
-            `None`: every source word is worth one.
-        kernel_initializer: Of `W`, `U`, `k` and `u_f`.
-        score_initializer: Of `v`.
+        max_fertility: `N`, the largest fertility; `None`: every fertility is 1.
+        kernel_initializer: Initializer of `W`, `U`, `k` and `u_f`.
+        score_initializer: Initializer of `v`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 
@@ -125,7 +124,7 @@ class CoverageAttention(Attention):
         if self.max_fertility is None:
             return total
         logits = ops.cast(keys[:, :, self.units], "float32")
-        share = ops.sigmoid(ops.maximum(logits, _LEAST_FERTILITY_LOGIT))
+        share = ops.sigmoid(ops.maximum(logits, _MIN_FERTILITY_LOGIT))
         return total / (self.max_fertility * share)
 
     def get_config(self):

@@ -14,8 +14,8 @@ class DotAttention(Attention):
 
         e_j = s . h_j
 
-    There is nothing to learn here: encoder and decoder must learn to speak the same
-    language, and to be equally wide.
+    The layer has no weights: encoder and decoder states must have the same width, and
+    are trained to be comparable.
 
     Args:
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,

@@ -14,12 +14,12 @@ class GeneralAttention(Attention):
 
         e_j = s^T W h_j
 
-    The matrix translates from the encoder's language to the decoder's, so their
-    widths may differ. `W h_j`, as wide as the query, is computed once a sentence:
-    a step is then as cheap as `DotAttention`'s.
+    The matrix maps encoder states into the space of decoder states, so their widths
+    may differ. `W h_j`, as wide as the query, is computed once a sentence: a step then
+    costs as much as that of `DotAttention`.
 
     Args:
-        kernel_initializer: Of `W`, kept transposed: `(M, Q)`.
+        kernel_initializer: Initializer of `W`, kept transposed: `(M, Q)`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 

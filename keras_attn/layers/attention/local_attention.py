@@ -1,4 +1,4 @@
-"""Local attention: predict a position, and look only around it."""
+"""Local attention: a window of memory rows around a predicted position."""
 
 import keras
 from keras import ops
@@ -11,24 +11,24 @@ __all__ = ["LocalAttention"]
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class LocalAttention(Attention):
-    """Looks at a window of memory rows around a predicted position (local-p).
+    """Attends to a window of memory rows around a predicted position (local-p).
 
-    For long sources of which each step needs one place. With `L` the number of real
+    For long sources of which each step needs one region. With `L` the number of real
     tokens, whose positions count from 0, and `D` the window:
 
-        p   = L sigmoid(v_p . tanh(W_p s))     the middle of the window
+        p   = L sigmoid(v_p . tanh(W_p s))     the center of the window
         e_j = s . W_a h_j                      for |j - p| <= D
         a_j = softmax_j(e) exp(-(j - p)^2 / (2 (D / 2)^2))
 
     The softmax is over the window, which always holds a real token of a row that has
-    one. The factor favours the middle, and through it a gradient reaches `W_p` and
+    one. The factor favours the center, and through it a gradient reaches `W_p` and
     `v_p`. As in the paper the weights are not normalised again after it.
 
     Args:
-        units: Width of the layer that predicts the position: of `v_p`.
+        units: Width of the hidden layer that predicts the position.
         window: `D`, a positive integer; 10 in the paper.
-        kernel_initializer: Of `W_a` and `W_p`.
-        position_initializer: Of `v_p`.
+        kernel_initializer: Initializer of `W_a` and `W_p`.
+        position_initializer: Initializer of `v_p`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 
@@ -99,13 +99,13 @@ class LocalAttention(Attention):
         # Counted over real tokens, so that padding moves no token.
         positions = ops.cumsum(real, axis=1) - 1
         length = ops.sum(real, axis=1, keepdims=True)
-        distance = positions - length * self._place(query)
+        distance = positions - length * self._relative_position(query)
         inside = ops.logical_and(real > 0, ops.abs(distance) <= self.window)
         weights = self._normalise(scores / self.temperature, inside)
         return weights * ops.exp(-2 * ops.square(distance / self.window))
 
-    def _place(self, query):
-        """Returns the middle of the window as a share of the length, `(B, 1)`."""
+    def _relative_position(self, query):
+        """Returns the window center divided by the length, `(B, 1)`."""
         hidden = ops.tanh(ops.matmul(query, self.position_kernel))
         logits = ops.matmul(hidden, self.position_vector)
         return ops.sigmoid(ops.cast(logits, "float32"))

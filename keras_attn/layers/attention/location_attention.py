@@ -1,4 +1,4 @@
-"""Location-aware attention: additive attention that sees where it looked before."""
+"""Location-aware attention: additive attention that reads the weights before."""
 
 import keras
 from keras import ops
@@ -8,16 +8,15 @@ from keras_attn.layers.attention.base import Attention
 
 __all__ = ["LocationAttention"]
 
-_FEATURES = {"previous": 1, "total": 1, "both": 2}  # rows of weights that they hold
+_FEATURE_CHANNELS = {"previous": 1, "total": 1, "both": 2}  # number of channels
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class LocationAttention(Attention):
     """Compares the query with each memory row and with the weights around it.
 
-    Where rows sound alike, as frames of speech or repeated words do, their content
-    does not say which is next; where the step before looked does. With `a_{t-1}` the
-    weights of the step before:
+    Where memory rows are alike, such as frames of speech or repeated words, their
+    content does not tell which is next; the weights `a_{t-1}` of the step before do:
 
         f_t  = F * a_{t-1}                     a convolution along the source
         e_tj = w . tanh(W s + V h_j + U f_tj + b)
@@ -32,8 +31,8 @@ class LocationAttention(Attention):
         kernel_size: Odd number of positions that a filter covers.
         features: What the filters read: `"previous"`, the weights of the step before,
             as in the paper; `"total"`, the sum over all steps before; or `"both"`.
-        kernel_initializer: Of `W`, `V`, `U` and `F`.
-        score_initializer: Of `w`.
+        kernel_initializer: Initializer of `W`, `V`, `U` and `F`.
+        score_initializer: Initializer of `w`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 
@@ -75,9 +74,9 @@ class LocationAttention(Attention):
                 "`kernel_size` must be odd, so that a filter has a middle. "
                 f"Received: kernel_size={kernel_size!r} (layer {self.name!r})."
             )
-        if features not in _FEATURES:
+        if features not in _FEATURE_CHANNELS:
             raise ValueError(
-                f"`features` must be one of {', '.join(map(repr, _FEATURES))}. "
+                f"`features` must be one of {', '.join(map(repr, _FEATURE_CHANNELS))}. "
                 f"Received: features={features!r} (layer {self.name!r})."
             )
         self.units = units
@@ -89,7 +88,7 @@ class LocationAttention(Attention):
 
     def build(self, query_shape, memory_shape):
         self._check_build(query_shape, memory_shape)
-        channels = _FEATURES[self.features]
+        channels = _FEATURE_CHANNELS[self.features]
         for name, shape in {
             "query_kernel": (query_shape[-1], self.units),
             "memory_kernel": (memory_shape[-1], self.units),
@@ -117,7 +116,7 @@ class LocationAttention(Attention):
 
     def scores(self, query, keys, history):
         location = ops.conv(
-            self._looked(history),
+            self._filter_inputs(history),
             self.filter_kernel,
             padding="same",
             data_format="channels_last",
@@ -127,7 +126,7 @@ class LocationAttention(Attention):
         energies = ops.tanh(projected_query[:, None, :] + keys + projected_location)
         return ops.matmul(energies, self.score_kernel)[:, :, 0]
 
-    def _looked(self, history):
+    def _filter_inputs(self, history):
         """Returns the weights that the filters read, `(B, S, 1)` or `(B, S, 2)`."""
         rows = {
             "previous": [history.previous],

@@ -1,4 +1,4 @@
-"""Monotonic attention: from left to right, one memory row a step, never back."""
+"""Monotonic attention: hard attention that only moves to the right."""
 
 import math
 
@@ -12,12 +12,12 @@ __all__ = ["MonotonicAttention", "expected_alignment", "hard_alignment"]
 
 
 def hard_alignment(previous, chosen):
-    """Goes right from where the step before stopped, to the first row chosen.
+    """Returns the first chosen row at or to the right of the previous one.
 
     Args:
         previous: `(B, S)` float32, one-hot at the row where the step before stopped;
             zeros if it ran past the end.
-        chosen: `(B, S)` booleans, True where a step that gets there stops.
+        chosen: `(B, S)` booleans, True where a step that reaches the row stops.
 
     Returns:
         `(B, S)` float32, one-hot, or zeros where no row from there on was chosen.
@@ -37,19 +37,19 @@ def hard_alignment(previous, chosen):
 
 
 def expected_alignment(previous, probabilities):
-    """Returns how probable it is that a step stops at each row.
+    """Returns the probability that a step stops at each row.
 
-    With `p_j` the probability that a step that gets to row `j` stops there, and `q_j`
-    the probability that it gets there:
+    With `p_j` the probability that a step that reaches row `j` stops there, and `q_j`
+    the probability that it reaches it:
 
         q_j = (1 - p_{j-1}) q_{j-1} + previous_j
         a_j = p_j q_j
 
-    All rows at once. The paper solves this by `q = P cumsum(previous / P)` with
-    `P = cumprod(1 - p)`, exclusive. That product falls below any float within a few
-    dozen rows, and dividing by it, clipped, loses all that was further right. Here
-    the reach of each row is doubled instead, `log2 S` times, with numbers in [0, 1]
-    that are only multiplied and added: exact, and so is its gradient.
+    Computed for all rows in parallel. The paper solves this by
+    `q = P cumsum(previous / P)` with `P = cumprod(1 - p)`, exclusive. That product
+    underflows within a few dozen rows, and dividing by it, clipped, loses all rows
+    further right. This is a parallel prefix scan of `log2 S` rounds instead, which only
+    multiplies and adds numbers in [0, 1]: exact, and so is its gradient.
 
     Args:
         previous: `(B, S)` float32, the alignment of the step before.
@@ -71,61 +71,61 @@ def expected_alignment(previous, probabilities):
     """
     size = probabilities.shape[1]
 
-    def extend(reach, passed, got):
-        """From sums over the last `reach` rows to sums over twice as many."""
-        got = got + passed * _shift_right(got, reach)
-        return 2 * reach, passed * _shift_right(passed, reach), got
+    def double_span(span, passed, reached):
+        """From sums over the last `span` rows to sums over twice as many."""
+        reached = reached + passed * _shift_right(reached, span)
+        return 2 * span, passed * _shift_right(passed, span), reached
 
-    loop = (1, _shift_right(1 - probabilities, 1), previous)
-    if not isinstance(size, int):  # the number of rounds is known when it runs
-        loop = (ops.convert_to_tensor(1, "int32"), *loop[1:])
-        # With a greatest number of rounds, XLA can compile the gradient.
-        loop = ops.while_loop(
-            lambda reach, passed, got: reach < ops.shape(probabilities)[1],
-            extend,
-            loop,
+    state = (1, _shift_right(1 - probabilities, 1), previous)
+    if not isinstance(size, int):  # the length is only known at run time
+        state = (ops.convert_to_tensor(1, "int32"), *state[1:])
+        # XLA can compile the gradient only of a bounded loop.
+        state = ops.while_loop(
+            lambda span, passed, reached: span < ops.shape(probabilities)[1],
+            double_span,
+            state,
             maximum_iterations=30,
         )
     else:
-        while loop[0] < size:
-            loop = extend(*loop)
-    return probabilities * loop[2]
+        while state[0] < size:
+            state = double_span(*state)
+    return probabilities * state[2]
 
 
-def _shift_right(values, places):
-    """Moves the columns of `(B, S)` to the right; zeros come in."""
+def _shift_right(values, offset):
+    """Shifts the columns of `(B, S)` to the right, with zeros on the left."""
     # Rolled and masked, since a slice of varying width would not compile in a loop.
-    kept = ops.arange(ops.shape(values)[1], dtype="int32") >= places
-    return ops.where(kept, ops.roll(values, places, axis=1), 0.0)
+    is_shifted = ops.arange(ops.shape(values)[1], dtype="int32") >= offset
+    return ops.where(is_shifted, ops.roll(values, offset, axis=1), 0.0)
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class MonotonicAttention(Attention):
     """Stops at one memory row a step, at or to the right of where it stopped before.
 
-    For tasks whose target follows the order of its source, and for sources that are
-    still coming in: a step reads no further than it goes. A step that gets to row `j`
+    For tasks whose target follows the order of its source, and for streaming: a step
+    reads the source only up to the row where it stops. A step that reaches row `j`
     stops there with probability
 
         e_j = g v / |v| . tanh(W s + V h_j + b) + r
         p_j = sigmoid(e_j)
 
-    In training the weights are the expectation over all ways to go
-    (`expected_alignment`), with noise on `e_j` so that the network learns to be sure.
-    Otherwise the step stops at the first row with `p_j > 1/2` (`hard_alignment`), and
-    the weights are one-hot. The first step starts at the first row. A step that finds
-    no row has weights and context of zeros, and so have all steps after it.
+    In training the weights are the expected alignment (`expected_alignment`), with
+    noise on `e_j` so that the network learns probabilities near 0 and 1. Otherwise the
+    step stops at the first row with `p_j > 1/2` (`hard_alignment`), and the weights are
+    one-hot. The first step starts at the first row. A step that stops at no row has
+    weights and context of zeros, and so have all steps after it.
 
     Args:
         units: Width `A` of the space where query and memory are compared.
         noise: Standard deviation of the normal noise on `e_j` in training, drawn anew
-            for every step and row; 0: none. A decoder draws it; on its own the layer
-            adds what it is given.
-        score_bias: First value of `r`. About minus the logarithm of the source
-            length: far above, no step of an untrained network gets far; far below,
-            most run past the end.
-        kernel_initializer: Of `W` and `V`.
-        score_initializer: Of `v`.
+            for every step and row; 0: none. A decoder draws it; the layer alone adds
+            the `noise` it is called with.
+        score_bias: Initial value of `r`. About minus the logarithm of the source
+            length: far above, an untrained network stops too early; far below, most
+            steps run past the end.
+        kernel_initializer: Initializer of `W` and `V`.
+        score_initializer: Initializer of `v`.
         **kwargs: `temperature` (which divides `e_j`), `dropout` and `seed` of
             `Attention`, and what `keras.layers.Layer` takes. There is no normaliser.
 
@@ -134,7 +134,7 @@ class MonotonicAttention(Attention):
     gradient reaches its weights.
 
     Raises:
-        ValueError: If an argument is out of range, a normaliser is asked for, or a
+        ValueError: If an argument is out of range, a normaliser is given, or a
             tensor has the wrong rank or a batch or length that does not fit the
             others.
 
@@ -170,7 +170,7 @@ class MonotonicAttention(Attention):
         if self.normaliser != "softmax":
             raise ValueError(
                 "Monotonic attention does not normalise its scores: leave "
-                f"`normaliser` away. Received: normaliser={self.normaliser!r} "
+                f"`normaliser` out. Received: normaliser={self.normaliser!r} "
                 f"(layer {self.name!r})."
             )
         self.units = units
@@ -180,7 +180,7 @@ class MonotonicAttention(Attention):
         self.score_initializer = keras.initializers.get(score_initializer)
         self.noise_seed = None
         if noise:
-            # With the dropout's own seed, noise and dropout would hang together.
+            # With the seed of the dropout, noise and dropout would be correlated.
             seed = None if self.seed is None else self.seed + 1
             self.noise_seed = keras.random.SeedGenerator(seed)
 
@@ -222,7 +222,7 @@ class MonotonicAttention(Attention):
     def weigh(self, query, keys, memory_mask, history, noise, training):
         scores = ops.cast(self.scores(query, keys, history), "float32")
         scores = scores / self.temperature
-        previous = _where_it_stands(history)
+        previous = _previous_alignment(history)
         if not training:
             chosen = scores > 0
             if memory_mask is not None:
@@ -247,11 +247,11 @@ class MonotonicAttention(Attention):
         }
 
 
-def _where_it_stands(history):
+def _previous_alignment(history):
     """Returns the alignment of the step before; before the first, the first row."""
     previous = ops.cast(history.previous, "float32")
     first = ops.arange(ops.shape(previous)[1], dtype="int32") < 1
-    # Zeros alone may also be those of a step that ran past the end.
+    # Zeros alone could also mean a step that ran past the end.
     at_start = ops.equal(history.steps, 0)[:, None]
     return ops.where(at_start, ops.cast(first, "float32")[None], previous)
 

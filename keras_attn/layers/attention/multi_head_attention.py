@@ -1,4 +1,4 @@
-"""Multi-head attention: several scaled dots at once, each looking elsewhere."""
+"""Multi-head attention: several scaled dot products, each with its own weights."""
 
 import math
 
@@ -13,7 +13,7 @@ __all__ = ["MultiHeadDotAttention"]
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class MultiHeadDotAttention(ScaledDotAttention):
-    """Looks at several places at once, each with its own weights over the memory.
+    """Attends with several heads, each with its own weights over the memory.
 
     With `H` heads of width `D = A / H`, and for each head `i`
 
@@ -21,15 +21,14 @@ class MultiHeadDotAttention(ScaledDotAttention):
         a_i  = normalise(e_i / temperature)        over real tokens only
         c    = W_o [m_1 ; ... ; m_H],  m_i = sum_j a_ij W_vi h_j
 
-    A sum can be taken before a matrix is applied: `m_i = W_vi (sum_j a_ij h_j)`. So
-    memory rows are averaged first, for `H S M` products a step, and only `H` averages
-    are projected, not `S` rows. It also lets the dropout of memory rows do here what
-    it does in all align functions.
+    Since `m_i = W_vi (sum_j a_ij h_j)`, memory rows are averaged first, for `H S M`
+    products a step, and only `H` averages are projected, not `S` rows. The dropout of
+    memory rows then works as in all align functions.
 
     Args:
         units: Width `A` of all heads together.
-        num_heads: How many heads `H`; a divisor of `units`.
-        kernel_initializer: Of the four projections, `W_q`, `W_k`, `W_v` and `W_o`.
+        num_heads: Number of heads `H`; a divisor of `units`.
+        kernel_initializer: Initializer of `W_q`, `W_k`, `W_v` and `W_o`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 
@@ -108,7 +107,7 @@ class MultiHeadDotAttention(ScaledDotAttention):
         heads = ops.reshape(heads, (ops.shape(heads)[0], self.units))
         return ops.matmul(heads, self.output_kernel)
 
-    def visible_weights(self, weights):
+    def merge_heads(self, weights):
         return ops.mean(weights, axis=1)
 
     def get_config(self):

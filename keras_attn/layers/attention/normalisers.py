@@ -2,9 +2,9 @@
 
 from keras import ops
 
-__all__ = ["NORMALISERS", "make_normaliser", "masked_softmax", "masked_sparsemax"]
+__all__ = ["NORMALISERS", "get_normaliser", "masked_softmax", "masked_sparsemax"]
 
-# Far below any score, yet finite in float32, so that gradients stay finite too.
+# Below any score, yet finite in float32, so that gradients stay finite too.
 _MASKED_SCORE = -1e9
 
 
@@ -28,7 +28,7 @@ def masked_softmax(scores, mask=None):
     >>> ops.convert_to_numpy(weights).tolist()
     [[0.5, 0.5, 0.0]]
     """
-    return _over_real_tokens(lambda rows: ops.softmax(rows, axis=-1), scores, mask)
+    return _apply_masked(lambda rows: ops.softmax(rows, axis=-1), scores, mask)
 
 
 def masked_sparsemax(scores, mask=None):
@@ -53,27 +53,27 @@ def masked_sparsemax(scores, mask=None):
 
     Reference: Martins and Astudillo, 2016, arXiv:1602.02068, algorithm 1.
     """
-    return _over_real_tokens(_sparsemax, scores, mask)
+    return _apply_masked(_sparsemax, scores, mask)
 
 
 def _sparsemax(scores):
-    # Sums of large numbers of one sign would lose the weights' digits.
+    # Sums of large scores would lose digits of the weights.
     scores = scores - ops.max(scores, axis=-1, keepdims=True)
-    ordered = ops.flip(ops.sort(scores, axis=-1), axis=-1)
+    descending = ops.flip(ops.sort(scores, axis=-1), axis=-1)
     ranks = ops.arange(1, ops.shape(scores)[-1] + 1, dtype=scores.dtype)
-    sums = ops.cumsum(ordered, axis=-1)
-    inside = 1 + ranks * ordered > sums  # the support, a prefix of each row
+    sums = ops.cumsum(descending, axis=-1)
+    inside = 1 + ranks * descending > sums  # the support, a prefix of each row
     size = ops.sum(ops.cast(inside, scores.dtype), axis=-1, keepdims=True)
-    total = ops.sum(ops.where(inside, ordered, 0.0), axis=-1, keepdims=True)
+    total = ops.sum(ops.where(inside, descending, 0.0), axis=-1, keepdims=True)
     return ops.maximum(scores - (total - 1) / size, 0.0)
 
 
-def _over_real_tokens(normalise, scores, mask):
+def _apply_masked(normalise, scores, mask):
     if mask is not None:
         scores = ops.where(mask, scores, _MASKED_SCORE)
-    # One position takes all; Keras warns of a softmax over it as a mistake.
-    alone = scores.shape[-1] == 1
-    weights = 0.0 * scores + 1.0 if alone else normalise(scores)
+    # Keras warns of a softmax over a single position, whose weight is 1.
+    is_single = scores.shape[-1] == 1
+    weights = 0.0 * scores + 1.0 if is_single else normalise(scores)
     # A row without any real token would be uniform here: make it zeros.
     return weights if mask is None else ops.where(mask, weights, 0.0)
 
@@ -81,7 +81,7 @@ def _over_real_tokens(normalise, scores, mask):
 NORMALISERS = {"softmax": masked_softmax, "sparsemax": masked_sparsemax}
 
 
-def make_normaliser(name, layer_name):
+def get_normaliser(name, layer_name):
     """Returns a normaliser by name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Additive attention whose score vector has its length and direction apart."""
+"""Additive attention with a weight-normalised score vector."""
 
 import math
 
@@ -16,10 +16,9 @@ class NormedBahdanauAttention(BahdanauAttention):
 
         e_j = g v/|v| . tanh(W_q s + W_m h_j + b)
 
-    The length `g` of the score vector says how sharp the weights may be, its
-    direction which features count. Learnt apart, one does not disturb the other.
-    `b` starts at zeros and `g` at `sqrt(1 / A)`, so that all scores lie between -1
-    and 1 at first, however wide `A` is.
+    The length `g` of the score vector controls how sharp the weights are, its direction
+    which features count; both are learned separately. `b` starts at zeros and `g` at
+    `sqrt(1 / A)`, so that all scores lie between -1 and 1 at first, whatever `A` is.
 
     Args:
         units: Width `A` of the space where query and memory are compared.
@@ -58,9 +57,9 @@ class NormedBahdanauAttention(BahdanauAttention):
         return ops.matmul(energies, self._normed_kernel())[:, :, 0]
 
     def _normed_kernel(self):
-        # float16 loses the sum of many small squares. The least length keeps a
-        # vector of zeros, and its gradient, finite.
+        # In float32, since float16 loses the sum of many small squares. The minimum
+        # keeps a vector of zeros, and its gradient, finite.
         kernel = ops.cast(self.score_kernel, "float32")
-        shrink = ops.rsqrt(ops.maximum(ops.sum(ops.square(kernel)), 1e-12))
+        inverse_length = ops.rsqrt(ops.maximum(ops.sum(ops.square(kernel)), 1e-12))
         scale = ops.cast(self.score_scale, "float32")
-        return ops.cast(scale * kernel * shrink, self.compute_dtype)
+        return ops.cast(scale * kernel * inverse_length, self.compute_dtype)

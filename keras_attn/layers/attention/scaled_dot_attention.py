@@ -13,20 +13,20 @@ __all__ = ["ScaledDotAttention"]
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class ScaledDotAttention(Attention):
-    """Scores memory rows by a product in a space that query and memory share.
+    """Scores memory rows by a dot product in a space of width `A`.
 
         q   = W_q s
         k_j = W_k h_j
         e_j = q . k_j / sqrt(A)
 
-    A product of `A` terms grows with `sqrt(A)`; divided by it, the weights start as
-    soft as those of a narrow space, and their gradients do not vanish. The context
-    averages the memory itself: a projection of values could be pulled out of the
-    average, and the layer after this one has one anyway.
+    A dot product of `A` terms grows with `sqrt(A)`; divided by it, the weights start
+    soft for any width, and their gradients do not vanish. The context averages the
+    memory itself: a value projection could be applied after the average, and the layer
+    after this one has one anyway.
 
     Args:
         units: Width `A` of the space where query and memory are compared.
-        kernel_initializer: Of `W_q` and `W_k`.
+        kernel_initializer: Initializer of `W_q` and `W_k`.
         **kwargs: `temperature`, `normaliser`, `dropout` and `seed` of `Attention`,
             and what `keras.layers.Layer` takes.
 

@@ -1,1 +1,1 @@
-"""RNN cells, and what wraps or drives them."""
+"""RNN cells by name, their wrappers, and the protocol of Keras cells."""

@@ -1,9 +1,25 @@
-"""What a Keras RNN cell promises, and the defaults of what it may leave out."""
+"""The protocol of Keras RNN cells: sizes, states, steps and dropout masks.
+
+Whoever owns the loop over time drives any Keras cell by these functions, with the
+defaults of what a cell may leave out.
+"""
+
+import contextlib
 
 import keras
 from keras import ops
 
-__all__ = ["check_cell", "output_width", "run_cell", "state_sizes", "zero_states"]
+__all__ = [
+    "DropoutCell",
+    "check_cell",
+    "draw_dropout_masks",
+    "fresh_dropout_masks",
+    "output_width",
+    "reset_dropout_masks",
+    "run_cell",
+    "state_sizes",
+    "zero_states",
+]
 
 
 def check_cell(layer_name, **cells):
@@ -25,22 +41,22 @@ def output_width(cell):
 def state_sizes(cell):
     """Returns a cell's state sizes as plain integers and lists of lists.
 
-    Layers keep their lists in a class of Keras's own, which JAX takes for no list: what
-    is made after its pattern could not go through a loop.
+    Keras layers store lists in a class of Keras's own, which JAX does not treat as a
+    list: structures made after that pattern could not go through a loop.
     """
 
-    def plain(sizes):
+    def to_lists(sizes):
         nested = isinstance(sizes, list | tuple)
-        return [plain(each) for each in sizes] if nested else sizes
+        return [to_lists(size) for size in sizes] if nested else sizes
 
-    return plain(cell.state_size)
+    return to_lists(cell.state_size)
 
 
 def zero_states(cell, batch):
     """Returns a cell's own initial states, as a list; by default zeros."""
-    make = getattr(cell, "get_initial_state", None)
-    if make is not None:
-        states = make(batch_size=batch)
+    get_initial_state = getattr(cell, "get_initial_state", None)
+    if get_initial_state is not None:
+        states = get_initial_state(batch_size=batch)
     else:
         dtype = getattr(cell, "compute_dtype", keras.config.floatx())
         states = keras.tree.map_structure(
@@ -59,8 +75,72 @@ def run_cell(cell, inputs, states, training):
         training: Passed to a cell that takes it.
     """
     if getattr(cell, "_call_has_training_arg", False):
-        output, after = cell(inputs, states, training=training)
+        output, next_states = cell(inputs, states, training=training)
     else:
-        output, after = cell(inputs, states)
+        output, next_states = cell(inputs, states)
     # A stack of one cell returns its states without the list around them.
-    return output, keras.tree.pack_sequence_as(states, keras.tree.flatten(after))
+    flat = keras.tree.flatten(next_states)
+    return output, keras.tree.pack_sequence_as(states, flat)
+
+
+# Dropout masks. Keras cells draw their masks at the first step and cache them on the
+# cell: one mask a sequence. `keras.layers.RNN` draws them before its loop and resets
+# them after it, and so must any other loop. A mask drawn inside a traced loop would
+# belong to that loop's graph and break the next trace; a mask never reset would be the
+# same for every batch.
+
+# The base class of Keras's own cells that holds their masks. `keras.layers.RNN` draws
+# and resets masks for its subclasses only, yet Keras gives it no public name.
+DropoutCell = next(
+    base
+    for base in keras.layers.SimpleRNNCell.__mro__
+    if "reset_recurrent_dropout_mask" in vars(base)
+)
+
+
+@contextlib.contextmanager
+def fresh_dropout_masks(cell, inputs):
+    """Gives `cell` new dropout masks inside the `with` block and none after it.
+
+    Args:
+        cell: A Keras RNN cell, or a stack or a wrapper of them.
+        inputs: `(B, I)`, any input of one step; only its shape and dtype matter.
+    """
+    reset_dropout_masks(cell)
+    draw_dropout_masks(cell, inputs)
+    try:
+        yield
+    finally:
+        reset_dropout_masks(cell)
+
+
+def draw_dropout_masks(cell, inputs):
+    """Draws the masks of `cell`, and of all cells in it, that are not drawn yet.
+
+    Args:
+        cell: A Keras RNN cell, or a stack or a wrapper of them.
+        inputs: `(B, I)`, any input of one step; only its shape and dtype matter.
+    """
+
+    def zeros_of_width(width):
+        return ops.zeros((ops.shape(inputs)[0], width), dtype=inputs.dtype)
+
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        for inner in cell.cells:
+            draw_dropout_masks(inner, inputs)
+            inputs = zeros_of_width(output_width(inner))
+    elif hasattr(cell, "get_dropout_mask"):
+        cell.get_dropout_mask(inputs)
+        # Recurrent dropout applies to the first state, which the kernel multiplies.
+        state_width = keras.tree.flatten(cell.state_size)[0]
+        cell.get_recurrent_dropout_mask(zeros_of_width(state_width))
+
+
+def reset_dropout_masks(cell):
+    """Resets the masks of `cell` and of all cells in it."""
+    if isinstance(cell, keras.layers.StackedRNNCells):
+        for inner in cell.cells:
+            reset_dropout_masks(inner)
+    elif hasattr(cell, "reset_dropout_mask"):
+        cell.reset_dropout_mask()
+        cell.reset_recurrent_dropout_mask()

@@ -2,15 +2,13 @@
 
 import keras
 
-from keras_attn.layers.arguments import restored_parts
-from keras_attn.layers.cells.cell_dropout import (
-    DropoutCell,
-    draw_dropout_masks,
-    forget_dropout_masks,
-)
+from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.cells.cell_protocol import (
+    DropoutCell,
     check_cell,
+    draw_dropout_masks,
     output_width,
+    reset_dropout_masks,
     run_cell,
     zero_states,
 )
@@ -25,8 +23,8 @@ class ResidualCell(keras.layers.Layer, DropoutCell):
         o_t, s_t = cell(x_t, s_{t-1})
         y_t      = x_t + o_t
 
-    In a deep stack the gradient then has a straight way down through all layers. The
-    states are those of the wrapped cell: the sum is not fed back in time.
+    In a deep stack the gradient then reaches all layers directly. The states are those
+    of the wrapped cell: the sum is not fed back in time.
 
     Args:
         cell: A Keras RNN cell, or a stack of them, whose output is as wide as its
@@ -84,22 +82,22 @@ class ResidualCell(keras.layers.Layer, DropoutCell):
     def get_initial_state(self, batch_size=None):
         return zero_states(self.cell, batch_size)
 
-    # `keras.layers.RNN` does not look into a wrapper: it asks for the masks of the
-    # inputs, then for those of the state, and the wrapped cell may be a stack.
+    # `keras.layers.RNN` calls these four methods of a `DropoutCell`; the wrapped cell
+    # may be a stack.
 
     def get_dropout_mask(self, step_input):
-        """Draws all masks of the wrapped cell; they stay there."""
+        """Draws all masks of the wrapped cell, which caches them."""
         draw_dropout_masks(self.cell, step_input)
 
     def get_recurrent_dropout_mask(self, step_input):
-        """Does nothing: these masks are drawn with those of the inputs."""
+        """Does nothing: `get_dropout_mask` draws these masks too."""
 
     def reset_dropout_mask(self):
-        """Forgets all masks of the wrapped cell."""
-        forget_dropout_masks(self.cell)
+        """Resets all masks of the wrapped cell."""
+        reset_dropout_masks(self.cell)
 
     def reset_recurrent_dropout_mask(self):
-        """Does nothing: these masks are forgotten with those of the inputs."""
+        """Does nothing: `reset_dropout_mask` resets these masks too."""
 
     def get_config(self):
         cell = keras.saving.serialize_keras_object(self.cell)
@@ -107,4 +105,4 @@ class ResidualCell(keras.layers.Layer, DropoutCell):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**restored_parts(config, "cell"))
+        return cls(**deserialize_parts(config, "cell"))

@@ -1,1 +1,1 @@
-"""The attention decoder: its step, its state, what goes in and comes out."""
+"""The attention decoder: steps, their state, bridge, readout and shortlist."""

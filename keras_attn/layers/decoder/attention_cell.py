@@ -1,10 +1,10 @@
-"""One decoder step in Bahdanau's order: look at the memory, then move the state."""
+"""A decoder step in Bahdanau's order: attention first, then the cell."""
 
 import keras
 from keras import ops
 
 from keras_attn.layers.cells.cell_protocol import run_cell
-from keras_attn.layers.cells.gru_cell import FusedGRUCell
+from keras_attn.layers.cells.fused_gru_cell import FusedGRUCell
 from keras_attn.layers.decoder.step_cell import StepCell
 
 __all__ = ["AttentionCell"]
@@ -14,8 +14,7 @@ __all__ = ["AttentionCell"]
 class AttentionCell(StepCell):
     """Puts attention around any Keras RNN cell, in the order of the paper.
 
-    The previous state asks, the memory answers, and the answer enters the cell
-    beside the input:
+    The previous state is the query, and the context enters the cell with the input:
 
         a_t, c_t = attention(s_{t-1}, memory)
         s_t      = cell([x'_t ; c_t], s_{t-1})
@@ -41,14 +40,15 @@ class AttentionCell(StepCell):
     appendix A.2.2.
     """
 
-    def rnn_cells(self, inputs_size, memory_size):
+    def cells_and_input_sizes(self, inputs_size, memory_size):
         return [(self.cell, inputs_size + memory_size)]
 
-    def advance(self, inputs, state, look, training):
-        context, weights = look(self.query(state.cell))
+    def advance(self, inputs, state, attend, training):
+        context, weights = attend(self.query(state.cell))
         cell_inputs = ops.concatenate([inputs, context], axis=-1)
         if training and isinstance(self.cell, FusedGRUCell):
-            # The same in parts: a loop takes out what it knows of all steps.
+            # Not concatenated, so that `scan` computes the inputs' product before the
+            # loop.
             cell_inputs = [inputs, context]
         output, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         return output, context, weights, cell_states, ()

@@ -1,37 +1,37 @@
-"""From the encoder's summary to the decoder's first state."""
+"""The bridge: the decoder's first state from the encoder's summary."""
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer, check_rank
 
-__all__ = ["KINDS", "Bridge"]
+__all__ = ["BRIDGES", "Bridge"]
 
-KINDS = ("map", "learned", "copy")
+BRIDGES = ("map", "learned", "copy")
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class Bridge(keras.layers.Layer):
     """Computes the decoder's initial state from a summary of the source.
 
-    Each tensor of the state gets its own, by kind:
+    For each tensor of the state, by kind:
 
         s_0 = tanh(W h + b)        "map"
         s_0 = b                    "learned"
         s_0 = h                    "copy"
 
-    with `h` the summary. A learned state is the same for every source: what the
-    decoder then knows of it, it has seen by attention. To copy costs no weights.
+    with `h` the summary. A learned state is the same for every source: the decoder then
+    knows the source by attention alone. `"copy"` has no weights.
 
     Args:
-        state_sizes: Width of each state tensor, as one flat list: `[Q]` for a GRU,
+        state_sizes: Widths of the state tensors, as one flat list: `[Q]` for a GRU,
             `[Q, Q]` for an LSTM.
         kind: `"map"`, `"learned"`, which starts at zeros, or `"copy"`, for which all
             state sizes must be the summary's width `M`.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
-        summary: `(B, M)`, the whole source as one vector.
+        summary: `(B, M)`, the source as one vector.
 
     Returns:
         A list of `(B, Q)` tensors in the compute dtype, one for each state size.
@@ -54,9 +54,9 @@ class Bridge(keras.layers.Layer):
         super().__init__(**kwargs)
         for size in state_sizes:
             check_positive_integer(self.name, state_sizes=size)
-        if kind not in KINDS:
+        if kind not in BRIDGES:
             raise ValueError(
-                f"`kind` must be one of {', '.join(map(repr, KINDS))}. "
+                f"`kind` must be one of {', '.join(map(repr, BRIDGES))}. "
                 f"Received: kind={kind!r} (layer {self.name!r})."
             )
         self.state_sizes = list(state_sizes)
@@ -67,14 +67,14 @@ class Bridge(keras.layers.Layer):
             )
             for index, size in enumerate(self.state_sizes if kind == "map" else [])
         ]
-        self.learned = []
+        self.learned_states = []
 
     def build(self, summary_shape):
         check_rank(self.name, 2, "(B, M)", summary=summary_shape)
-        for each in self.maps:
-            each.build(summary_shape)
+        for dense in self.maps:
+            dense.build(summary_shape)
         if self.kind == "learned":
-            self.learned = [
+            self.learned_states = [
                 self.add_weight(
                     name=f"state_{index}", shape=(size,), initializer="zeros"
                 )
@@ -89,13 +89,13 @@ class Bridge(keras.layers.Layer):
 
     def call(self, summary):
         if self.kind == "map":
-            return [each(summary) for each in self.maps]
+            return [dense(summary) for dense in self.maps]
         if self.kind == "copy":
             return [summary for _ in self.state_sizes]
         batch = ops.shape(summary)[0]
         return [
             ops.broadcast_to(ops.cast(state, self.compute_dtype), (batch, size))
-            for state, size in zip(self.learned, self.state_sizes, strict=True)
+            for state, size in zip(self.learned_states, self.state_sizes, strict=True)
         ]
 
     def get_config(self):

@@ -1,8 +1,8 @@
-"""One decoder step with two moves: the word moves the state, then what it looked at."""
+"""A decoder step with two cells: one before and one after attention."""
 
 import keras
 
-from keras_attn.layers.arguments import restored_parts
+from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.cells.cell_protocol import (
     check_cell,
     output_width,
@@ -13,21 +13,20 @@ from keras_attn.layers.decoder.step_cell import StepCell
 
 __all__ = ["ConditionalCell"]
 
-# Far from the seeds of the layers of one stack, which are next to each other.
+# Larger than the differences between the seeds of one stack's layers.
 _SEED_STEP = 1009
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class ConditionalCell(StepCell):
-    """Moves the state by the word, looks with it, and moves it by the context.
+    """Updates the state by the word, attends with it, updates it by the context.
 
         s'_t     = cell(x'_t, s_{t-1})
         a_t, c_t = attention(s'_t, memory)
         s_t      = second_cell(c_t, s'_t)
 
     With two GRU cells this is the conditional GRU: the query knows the previous word,
-    and the output knows what was seen. Each cell has weights and dropout masks of its
-    own.
+    and the output knows the context. Each cell has its own weights and dropout masks.
 
     Args:
         cell: A Keras RNN cell.
@@ -61,21 +60,21 @@ class ConditionalCell(StepCell):
         super().__init__(cell, attention, **kwargs)
         self.second_cell = _cell_like(cell) if second_cell is None else second_cell
         check_cell(self.name, second_cell=self.second_cell)
-        sizes = [state_sizes(each) for each in (cell, self.second_cell)]
-        if sizes[0] != sizes[1]:
+        sizes, second_sizes = state_sizes(cell), state_sizes(self.second_cell)
+        if sizes != second_sizes:
             raise ValueError(
                 "`second_cell` goes on from the states of `cell` and must have the "
-                f"same. Received: state sizes {sizes[0]} and {sizes[1]} "
+                f"same. Received: state sizes {sizes} and {second_sizes} "
                 f"(layer {self.name!r})."
             )
         self.output_size = output_width(self.second_cell)
 
-    def rnn_cells(self, inputs_size, memory_size):
+    def cells_and_input_sizes(self, inputs_size, memory_size):
         return [(self.cell, inputs_size), (self.second_cell, memory_size)]
 
-    def advance(self, inputs, state, look, training):
+    def advance(self, inputs, state, attend, training):
         _, between = run_cell(self.cell, inputs, state.cell, training)
-        context, weights = look(self.query(between))
+        context, weights = attend(self.query(between))
         output, cell_states = run_cell(self.second_cell, context, between, training)
         return output, context, weights, cell_states, ()
 
@@ -85,28 +84,30 @@ class ConditionalCell(StepCell):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**restored_parts(config, "cell", "attention", "second_cell"))
+        return cls(**deserialize_parts(config, "cell", "attention", "second_cell"))
 
 
 def _cell_like(cell):
     """Returns a cell of the same kind and sizes, with weights and masks of its own."""
-    config = _as_new(cell.get_config())
+    config = _without_traces(cell.get_config())
     return type(cell).from_config({**config, "name": f"{cell.name}_second"})
 
 
-def _as_new(config):
+def _without_traces(config):
     """Returns a config without traces of the cell that it came from.
 
-    With the same seeds the second cell would begin with the weights of the first, and
-    drop the same places of the state. The parts of a built cell say for which width
-    they were built: the second cell reads contexts, not words.
+    With the same seeds the second cell would start with the weights of the first, and
+    drop the same units of the state. A built cell's config holds the input width it was
+    built for: the second cell reads contexts, not words.
     """
     if isinstance(config, list | tuple):
-        return type(config)(_as_new(each) for each in config)
+        return type(config)(_without_traces(item) for item in config)
     if not isinstance(config, dict):
         return config
     config = {
-        key: _as_new(each) for key, each in config.items() if key != "build_config"
+        key: _without_traces(value)
+        for key, value in config.items()
+        if key != "build_config"
     }
     if isinstance(config.get("seed"), int):
         config["seed"] += _SEED_STEP

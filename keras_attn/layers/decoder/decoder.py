@@ -1,15 +1,16 @@
-"""The decoder: a step cell over a whole target, or one step at a time."""
+"""The decoder: a step cell over a whole target, or step by step."""
 
 import keras
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank, restored_parts
-from keras_attn.layers.attention.history import extend_history
+from keras_attn.layers.arguments import check_rank, deserialize_parts
+from keras_attn.layers.attention.base import extend_history
 from keras_attn.layers.decoder.attention_cell import AttentionCell
 from keras_attn.layers.decoder.bridge import Bridge
 from keras_attn.layers.decoder.conditional_cell import ConditionalCell
 from keras_attn.layers.decoder.luong_cell import LuongCell
-from keras_attn.layers.decoder.memory import Memory, mean_of_memory
+from keras_attn.layers.decoder.state import Memory
+from keras_attn.masking import masked_mean
 from keras_attn.scanning import scan
 
 __all__ = ["ORDERS", "AttentionDecoder"]
@@ -25,19 +26,18 @@ ORDERS = {
 class AttentionDecoder(keras.layers.Layer):
     """Runs attention and an RNN cell over a target sequence.
 
-    Called on whole targets it is the teacher-forced decoder that training needs.
-    `memorize`, `initial_state` and `step` are the same computation taken apart,
-    with the same weights and the same numbers, for decoding word by word. Nothing
-    is remembered between calls: memory and state are arguments and results.
+    Called on whole targets it is the teacher-forced decoder of training. `memorize`,
+    `initial_state` and `step` are the same computation step by step, with the same
+    weights and the same numbers, for decoding word by word. Nothing is stored between
+    calls: memory and state are arguments and results.
 
     Args:
         cell: A Keras RNN cell.
         attention: An `Attention`, such as `BahdanauAttention`; `None` for the plain
             encoder-decoder, which sees the source only through its summary.
-        order: Of looking at the memory and moving the state: `"bahdanau"`
-            (`AttentionCell`), `"luong"` (`LuongCell`) or `"conditional"`
-            (`ConditionalCell`).
-        bridge: How the first state comes from the summary, a kind of `Bridge`.
+        order: Order of attention and state update: `"bahdanau"` (`AttentionCell`),
+            `"luong"` (`LuongCell`) or `"conditional"` (`ConditionalCell`).
+        bridge: Kind of `Bridge` that computes the first state from the summary.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -52,7 +52,7 @@ class AttentionDecoder(keras.layers.Layer):
     Returns:
         outputs: `(B, T, Q)` in the compute dtype, the step cell's outputs.
         contexts: `(B, T, M)` in the compute dtype.
-        weights: `(B, T, S)` float32, where each step looked.
+        weights: `(B, T, S)` float32, the attention weights of every step.
 
     Raises:
         ValueError: If a tensor has the wrong rank, `cell` is no RNN cell, `order` is
@@ -94,19 +94,19 @@ class AttentionDecoder(keras.layers.Layer):
         self.bridge.built = True
 
     def memorize(self, memory, memory_mask=None, summary=None, training=None):
-        """Returns the `Memory` of encoded sources: all that no step changes.
+        """Returns the `Memory` of encoded sources, which all steps read.
 
         Args:
             memory: `(B, S, M)` encoder states.
             memory_mask: `(B, S)` booleans; `None`: all real.
             summary: `(B, M)`; `None`: the mean of the real memory rows.
-            training: Whether the attention leaves rows out of its averages.
+            training: Whether the attention drops memory rows.
         """
         memory = ops.cast(memory, self.compute_dtype)
         if memory_mask is None:
             memory_mask = ops.ones(ops.shape(memory)[:2], dtype="bool")
         if summary is None:
-            summary = mean_of_memory(memory, memory_mask)
+            summary = masked_mean(memory, memory_mask)
         attention = self.cell.attention
         if attention is None:
             return Memory(memory, None, memory_mask, summary)
@@ -123,7 +123,7 @@ class AttentionDecoder(keras.layers.Layer):
         return self.cell.get_initial_state(memory.values, cell_states)
 
     def step(self, inputs, state, memory, noise=None, training=False):
-        """Takes one step.
+        """Runs one step.
 
         Args:
             inputs: `(B, E)`, embedding of the previous target word.
@@ -135,7 +135,7 @@ class AttentionDecoder(keras.layers.Layer):
         Returns:
             output `(B, Q)`, context `(B, M)`, weights `(B, S)`, next state.
         """
-        *looked, weights, after = self.cell(
+        output, context, weights, next_state = self.cell(
             inputs,
             state,
             memory.values,
@@ -146,10 +146,11 @@ class AttentionDecoder(keras.layers.Layer):
             training=training,
         )
         if state.history:
-            # The cell was called as a layer, and under a mixed policy Keras rounded
-            # what went in. Rounded at every step, a sum would drift away.
-            after = after._replace(history=extend_history(state.history, weights))
-        return (*looked, weights, after)
+            # Under a mixed policy Keras rounded the arguments of the cell. Rounded at
+            # every step, the sum of the history would drift.
+            history = extend_history(state.history, weights)
+            next_state = next_state._replace(history=history)
+        return output, context, weights, next_state
 
     def call(self, inputs, memory, memory_mask=None, summary=None, training=None):
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs)
@@ -166,9 +167,13 @@ class AttentionDecoder(keras.layers.Layer):
         )
 
         def step(state, step_inputs, memory):
-            each, step_noise = step_inputs if noise is not None else (step_inputs, None)
-            *found, state = self.step(each, state, memory, step_noise, training)
-            return state, tuple(found)
+            step_noise = None
+            if noise is not None:
+                step_inputs, step_noise = step_inputs
+            *outputs, state = self.step(
+                step_inputs, state, memory, step_noise, training
+            )
+            return state, tuple(outputs)
 
         with self.cell.fresh_dropout_masks(steps[0], memory.values):
             _, stacked = scan(
@@ -180,7 +185,7 @@ class AttentionDecoder(keras.layers.Layer):
                 layer=self.cell,
                 training=training,
             )
-        return tuple(ops.transpose(each, (1, 0, 2)) for each in stacked)
+        return tuple(ops.transpose(stack, (1, 0, 2)) for stack in stacked)
 
     def _draw_noise(self, steps, memory):
         if self.cell.attention is None:
@@ -200,11 +205,11 @@ class AttentionDecoder(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**restored_parts(config, "cell", "attention"))
+        return cls(**deserialize_parts(config, "cell", "attention"))
 
 
 def _check_dtypes(layer, cell, attention):
-    """Raises unless all parts compute in one dtype, as what a loop carries must."""
+    """Raises unless all parts compute in one dtype, as the carry of a loop needs."""
     for part in (cell, *getattr(cell, "cells", ()), attention):
         dtype = getattr(part, "compute_dtype", layer.compute_dtype)
         if dtype != layer.compute_dtype:

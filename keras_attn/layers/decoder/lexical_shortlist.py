@@ -1,4 +1,4 @@
-"""Which target words can come up at all in the translation of a source."""
+"""A lexical shortlist: the target words that can occur in a translation."""
 
 import keras
 import numpy as np
@@ -13,18 +13,18 @@ __all__ = ["LexicalShortlist"]
 class LexicalShortlist(keras.layers.Layer):
     """Chooses the words that the output layer computes, for a batch of sources.
 
-    Half of a decoder step is the product with the vocabulary, of which a sentence
-    uses a few words. Allowed are, for each source, the likely translations of its
-    words and the most frequent words. The batch computes the union; what is allowed
-    to a source does not depend on its batch-mates.
+    Half of a decoder step is the product with the vocabulary, of which a sentence uses
+    a few words. Allowed for a source are the likely translations of its words and the
+    most frequent words. The output layer computes the union over the batch; which words
+    are allowed for a source does not depend on the other sources of its batch.
 
     Args:
         source_size: Size of the source vocabulary.
         target_size: Size of the target vocabulary `V`.
-        candidates: Translations of each source word, `C`.
-        frequent: Words that are always allowed, `F`.
+        candidates: Number of translations of each source word, `C`.
+        frequent: Number of words that are always allowed, `F`.
         special_ids: Ids that come first, in this order.
-        pad_id: Of the source: allows nothing, whatever the table says.
+        pad_id: Source id of padding, which allows no word.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
@@ -32,7 +32,7 @@ class LexicalShortlist(keras.layers.Layer):
 
     Returns:
         words: `(U,)` int32, the ids to compute: `special_ids`, then the others by id.
-        allowed: `(B, U)` booleans; each row allows the special ones and its own.
+        allowed: `(B, U)` booleans; each row allows the special ids and its own words.
 
     Raises:
         ValueError: If a number is not positive.
@@ -81,19 +81,19 @@ class LexicalShortlist(keras.layers.Layer):
     def build(self, source_ids_shape=None):
         if self.built:
             return
-        whole = {"initializer": "zeros", "dtype": "int32", "trainable": False}
+        options = {"initializer": "zeros", "dtype": "int32", "trainable": False}
         self.table = self.add_weight(
-            name="table", shape=(self.source_size, self.candidates), **whole
+            name="table", shape=(self.source_size, self.candidates), **options
         )
-        self.always = self.add_weight(name="always", shape=(self.frequent,), **whole)
+        self.always = self.add_weight(name="always", shape=(self.frequent,), **options)
         self.built = True
 
     def load(self, table, always):
-        """Sets the words.
+        """Sets the allowed words.
 
         Args:
-            table: `(source_size, C)` ids: translations of each source word.
-            always: At most `F` ids.
+            table: `(source_size, C)` ids, the translations of each source word.
+            always: At most `F` ids that are always allowed.
         """
         padded = np.zeros(self.frequent, "int32")
         padded[: len(always)] = always
@@ -103,22 +103,24 @@ class LexicalShortlist(keras.layers.Layer):
     def call(self, source_ids):
         rows = ops.shape(source_ids)[0]
         size = self.target_size
-        real = ops.not_equal(source_ids, self.pad_id)[:, :, None]
-        likely = ops.take(self.table, source_ids, axis=0)
-        likely = ops.reshape(ops.where(real, likely, self.special_ids[0]), (rows, -1))
-        usual = ops.broadcast_to(self.always[None], (rows, self.frequent))
+        is_real = ops.not_equal(source_ids, self.pad_id)[:, :, None]
+        translations = ops.take(self.table, source_ids, axis=0)  # (B, S, C)
+        translations = ops.where(is_real, translations, self.special_ids[0])
         special = ops.convert_to_tensor(self.special_ids, "int32")
-        found = [
-            likely,
-            usual,
-            ops.broadcast_to(special[None], (rows, len(self.special_ids))),
-        ]
-        places = ops.concatenate(found, axis=1) + ops.arange(rows)[:, None] * size
-        places = ops.reshape(places, (-1, 1))
+        word_ids = ops.concatenate(
+            [
+                ops.reshape(translations, (rows, -1)),
+                ops.broadcast_to(self.always[None], (rows, self.frequent)),
+                ops.broadcast_to(special[None], (rows, len(self.special_ids))),
+            ],
+            axis=1,
+        )
+        # Scattered into one flat axis (B * V,).
+        indices = ops.reshape(word_ids + ops.arange(rows)[:, None] * size, (-1, 1))
         allowed = ops.scatter_update(
             ops.zeros((rows * size,), "bool"),
-            places,
-            ops.ones_like(places[:, 0], "bool"),
+            indices,
+            ops.ones_like(indices[:, 0], "bool"),
         )
         allowed = ops.reshape(allowed, (rows, size))
         is_special = ops.any(ops.equal(ops.arange(size)[:, None], special), axis=1)

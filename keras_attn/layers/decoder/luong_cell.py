@@ -1,4 +1,4 @@
-"""One decoder step in Luong's order: move the state, look, feed the answer back."""
+"""A decoder step in Luong's order: the cell first, then attention; input feeding."""
 
 import keras
 from keras import ops
@@ -12,14 +12,14 @@ __all__ = ["LuongCell"]
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class LuongCell(StepCell):
-    """Lets the new state ask, and feeds the attentional vector to the next step.
+    """Attends with the new state, and feeds the attentional vector to the next step.
 
         s_t      = cell([x'_t ; f_{t-1}], s_{t-1})
         a_t, c_t = attention(s_t, memory)
         f_t      = tanh(W_c [c_t ; s_t])       output and feed; f_0 = 0
 
-    The word is predicted from `f_t`, which has just looked at the source; through
-    input feeding the next step knows where.
+    The word is predicted from `f_t`, which holds the context; by input feeding the next
+    step knows it too.
 
     Args:
         cell: A Keras RNN cell.
@@ -63,7 +63,7 @@ class LuongCell(StepCell):
             dtype=self.dtype_policy,
         )
 
-    def rnn_cells(self, inputs_size, memory_size):
+    def cells_and_input_sizes(self, inputs_size, memory_size):
         return [(self.cell, inputs_size + self.output_size)]
 
     def initial_feed(self, batch):
@@ -74,10 +74,10 @@ class LuongCell(StepCell):
         width = memory_shape[-1] + output_width(self.cell)
         self.mix.build((inputs_shape[0], width))
 
-    def advance(self, inputs, state, look, training):
+    def advance(self, inputs, state, attend, training):
         cell_inputs = ops.concatenate([inputs, state.feed], axis=-1)
         hidden, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
-        context, weights = look(self.query(cell_states))
+        context, weights = attend(self.query(cell_states))
         output = self.mix(ops.concatenate([context, hidden], axis=-1))
         return output, context, weights, cell_states, output
 

@@ -1,4 +1,4 @@
-"""From decoder state, context and previous word to the features of the next word."""
+"""The readout: features of the next word from state, context and previous word."""
 
 import keras
 from keras import ops
@@ -10,25 +10,25 @@ __all__ = ["Readout"]
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class Readout(keras.layers.Layer):
-    """Mixes what the decoder knows into the features that predict the next word.
+    """Combines state, context and previous word into features of the next word.
 
         r_t = tanh(U [s_t ; c_t ; x'_t] + b)
 
-    with the new state `s_t`, the context `c_t` that it was computed from, and the
+    with the new state `s_t`, its context `c_t`, and the
     embedding `x'_t` of the previous target word. Context and previous word have a
     short path to the output, so that the state need not carry them.
 
     Args:
         units: Width of the features.
-        dropout: Rate at which features are dropped in training.
-        seed: Of the dropout.
+        dropout: Dropout rate of the features in training.
+        seed: Seed of the dropout.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
         state: `(..., Q)`; for whole targets `(B, T, Q)`, for a step `(B, Q)`.
         context: `(..., M)`.
         previous: `(..., E)`, embedding of the previous target word.
-        training: Whether to drop.
+        training: Whether to apply dropout.
 
     Returns:
         `(..., units)` in the compute dtype.

@@ -1,21 +1,21 @@
-"""What the orders of a decoder step share: a cell, an align function, their state."""
+"""The base of decoder steps: an RNN cell, an align function and their state."""
 
 import contextlib
 
 import keras
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank, restored_parts
-from keras_attn.layers.attention.history import extend_history, start_history
-from keras_attn.layers.cells.cell_dropout import fresh_dropout_masks
+from keras_attn.layers.arguments import check_rank, deserialize_parts
+from keras_attn.layers.attention.base import extend_history, start_history
 from keras_attn.layers.cells.cell_protocol import (
     check_cell,
+    fresh_dropout_masks,
     output_width,
     state_sizes,
     zero_states,
 )
 from keras_attn.layers.cells.residual_cell import ResidualCell
-from keras_attn.layers.decoder.decoder_state import DecoderState
+from keras_attn.layers.decoder.state import DecoderState
 
 __all__ = ["StepCell"]
 
@@ -23,15 +23,15 @@ __all__ = ["StepCell"]
 class StepCell(keras.layers.Layer):
     """One decoder step around any Keras RNN cell.
 
-    A subclass says in which order the step looks at the memory and moves its state:
-    it implements `advance` and `rnn_cells`. Without attention (`attention=None`)
-    the context is the same summary of the source at every step: the plain
-    encoder-decoder, in the same code.
+    A subclass sets the order of attention and state update: it implements `advance` and
+    `cells_and_input_sizes`. Without attention (`attention=None`) the context is the
+    same summary of the source at every step: the plain encoder-decoder, in the same
+    code.
 
     Args:
         cell: A Keras RNN cell, such as `keras.layers.GRUCell(512)` or
             `keras.layers.StackedRNNCells([...])`. The query is the first state of
-            its last layer: for an LSTM `h`, in a residual layer what is added.
+            its last layer: for an LSTM `h`, in a residual layer the wrapped cell's.
         attention: An `Attention`, such as `BahdanauAttention`, or `None`.
         **kwargs: Passed to `keras.layers.Layer`.
 
@@ -69,28 +69,30 @@ class StepCell(keras.layers.Layer):
         """The RNN cell's state sizes: an integer, or a list of them or of lists."""
         return state_sizes(self.cell)
 
-    def rnn_cells(self, inputs_size, memory_size):
-        """Returns the RNN cells that a step moves: pairs of a cell and its input width.
+    def cells_and_input_sizes(self, inputs_size, memory_size):
+        """Returns the RNN cells that a step runs, as pairs with their input widths.
 
         Args:
             inputs_size: `E`.
             memory_size: `M`.
         """
-        raise NotImplementedError(f"{type(self).__name__} must name its cells.")
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `cells_and_input_sizes`."
+        )
 
-    def advance(self, inputs, state, look, training):
-        """Takes one step.
+    def advance(self, inputs, state, attend, training):
+        """Runs one step.
 
         Args:
             inputs: `(B, E)`.
             state: `DecoderState`.
-            look: From a query `(B, Q)` to context `(B, M)` and weights `(B, S)`.
+            attend: From a query `(B, Q)` to context `(B, M)` and weights `(B, S)`.
             training: Passed to `run_cell`.
 
         Returns:
             output, context, weights, the RNN cell's next states, the next feed.
         """
-        raise NotImplementedError(f"{type(self).__name__} must say its order.")
+        raise NotImplementedError(f"{type(self).__name__} must implement `advance`.")
 
     def build(self, inputs_shape, memory_shape):
         check_rank(self.name, 2, "(B, E)", inputs=inputs_shape)
@@ -98,10 +100,13 @@ class StepCell(keras.layers.Layer):
         batch = inputs_shape[0]
         if self.attention is not None and not self.attention.built:
             self.attention.build(
-                (batch, _first_of_last_layer(self.cell, self.state_size)), memory_shape
+                (batch, _first_state_of_last_layer(self.cell, self.state_size)),
+                memory_shape,
             )
             self.attention.built = True
-        for cell, width in self.rnn_cells(inputs_shape[-1], memory_shape[-1]):
+        for cell, width in self.cells_and_input_sizes(
+            inputs_shape[-1], memory_shape[-1]
+        ):
             if not cell.built:
                 cell.build((batch, width))
                 cell.built = True
@@ -116,15 +121,15 @@ class StepCell(keras.layers.Layer):
         batch = ops.shape(memory)[0]
         if cell_states is None:
             cell_states = zero_states(self.cell, batch)
-        asks = self.attention is not None and self.attention.uses_history
+        has_history = self.attention is not None and self.attention.uses_history
         return DecoderState(
             cell=cell_states,
-            history=start_history(memory) if asks else (),
+            history=start_history(memory) if has_history else (),
             feed=self.initial_feed(batch),
         )
 
     def initial_feed(self, batch):
-        """Returns what the first step is fed beside its inputs; `()`: nothing."""
+        """Returns the feed of the first step; `()`: no input feeding."""
         return ()
 
     @contextlib.contextmanager
@@ -136,7 +141,9 @@ class StepCell(keras.layers.Layer):
             memory: `(B, S, M)`.
         """
         with contextlib.ExitStack() as stack:
-            for cell, width in self.rnn_cells(inputs.shape[-1], memory.shape[-1]):
+            for cell, width in self.cells_and_input_sizes(
+                inputs.shape[-1], memory.shape[-1]
+            ):
                 shape = (ops.shape(memory)[0], width)
                 cell_inputs = ops.zeros(shape, dtype=self.compute_dtype)
                 stack.enter_context(fresh_dropout_masks(cell, cell_inputs))
@@ -155,29 +162,29 @@ class StepCell(keras.layers.Layer):
     ):
         self._check_fit(inputs, memory)
 
-        def look(query):
+        def attend(query):
             if self.attention is None:
-                nowhere = ops.zeros(ops.shape(memory)[:2], dtype="float32")
-                return self._summary(summary), nowhere
-            more = {"history": state.history} if state.history else {}
+                zeros = ops.zeros(ops.shape(memory)[:2], dtype="float32")
+                return self._checked_summary(summary), zeros
+            options = {"history": state.history} if state.history else {}
             if noise is not None:
-                more["noise"] = noise
+                options["noise"] = noise
             return self.attention(
                 query,
                 memory,
                 memory_mask=memory_mask,
                 keys=keys,
                 training=training,
-                **more,
+                **options,
             )
 
         output, context, weights, cell_states, feed = self.advance(
-            inputs, state, look, training
+            inputs, state, attend, training
         )
         history = extend_history(state.history, weights) if state.history else ()
         return output, context, weights, DecoderState(cell_states, history, feed)
 
-    def _summary(self, summary):
+    def _checked_summary(self, summary):
         if summary is None:
             raise ValueError(
                 "A cell without attention sees the source only through `summary` "
@@ -197,7 +204,7 @@ class StepCell(keras.layers.Layer):
 
     def query(self, cell_states):
         """Returns the first state of the RNN cell's last layer, `(B, Q)`."""
-        return _first_of_last_layer(self.cell, cell_states)
+        return _first_state_of_last_layer(self.cell, cell_states)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -209,13 +216,13 @@ class StepCell(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**restored_parts(config, "cell", "attention"))
+        return cls(**deserialize_parts(config, "cell", "attention"))
 
 
-def _first_of_last_layer(cell, states):
-    """Returns the first leaf of that part of `states` which is the last layer's."""
+def _first_state_of_last_layer(cell, states):
+    """Returns the first tensor of the last layer's part of `states`."""
     if isinstance(cell, ResidualCell):
-        return _first_of_last_layer(cell.cell, states)
+        return _first_state_of_last_layer(cell.cell, states)
     if isinstance(cell, keras.layers.StackedRNNCells):
-        return _first_of_last_layer(cell.cells[-1], states[-1])
+        return _first_state_of_last_layer(cell.cells[-1], states[-1])
     return keras.tree.flatten(states)[0]

@@ -1,23 +1,30 @@
-"""One layer that reads in both directions: what all encoders are stacked from."""
+"""Bidirectional RNN layers and the source summary: the parts of every encoder."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_attn.layers.arguments import check_rank
-from keras_attn.layers.cells.cell_dropout import fresh_dropout_masks
 from keras_attn.layers.cells.cell_protocol import (
+    fresh_dropout_masks,
     output_width,
     run_cell,
     zero_states,
 )
-from keras_attn.layers.cells.rnn_cells import make_cell
-from keras_attn.scanning import has_own_loop, scan
+from keras_attn.layers.cells.rnn_cells import create_cell
+from keras_attn.masking import masked_mean
+from keras_attn.scanning import scan, uses_tensorflow_scan
 
-__all__ = ["check_mask_fits", "make_bidirectional", "read_both_ways"]
+__all__ = [
+    "SUMMARIES",
+    "check_mask_fits",
+    "create_bidirectional",
+    "get_summary",
+    "run_bidirectional",
+]
 
 
-def make_bidirectional(
+def create_bidirectional(
     cell,
     units,
     *,
@@ -27,7 +34,7 @@ def make_bidirectional(
     seed=None,
     dtype=None,
 ):
-    """Returns the bidirectional RNN that is layer `layer` of a stack.
+    """Returns the bidirectional RNN that is layer `layer` of an encoder's stack.
 
     All parts are named, so that the paths of weights do not count instances: the
     first layer is `rnn`, those above it are `rnn_1`, `rnn_2` and so on.
@@ -36,10 +43,10 @@ def make_bidirectional(
         cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
         units: Width of each direction.
         layer: Number of layers below.
-        layer_norm: Whether the cells normalise what they add up.
-        recurrent_dropout: Rate at which a cell's state is dropped in training, by
-            one mask a sequence.
-        seed: Of the whole stack; each direction of each layer has its own from it.
+        layer_norm: Whether the cells are layer-normalised.
+        recurrent_dropout: Dropout rate of the cells' states in training: one mask a
+            sequence.
+        seed: Seed of the whole stack; each direction of each layer derives its own.
         dtype: Dtype policy; `None`: the global one.
 
     Returns:
@@ -48,16 +55,16 @@ def make_bidirectional(
     Raises:
         ValueError: If `cell` is unknown or a number is out of range.
     """
-    own_seeds = recurrent_dropout and seed is not None
+    seeded = recurrent_dropout and seed is not None
 
-    def one_way(direction, **kwargs):
+    def create_direction(direction, **kwargs):
         return keras.layers.RNN(
-            make_cell(
+            create_cell(
                 cell,
                 units,
                 layer_norm=layer_norm,
                 recurrent_dropout=recurrent_dropout,
-                seed=_own_seed(seed, layer, direction) if own_seeds else None,
+                seed=_direction_seed(seed, layer, direction) if seeded else None,
                 name="cell",
                 dtype=dtype,
             ),
@@ -68,27 +75,27 @@ def make_bidirectional(
             **kwargs,
         )
 
-    # Without a backward layer Keras copies the forward one, its seed too: both
-    # directions would drop the same places.
+    # Without a backward layer Keras copies the forward one with its seed: both
+    # directions would drop the same units.
     backward = None
-    if own_seeds:
-        backward = one_way(1, go_backwards=True, name="backward_rnn")
+    if seeded:
+        backward = create_direction(1, go_backwards=True, name="backward_rnn")
     return keras.layers.Bidirectional(
-        one_way(0, name="rnn"),
+        create_direction(0, name="rnn"),
         backward_layer=backward,
         name=f"rnn_{layer}" if layer else "rnn",
         dtype=dtype,
     )
 
 
-def read_both_ways(rnn, inputs, mask, training):
-    """Runs a layer of `make_bidirectional`.
+def run_bidirectional(rnn, inputs, mask, training):
+    """Runs a layer of `create_bidirectional`.
 
-    Masked positions are stepped over in both directions, wherever they stand: the
-    backward direction begins at the last real position of each row.
+    Masked positions are skipped in both directions, wherever they stand: the backward
+    direction begins at the last real position of each row.
 
     Args:
-        rnn: From `make_bidirectional`.
+        rnn: From `create_bidirectional`.
         inputs: `(B, S, F)`.
         mask: `(B, S)` booleans, True for a real position; `None`: all real.
         training: Passed to the cells.
@@ -98,55 +105,96 @@ def read_both_ways(rnn, inputs, mask, training):
         last: `(B, 2 * units)`, each direction's state after its last real position;
             zeros in a row without any.
     """
-    if has_own_loop():
-        there = _read_one_way(rnn.forward_layer, inputs, mask, training)
-        back = _read_one_way(rnn.backward_layer, inputs, mask, training)
-        states, last = zip(there, back, strict=True)
+    if uses_tensorflow_scan():
+        forward = _run_direction(rnn.forward_layer, inputs, mask, training)
+        backward = _run_direction(rnn.backward_layer, inputs, mask, training)
+        states, last = zip(forward, backward, strict=True)
         return ops.concatenate(states, axis=-1), ops.concatenate(last, axis=-1)
     states, *last = rnn(inputs, mask=mask, training=training)
-    # An LSTM's states are (h, c) for each direction: what is kept is of the h.
+    # An LSTM's states are (h, c) for each direction: the summary is made of the h.
     return states, ops.concatenate([last[0], last[len(last) // 2]], axis=-1)
 
 
-def _read_one_way(rnn, inputs, mask, training):
-    """Runs one direction as `keras.layers.RNN` does, by `scan` and its gradient."""
+def _run_direction(rnn, inputs, mask, training):
+    """Runs one direction as `keras.layers.RNN` does, but by `scan`."""
     cell = rnn.cell
-    steps = [ops.transpose(inputs, (1, 0, 2))]  # (S, B, F)
+    sequences = [ops.transpose(inputs, (1, 0, 2))]  # (S, B, F)
     if mask is not None:
-        steps.append(ops.transpose(mask)[:, :, None])
+        sequences.append(ops.transpose(mask)[:, :, None])  # (S, B, 1)
     if rnn.go_backwards:
-        steps = [ops.flip(each, axis=0) for each in steps]
+        sequences = [ops.flip(sequence, axis=0) for sequence in sequences]
     batch = ops.shape(inputs)[0]
     states = zero_states(cell, batch)
 
-    def step(states, now, _):
-        output, after = run_cell(cell, now[0], states, training)
+    def step(states, step_inputs, _):
+        output, next_states = run_cell(cell, step_inputs[0], states, training)
         if mask is None:
-            return after, output
-        after = keras.tree.map_structure(
-            lambda new, old: ops.where(now[1], new, old), after, states
+            return next_states, output
+        is_real = step_inputs[1]
+        next_states = keras.tree.map_structure(
+            lambda new, old: ops.where(is_real, new, old), next_states, states
         )
-        return after, ops.where(now[1], output, ops.zeros_like(output))
+        return next_states, ops.where(is_real, output, ops.zeros_like(output))
 
-    result = ops.zeros((batch, output_width(cell)), dtype=rnn.compute_dtype)
-    with fresh_dropout_masks(cell, steps[0][0]):
+    output = ops.zeros((batch, output_width(cell)), dtype=rnn.compute_dtype)
+    with fresh_dropout_masks(cell, sequences[0][0]):
         states, outputs = scan(
-            step, states, result, steps, fixed=(), layer=cell, training=training
+            step, states, output, sequences, fixed=(), layer=cell, training=training
         )
     if rnn.go_backwards:
         outputs = ops.flip(outputs, axis=0)
     return ops.transpose(outputs, (1, 0, 2)), keras.tree.flatten(states)[0]
 
 
+def get_summary(kind, layer_name):
+    """Returns the function that summarises the states of an encoder as one vector.
+
+    Args:
+        kind: `"last"`, each direction's state after its last word, or `"mean"`, the
+            mean of the states of all words.
+        layer_name: Name of the encoder, for the error message.
+
+    Returns:
+        A function of all states `(B, S, M)`, the last ones `(B, M)` and the mask
+        `(B, S)` or `None`; it returns `(B, M)`, zeros for a row without any word.
+
+    Raises:
+        ValueError: If `kind` is unknown.
+
+    Reference: the last states, Bahdanau et al., 2015, arXiv:1409.0473, appendix
+    A.2.2 (there of the backward direction alone); the mean, Sennrich et al., 2017,
+    arXiv:1703.04357, section 2.
+    """
+    if kind not in SUMMARIES:
+        raise ValueError(
+            f"`summary` must be one of {', '.join(map(repr, SUMMARIES))}. "
+            f"Received: summary={kind!r} (layer {layer_name!r})."
+        )
+    return SUMMARIES[kind]
+
+
+def _last(states, last, mask):
+    return last
+
+
+def _mean(states, last, mask):
+    if mask is None:
+        mask = ops.ones(ops.shape(states)[:2], dtype="bool")
+    return masked_mean(states, mask)
+
+
+SUMMARIES = {"last": _last, "mean": _mean}
+
+
 def check_mask_fits(layer_name, axes, mask_name, mask, **sequence):
     """Raises `ValueError` unless a mask has the first two axes of its sequence.
 
     Args:
-        layer_name: For the message.
-        axes: The axes that the sequence must have, such as `"(B, S)"`.
-        mask_name: For the message.
+        layer_name: Name of the layer, for the error message.
+        axes: Axes that the sequence must have, such as `"(B, S)"`.
+        mask_name: Name of the mask, for the error message.
         mask: Tensor, or `None`, which fits any sequence.
-        **sequence: The one tensor or shape that the mask is of, by its name.
+        **sequence: The masked tensor or shape, by its argument name.
     """
     ((name, tensor),) = sequence.items()
     check_rank(layer_name, axes.count(",") + 1, axes, **sequence)
@@ -163,10 +211,10 @@ def check_mask_fits(layer_name, axes, mask_name, mask, **sequence):
         )
 
 
-def _own_seed(seed, layer, direction):
-    """Returns a seed unlike that of any other place, and unlike `seed` + 1, + 2, ...
+def _direction_seed(seed, layer, direction):
+    """Returns a seed unlike that of any other part, and unlike `seed` + 1, + 2, ...
 
     A model gives its other layers the numbers next to its own seed.
     """
-    state = np.random.SeedSequence(abs(seed), spawn_key=(layer, direction))
-    return int(state.generate_state(1)[0] >> 1)
+    sequence = np.random.SeedSequence(abs(seed), spawn_key=(layer, direction))
+    return int(sequence.generate_state(1)[0] >> 1)

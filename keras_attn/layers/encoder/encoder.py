@@ -7,38 +7,37 @@ from keras_attn.layers.arguments import (
     check_rank,
     check_rate,
 )
+from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
 from keras_attn.layers.encoder.bidirectional import (
     check_mask_fits,
-    make_bidirectional,
-    read_both_ways,
+    create_bidirectional,
+    get_summary,
+    run_bidirectional,
 )
-from keras_attn.layers.encoder.summary import make_summary
-from keras_attn.layers.scaled_embedding import ScaledEmbedding
-from keras_attn.layers.word_dropout import make_word_dropout
 
 __all__ = ["Encoder"]
 
-_SEED_OF_WORDS = 3000  # far from the seeds of the cells, which count on from the seed
+_WORD_DROPOUT_SEED_OFFSET = 3000  # unlike the seeds of the cells, seed + 1, + 2, ...
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class Encoder(keras.layers.Layer):
-    """Reads a source in both directions and leaves one state per word.
+    """Embeds a source and runs bidirectional RNNs over it: one state per word.
 
     The state of a word is the forward state, which has read all words up to it,
-    beside the backward state, which has read all words after it:
+    concatenated with the backward state, which has read all words from it on:
 
         h_j = [forward_j ; backward_j]
 
     With several layers, each reads both directions of the one below, and the memory
-    is the top layer's. With `residual` its input is added to what it computes:
+    is the top layer's. With `residual` the input of a layer is added to its output:
 
         h_j^1 = [forward(x)_j ; backward(x)_j]
         h_j^l = [forward(h^{l-1})_j ; backward(h^{l-1})_j]  ( + h_j^{l-1} )
 
-    So do the stacks of JoeyNMT, of PyTorch's bidirectional RNNs and of OpenNMT's
-    deep bidirectional encoder. In the stacks of TensorFlow's NMT tutorial the two
-    directions do not meet below the top.
+    So are the stacks of JoeyNMT, PyTorch's bidirectional RNNs and OpenNMT's deep
+    bidirectional encoder. In TensorFlow's NMT tutorial the two directions are separate
+    below the top.
 
     Args:
         vocabulary_size: Number of ids `V`.
@@ -47,25 +46,25 @@ class Encoder(keras.layers.Layer):
         cell: `"gru"`, `"lstm"` or `"simple_rnn"`.
         layers: Number of bidirectional layers.
         residual: Whether layers above the first add their input.
-        layer_norm: Whether the cells normalise what they add up.
-        dropout: Rate at which embeddings, and the states that each layer leaves, are
-            dropped in training. What `residual` adds is not dropped.
-        recurrent_dropout: Rate at which the cells' states are dropped from one
-            step to the next in training, by one mask a sequence.
-        word_dropout: Rate at which whole words are left out in training: their
-            vectors are zeros.
+        layer_norm: Whether the cells are layer-normalised.
+        dropout: Dropout rate of embeddings and of each layer's output in training. The
+            input that `residual` adds is not dropped.
+        recurrent_dropout: Dropout rate of the cells' states in training: one mask a
+            sequence.
+        word_dropout: Rate at which whole words are dropped in training: their vectors
+            are zeros.
         summary: `"last"`, each direction's state in the top layer after its last
             word, or `"mean"`, the mean of the memory over real words.
         trainable_embedding: Whether the word vectors are trained. See
-            `ScaledEmbedding.load_vectors` for vectors learnt elsewhere.
-        seed: Of the dropout.
+            `ScaledEmbedding.load_vectors` for pretrained vectors.
+        seed: Seed of the dropout.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
-        ids: `(B, S)` integers. Padding, on the right by custom, is stepped over in
-            both directions wherever it stands.
+        ids: `(B, S)` integers. Padding, usually on the right, is skipped in both
+            directions wherever it stands.
         ids_mask: `(B, S)` booleans, True for a real token; `None`: all real.
-        training: Whether to drop.
+        training: Whether to apply dropout.
 
     Returns:
         memory: `(B, S, M)` in the compute dtype; zeros where `ids_mask` is False.
@@ -120,7 +119,7 @@ class Encoder(keras.layers.Layer):
         self.layer_norm = layer_norm
         self.recurrent_dropout = recurrent_dropout
         self.summary_kind = summary
-        self.summarise = make_summary(summary, self.name)
+        self.summarize = get_summary(summary, self.name)
         self.seed = seed
         policy = self.dtype_policy
         self.embedding = ScaledEmbedding(
@@ -130,9 +129,9 @@ class Encoder(keras.layers.Layer):
             name="embedding",
             dtype=policy,
         )
-        # The first layer has a name of its own, which saved models know.
+        # The first layer has its own attribute name, which saved models use.
         self.rnn, *self.upper_rnns = (
-            make_bidirectional(
+            create_bidirectional(
                 cell,
                 units,
                 layer=layer,
@@ -146,9 +145,9 @@ class Encoder(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(
             dropout, seed=seed, name="dropout", dtype=policy
         )
-        self.word_dropout = make_word_dropout(
+        self.word_dropout = create_word_dropout(
             word_dropout,
-            seed=None if seed is None else seed + _SEED_OF_WORDS,
+            seed=None if seed is None else seed + _WORD_DROPOUT_SEED_OFFSET,
             name="word_dropout",
             dtype=policy,
         )
@@ -166,12 +165,12 @@ class Encoder(keras.layers.Layer):
         check_mask_fits(self.name, "(B, S)", "ids_mask", ids_mask, ids=ids)
         embeddings = self.word_dropout(self.embedding(ids), training=training)
         embeddings = self.dropout(embeddings, training=training)
-        states, last = read_both_ways(self.rnn, embeddings, ids_mask, training)
+        states, last = run_bidirectional(self.rnn, embeddings, ids_mask, training)
         for rnn in self.upper_rnns:
             below = self.dropout(states, training=training)
-            above, last = read_both_ways(rnn, below, ids_mask, training)
+            above, last = run_bidirectional(rnn, below, ids_mask, training)
             states = states + above if self.residual else above
-        summary = self.summarise(states, last, ids_mask)
+        summary = self.summarize(states, last, ids_mask)
         return self.dropout(states, training=training), summary
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""The pyramidal encoder: each layer reads fewer, wider positions than the one below."""
+"""The pyramidal encoder: each layer shortens the sequence of the one below."""
 
 import keras
 from keras import ops
@@ -10,21 +10,21 @@ from keras_attn.layers.arguments import (
 )
 from keras_attn.layers.encoder.bidirectional import (
     check_mask_fits,
-    make_bidirectional,
-    read_both_ways,
+    create_bidirectional,
+    get_summary,
+    run_bidirectional,
 )
-from keras_attn.layers.encoder.summary import make_summary
 
 __all__ = ["PyramidalEncoder"]
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class PyramidalEncoder(keras.layers.Layer):
-    """Reads a long sequence of features in both directions and shortens it.
+    """Runs bidirectional RNNs over a long sequence of features and shortens it.
 
     A second of speech is a hundred frames, but only a few letters: attention over
-    frames is slow, and finds the right ones with difficulty. So neighbouring states
-    are joined before the next layer reads them:
+    frames is slow and hard to learn. So neighbouring states are concatenated before the
+    next layer reads them:
 
         h^1   = [forward(x) ; backward(x)]
         z_j^l = [h_{rj}^{l-1} ; h_{rj+1}^{l-1} ; ... ; h_{rj+r-1}^{l-1}]
@@ -34,36 +34,36 @@ class PyramidalEncoder(keras.layers.Layer):
 
         S' = S / factor ** (layers - 1)        rounded up
 
-    Zeros complete the last group of a length that `factor` does not divide.
+    The last group is padded with zeros where `factor` does not divide the length.
 
     Args:
         units: Width of each direction; `M = 2 * units`.
-        layers: Number of bidirectional layers; with one, nothing is joined. The paper
-            has four and so 8 frames to a position.
-        factor: Number of neighbouring states that are joined between two layers.
+        layers: Number of bidirectional layers; one does not shorten the sequence. The
+            paper has four, which makes 8 frames a position.
+        factor: Number of neighbouring states that are concatenated between two layers.
         cell: `"lstm"` as in the paper, `"gru"` or `"simple_rnn"`.
-        layer_norm: Whether the cells normalise what they add up.
-        dropout: Rate at which the states that each layer leaves are dropped in
-            training; the features are not.
-        recurrent_dropout: Rate at which the cells' states are dropped from one
-            step to the next in training, by one mask a sequence.
+        layer_norm: Whether the cells are layer-normalised.
+        dropout: Dropout rate of each layer's output in training; features are not
+            dropped.
+        recurrent_dropout: Dropout rate of the cells' states in training: one mask a
+            sequence.
         summary: `"last"`, each direction's state in the top layer after its last
             position, or `"mean"`, the mean of the memory over real positions.
-        seed: Of the dropout.
+        seed: Seed of the dropout.
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
         features: `(B, S, F)` floats, such as speech frames. Padding is on the right
-            and finite: elsewhere it would change which neighbours are joined.
+            and finite: elsewhere it would change which neighbours are concatenated.
         features_mask: `(B, S)` booleans, True for a real position; `None`: all real.
-        training: Whether to drop.
+        training: Whether to apply dropout.
 
     Returns:
         memory: `(B, S', M)` in the compute dtype; zeros where `memory_mask` is False.
         summary: `(B, M)`, computed before dropout; zeros for a row without any real
             position.
         memory_mask: `(B, S')` booleans: a position is real if any of the positions
-            joined in it is.
+            concatenated in it is.
 
     Raises:
         ValueError: If an argument is out of range, `cell` or `summary` is unknown,
@@ -101,11 +101,11 @@ class PyramidalEncoder(keras.layers.Layer):
         self.layer_norm = layer_norm
         self.recurrent_dropout = recurrent_dropout
         self.summary_kind = summary
-        self.summarise = make_summary(summary, self.name)
+        self.summarize = get_summary(summary, self.name)
         self.seed = seed
         policy = self.dtype_policy
         self.rnns = [
-            make_bidirectional(
+            create_bidirectional(
                 cell,
                 units,
                 layer=layer,
@@ -134,10 +134,12 @@ class PyramidalEncoder(keras.layers.Layer):
         states, mask = features, features_mask
         for layer, rnn in enumerate(self.rnns):
             if layer:
-                states = _join(self.dropout(states, training=training), self.factor)
-                mask = _join_mask(mask, self.factor)
-            states, last = read_both_ways(rnn, states, mask, training)
-        summary = self.summarise(states, last, mask)
+                states = _concatenate_neighbours(
+                    self.dropout(states, training=training), self.factor
+                )
+                mask = _shorten_mask(mask, self.factor)
+            states, last = run_bidirectional(rnn, states, mask, training)
+        summary = self.summarize(states, last, mask)
         if mask is None:
             mask = ops.ones(ops.shape(states)[:2], dtype="bool")
         return self.dropout(states, training=training), summary, mask
@@ -157,20 +159,20 @@ class PyramidalEncoder(keras.layers.Layer):
         }
 
 
-def _join(states, factor):
-    """From `(B, S, M)` to `(B, S', factor * M)`: neighbours side by side."""
+def _concatenate_neighbours(states, factor):
+    """Returns `(B, S, M)` as `(B, S', factor * M)`."""
     batch, length, width = ops.shape(states)
     groups = (length + factor - 1) // factor
-    # One group more than enough, cut to whole groups: the number of zeros that are
-    # needed is not known before the graph runs.
+    # Padded by the most zeros that may be needed, then cut to whole groups: their
+    # number is only known at run time.
     states = ops.pad(states, [(0, 0), (0, factor - 1), (0, 0)])
     states = states[:, : groups * factor]
     return ops.reshape(states, (batch, groups, factor * width))
 
 
-def _join_mask(mask, factor):
-    """From `(B, S)` to `(B, S')`: whether any of the neighbours is real."""
+def _shorten_mask(mask, factor):
+    """Returns `(B, S)` as `(B, S')`: whether any of the neighbours is real."""
     if mask is None:
         return None
-    marks = ops.cast(mask, "int32")[:, :, None]
-    return ops.sum(_join(marks, factor), axis=-1) > 0
+    mask = ops.cast(mask, "int32")[:, :, None]
+    return ops.sum(_concatenate_neighbours(mask, factor), axis=-1) > 0

@@ -1,12 +1,12 @@
-"""A client of TensorFlow Serving that needs neither TensorFlow nor Keras."""
+"""Clients of TensorFlow Serving that need neither TensorFlow nor Keras."""
 
 from keras_attn.serving.client.async_client import AsyncClient as AsyncClient
+from keras_attn.serving.client.channel import Tls as Tls
 from keras_attn.serving.client.client import Client as Client
 from keras_attn.serving.client.errors import ServingError as ServingError
-from keras_attn.serving.client.tls import Tls as Tls
-from keras_attn.serving.client.values import SignatureInfo as SignatureInfo
-from keras_attn.serving.client.values import TensorInfo as TensorInfo
-from keras_attn.serving.client.values import VersionStatus as VersionStatus
+from keras_attn.serving.client.server_info import SignatureInfo as SignatureInfo
+from keras_attn.serving.client.server_info import TensorInfo as TensorInfo
+from keras_attn.serving.client.server_info import VersionStatus as VersionStatus
 
 __all__ = [
     "AsyncClient",

@@ -1,4 +1,4 @@
-"""Ask a server for translations from asyncio."""
+"""The asyncio client of a model server."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -8,32 +8,30 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from keras_attn.serving.client.base import BaseClient, Readiness
+from keras_attn.serving.client.base import POLL_SECONDS, BaseClient, Readiness
 from keras_attn.serving.client.errors import ServingError
-from keras_attn.serving.client.values import SignatureInfo, VersionStatus
+from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
 from keras_attn.serving.signature import TRANSLATE
 from keras_attn.translation import Translation
 
 __all__ = ["AsyncClient"]
 
-_POLL_SECONDS = 0.1
-
 
 class AsyncClient(BaseClient):
     """A `Client` whose methods are awaited.
 
-    It belongs to the event loop in which it is first used, and may be shared by that
-    loop's tasks.
+    It belongs to the event loop in which it is first used, and may be shared by the
+    tasks of that loop.
 
     Args:
-        target: As `Client` takes it.
-        concurrency: Most requests that one call of a method has under way.
-        **options: Those of `Client`.
+        target: As for `Client`.
+        concurrency: Maximum number of concurrent requests of one method call.
+        **options: As for `Client`.
 
     Raises:
-        TypeError: As `Client` does.
-        ValueError: As `Client` does, and if `concurrency` is not positive.
-        OSError: As `Client` does.
+        TypeError: As for `Client`.
+        ValueError: As for `Client`, and if `concurrency` is not positive.
+        OSError: As for `Client`.
 
     Example (against a server on this machine):
 
@@ -65,7 +63,7 @@ class AsyncClient(BaseClient):
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection; calls still waiting for an answer fail."""
+        """Closes the connection; calls that wait for a response fail."""
         self._closed = True
         await self._channel.close()
 
@@ -77,11 +75,9 @@ class AsyncClient(BaseClient):
         length_penalty: float | Sequence[float] | None = None,
         attention: bool = True,
     ) -> list[Translation]:
-        """Translates texts as `Client.translate` does."""
-        if max_length is None and length_penalty is None:
-            return await self._join(self._calls.translate(texts, attention=attention))
-        return await self._join(
-            self._calls.translate_options(
+        """Like `Client.translate`."""
+        return await self._run_all(
+            self._calls.translate(
                 texts,
                 max_length=max_length,
                 length_penalty=length_penalty,
@@ -92,14 +88,16 @@ class AsyncClient(BaseClient):
     async def translate_words(
         self, texts: Sequence[str], *, attention: bool = True
     ) -> list[Translation]:
-        """Translates texts and tells of words, as `Client.translate_words` does."""
-        return await self._join(self._calls.translate_words(texts, attention=attention))
+        """Like `Client.translate_words`."""
+        return await self._run_all(
+            self._calls.translate_words(texts, attention=attention)
+        )
 
     async def nbest(
         self, texts: Sequence[str], *, attention: bool = True
     ) -> list[list[Translation]]:
-        """Finds several translations of each text, as `Client.nbest` does."""
-        return await self._join(self._calls.nbest(texts, attention=attention))
+        """Like `Client.nbest`."""
+        return await self._run_all(self._calls.nbest(texts, attention=attention))
 
     async def align(
         self,
@@ -108,8 +106,10 @@ class AsyncClient(BaseClient):
         *,
         attention: bool = True,
     ) -> list[Translation]:
-        """Scores given translations, as `Client.align` does."""
-        return await self._join(self._calls.align(texts, targets, attention=attention))
+        """Like `Client.align`."""
+        return await self._run_all(
+            self._calls.align(texts, targets, attention=attention)
+        )
 
     async def predict(
         self,
@@ -118,43 +118,44 @@ class AsyncClient(BaseClient):
         signature: str = TRANSLATE.name,
         outputs: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
-        """Runs one signature on tensors as `Client.predict` does."""
+        """Like `Client.predict`."""
         return await self._run(self._calls.predict(inputs, signature, outputs))
 
     async def status(self) -> list[VersionStatus]:
-        """Returns what the server knows of each version, as `Client.status` does."""
+        """Like `Client.status`."""
         return await self._run(self._calls.status())
 
     async def metadata(self) -> dict[str, SignatureInfo]:
-        """Returns the model's signatures by name, as `Client.metadata` does."""
+        """Like `Client.metadata`."""
         return await self._run(self._calls.metadata())
 
     async def wait_until_ready(self, timeout: float = 60.0) -> VersionStatus:
-        """Waits for the model to be served, as `Client.wait_until_ready` does."""
+        """Like `Client.wait_until_ready`."""
         readiness = Readiness(timeout)
-        while left := readiness.left():
+        while seconds := readiness.seconds_left():
             try:
                 versions = await self._send(
-                    self._calls.status(), timeout=min(left, self._timeout)
+                    self._calls.status(), timeout=min(seconds, self._timeout)
                 )
             except ServingError as error:
-                readiness.failed(error)
+                readiness.record_failure(error)
             else:
-                if (found := readiness.newest(versions)) is not None:
-                    return found
-            await asyncio.sleep(min(_POLL_SECONDS, readiness.left()))
-        raise self._failure("DEADLINE_EXCEEDED", str(readiness)) from readiness.cause
+                newest = readiness.newest_available(versions)
+                if newest is not None:
+                    return newest
+            await asyncio.sleep(min(POLL_SECONDS, readiness.seconds_left()))
+        raise self._error("DEADLINE_EXCEEDED", str(readiness)) from readiness.cause
 
-    async def _join(self, calls):
-        """Runs calls side by side; the first that fails ends the others."""
+    async def _run_all(self, calls):
+        """Runs calls concurrently; the first failure cancels the others."""
         calls = iter(calls)
-        answers = {}  # lists by position
+        results = []  # a list for each call, in order
 
         async def work():
             for call in calls:  # shared: each worker takes the next one
-                position = len(answers)
-                answers[position] = []
-                answers[position] = await self._run(call)
+                position = len(results)
+                results.append([])
+                results[position] = await self._run(call)
 
         workers = [asyncio.create_task(work()) for _ in range(self._concurrency)]
         try:
@@ -163,20 +164,20 @@ class AsyncClient(BaseClient):
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-        return [each for _, answer in sorted(answers.items()) for each in answer]
+        return [translation for result in results for translation in result]
 
     async def _run(self, call):
         try:
             return await self._send(call)
         except ServingError as error:
-            inquiry = self._calls.inquiry(call.rpc, error.code, error.details)
-            if inquiry is None:
+            diagnosis = self._calls.diagnosis_call(call.rpc, error.code, error.details)
+            if diagnosis is None:
                 raise
             try:
-                found = await self._send(inquiry)
+                available = await self._send(diagnosis)
             except ServingError:
                 raise error from error.__cause__
-            raise self._failure(error.code, error.details, found) from error.__cause__
+            raise self._error(error.code, error.details, available) from error.__cause__
 
     async def _send(self, call, timeout=None):
         self._check_open()
@@ -185,5 +186,5 @@ class AsyncClient(BaseClient):
                 call.request, timeout=self._timeout if timeout is None else timeout
             )
         except grpc.RpcError as error:
-            raise self._refusal(error) from error
-        return self._read(call, response)
+            raise self._error_from_grpc(error) from error
+        return self._parse(call, response)

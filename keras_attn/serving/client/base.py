@@ -1,4 +1,4 @@
-"""What the two clients have in common: everything but the waiting."""
+"""Code shared by the sync and async clients."""
 
 import time
 from collections.abc import Sequence
@@ -8,21 +8,22 @@ from typing import ClassVar
 import grpc
 
 from keras_attn.serving.client.calls import RPCS, ModelCalls
-from keras_attn.serving.client.channel import open_channel, server_address
+from keras_attn.serving.client.channel import Tls, open_channel, server_address
 from keras_attn.serving.client.errors import ServingError
-from keras_attn.serving.client.tls import Tls
-from keras_attn.serving.client.values import VersionStatus
+from keras_attn.serving.client.server_info import VersionStatus
 from keras_attn.serving.wire.messages import message_class
 
-__all__ = ["BaseClient", "Readiness"]
+__all__ = ["POLL_SECONDS", "BaseClient", "Readiness"]
+
+POLL_SECONDS = 0.1  # between two looks at a server that is not ready
 
 _MIB = 2**20
 
 
 class BaseClient:
-    """A channel to a server, and what is asked of it about one model.
+    """A channel to a server, and the calls about one of its models.
 
-    `Client` has the arguments and what they raise.
+    `Client` documents the arguments and errors.
     """
 
     _grpc: ClassVar[ModuleType]
@@ -55,8 +56,8 @@ class BaseClient:
                 )
         if version is not None and label is not None:
             raise ValueError(
-                "A version is chosen by its number or by its label. Received: "
-                f"version={version!r}, label={label!r}. Give one of them."
+                "A version is chosen by its number or its label, not both. Received: "
+                f"version={version!r}, label={label!r}."
             )
         self._target = server_address(target)
         self._timeout = timeout
@@ -84,51 +85,57 @@ class BaseClient:
     def _check_open(self):
         if self._closed:
             raise ValueError(
-                "A client must be open to be asked. "
-                f"Received: a closed client of {self._target}. Make a new one."
+                "Requests need an open client. "
+                f"Received: a closed client of {self._target}. Create a new one."
             )
 
-    def _refusal(self, error: grpc.RpcError) -> ServingError:
-        return self._failure(error.code().name, error.details() or "")
-
-    def _failure(self, code: str, details: str, found: str = "") -> ServingError:
+    def _error(self, code: str, details: str, available: str = "") -> ServingError:
         return ServingError(
-            code, details, target=self._target, model=self._calls.model, found=found
+            code,
+            details,
+            target=self._target,
+            model=self._calls.model,
+            available=available,
         )
 
-    def _read(self, call, response):
+    def _error_from_grpc(self, error: grpc.RpcError) -> ServingError:
+        return self._error(error.code().name, error.details() or "")
+
+    def _parse(self, call, response):
         try:
-            return call.read(response)
+            return call.parse_response(response)
         except ValueError as error:
-            raise self._failure("INTERNAL", str(error)) from error
+            raise self._error("INTERNAL", str(error)) from error
 
 
 class Readiness:
-    """Looks at what a server says of itself until a version is available.
+    """Tracks a server's version statuses until one is available or time is up.
 
     Args:
-        timeout: Seconds to look at most.
+        timeout: Maximum number of seconds to wait.
     """
 
     def __init__(self, timeout: float):
         self._timeout = timeout
         self._end = time.monotonic() + timeout
-        self._seen = "nothing"
+        self._last_seen = "nothing"
         self.cause: ServingError | None = None
 
-    def left(self) -> float:
-        """Returns the seconds left, zero or more."""
+    def seconds_left(self) -> float:
+        """Returns the seconds left, at least zero."""
         return max(0.0, self._end - time.monotonic())
 
-    def newest(self, versions: Sequence[VersionStatus]) -> VersionStatus | None:
-        """Returns the newest available version, if there is one."""
-        self._seen, self.cause = "; ".join(map(str, versions)), None
-        available = [each for each in versions if each.state == "AVAILABLE"]
-        return max(available, key=lambda each: each.version, default=None)
+    def newest_available(
+        self, versions: Sequence[VersionStatus]
+    ) -> VersionStatus | None:
+        """Returns the newest available version, or `None`."""
+        self._last_seen, self.cause = "; ".join(map(str, versions)), None
+        available = [status for status in versions if status.state == "AVAILABLE"]
+        return max(available, key=lambda status: status.version, default=None)
 
-    def failed(self, error: ServingError) -> None:
-        """Remembers why nothing is known."""
-        self._seen, self.cause = f"{error.code}: {error.details}", error
+    def record_failure(self, error: ServingError) -> None:
+        """Records that the status could not be asked."""
+        self._last_seen, self.cause = f"{error.code}: {error.details}", error
 
     def __str__(self) -> str:
-        return f"not ready after {self._timeout} seconds, last seen: {self._seen}"
+        return f"not ready after {self._timeout} seconds, last seen: {self._last_seen}"

@@ -1,18 +1,18 @@
-"""What is asked of a model and how the answers are read, without any waiting.
+"""Requests to a model server and how their responses are parsed, without any waiting.
 
-A client sends the request of a `Call` in its own way and gives the response to `read`.
+A client sends `Call.request` in its own way and passes the response to
+`Call.parse_response`.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from keras_attn.serving.client.columns import max_lengths, penalties, utf8_column
-from keras_attn.serving.client.responses import alignments, hypotheses
-from keras_attn.serving.client.values import SignatureInfo, VersionStatus
-from keras_attn.serving.signature import SIGNATURES, Signature
+from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
+from keras_attn.serving.signature import SIGNATURES
 from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 from keras_attn.translation import (
@@ -24,40 +24,41 @@ from keras_attn.translation import (
 
 __all__ = ["RPCS", "Call", "ModelCalls"]
 
-RPCS = {
+RPCS = {  # method: service
     "Predict": "PredictionService",
     "GetModelMetadata": "PredictionService",
     "GetModelStatus": "ModelService",
 }
+_INT32_MAX = 2**31 - 1
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Call(Generic[Answer]):
-    """One request of a server.
+class Call(Generic[Result]):
+    """One remote procedure call.
 
     Attributes:
         rpc: One of `RPCS`.
-        request: Its message.
-        read: Makes the answer of the response message; raises `ValueError` where that
-            is not what was agreed.
+        request: The request message.
+        parse_response: Turns the response message into the result; raises
+            `ValueError` for a response that breaks the contract.
     """
 
     rpc: str
     request: Any
-    read: Callable[[Any], Answer]
+    parse_response: Callable[[Any], Result]
 
 
 class ModelCalls:
-    """The calls about one model.
+    """Makes the calls about one model.
 
     Args:
-        model: Its name on the server.
-        version: The version to ask, by number.
-        label: The version to ask, by label.
-        batch_size: Most texts in one request.
-        batch_bytes: Most bytes of text in one request of several texts.
+        model: The model's name on the server.
+        version: Version number to ask.
+        label: Version label to ask.
+        batch_size: Maximum number of texts in one request.
+        batch_bytes: Maximum number of text bytes in one request of several texts.
     """
 
     def __init__(
@@ -76,55 +77,53 @@ class ModelCalls:
         self._batch_bytes = batch_bytes
 
     def translate(
-        self, texts: Sequence[str], *, attention: bool
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int | Sequence[int] | None = None,
+        length_penalty: float | Sequence[float] | None = None,
+        attention: bool,
     ) -> Iterator[Call[list[Translation]]]:
-        """Yields one call for each batch of texts, in their order."""
+        """Yields one call for each batch of texts, in order."""
         texts = check_texts("texts", texts)
-        return self._batched(
-            "translate", {"text": texts}, attention, translations_from_outputs
+        columns = {"text": texts}
+        if max_length is None and length_penalty is None:
+            return self._batched_calls(
+                "translate", columns, attention, translations_from_outputs
+            )
+        columns |= {
+            "max_length": _max_length_column(max_length, len(texts)),
+            "length_penalty": _length_penalty_column(length_penalty, len(texts)),
+        }
+        return self._batched_calls(
+            "translate_options",
+            columns,
+            attention,
+            lambda texts, _lengths, _penalties, outputs: translations_from_outputs(
+                texts, outputs
+            ),
         )
 
     def translate_words(
         self, texts: Sequence[str], *, attention: bool
     ) -> Iterator[Call[list[Translation]]]:
-        """As `translate`, with words in place of subwords."""
+        """Like `translate`, with words in place of subwords."""
         texts = check_texts("texts", texts)
-        return self._batched(
+        return self._batched_calls(
             "translate_words", {"text": texts}, attention, translations_from_outputs
         )
-
-    def translate_options(
-        self,
-        texts: Sequence[str],
-        *,
-        max_length: int | Sequence[int] | None,
-        length_penalty: float | Sequence[float] | None,
-        attention: bool,
-    ) -> Iterator[Call[list[Translation]]]:
-        """As `translate`, searching by options of each text."""
-        texts = check_texts("texts", texts)
-        columns = {
-            "text": texts,
-            "max_length": max_lengths(max_length, len(texts)),
-            "length_penalty": penalties(length_penalty, len(texts)),
-        }
-
-        def read(texts, *_options, outputs):
-            return translations_from_outputs(texts, outputs)
-
-        return self._batched("translate_options", columns, attention, read)
 
     def nbest(
         self, texts: Sequence[str], *, attention: bool
     ) -> Iterator[Call[list[list[Translation]]]]:
-        """Yields one call for each batch of texts, for several translations each."""
+        """Yields one call for each batch of texts; results are n-best lists."""
         texts = check_texts("texts", texts)
-        return self._batched("nbest", {"text": texts}, attention, hypotheses)
+        return self._batched_calls("nbest", {"text": texts}, attention, _nbest_lists)
 
     def align(
         self, texts: Sequence[str], targets: Sequence[str], *, attention: bool
     ) -> Iterator[Call[list[Translation]]]:
-        """Yields one call for each batch of pairs, in their order."""
+        """Yields one call for each batch of pairs, in order."""
         texts, targets = check_texts("texts", texts), check_texts("targets", targets)
         if len(texts) != len(targets):
             raise ValueError(
@@ -132,7 +131,7 @@ class ModelCalls:
                 f"Received: texts={len(texts)}, targets={len(targets)}."
             )
         columns = {"text": texts, "target": targets}
-        return self._batched("align", columns, attention, alignments)
+        return self._batched_calls("align", columns, attention, _aligned_pairs)
 
     def predict(
         self,
@@ -145,61 +144,52 @@ class ModelCalls:
         request.model_spec.signature_name = signature
         for name, array in inputs.items():
             write_tensor(request.inputs[name], array)
-        return Call("Predict", request, _read_outputs)
+        return Call("Predict", request, _parse_outputs)
 
     def status(self) -> Call[list[VersionStatus]]:
         """Returns the call for the state of each version."""
-        return Call("GetModelStatus", self._request("GetModelStatus"), _read_status)
+        return Call("GetModelStatus", self._request("GetModelStatus"), _parse_status)
 
     def metadata(self) -> Call[dict[str, SignatureInfo]]:
         """Returns the call for the signatures by name."""
         request = self._request("GetModelMetadata", metadata_field=["signature_def"])
-        return Call("GetModelMetadata", request, _read_metadata)
+        return Call("GetModelMetadata", request, _parse_metadata)
 
-    def inquiry(self, rpc: str, code: str, details: str) -> Call[str] | None:
-        """Returns the call that finds out what is there in place of what was asked.
+    def diagnosis_call(self, rpc: str, code: str, details: str) -> Call[str] | None:
+        """Returns the call that asks which versions or signatures the server has.
 
         Args:
             rpc: The call that failed.
-            code: How it failed.
-            details: What the server said.
+            code: Its gRPC status.
+            details: The server's message.
 
         Returns:
-            A call whose answer is one sentence; `None` where nothing can be found out.
+            A call whose result is one sentence; `None` where no call would help.
         """
         if rpc == "Predict" and code == "NOT_FOUND":
-            call = Call("GetModelStatus", self._any_version(), _read_status)
-            return _described(call, "The server has of it: {}.", "; ")
+            request = message_class("GetModelStatusRequest")()  # of any version
+            request.model_spec.name = self.model
+            call = Call("GetModelStatus", request, _parse_status)
+            return _summarized(call, "Versions on the server: {}.", "; ")
         if rpc == "Predict" and "Serving signature key" in details:
-            return _described(self.metadata(), "The model has: {}.", ", ")
+            return _summarized(self.metadata(), "Signatures of the model: {}.", ", ")
         return None
 
-    def _batched(self, signature, columns, attention, read):
-        """Yields one call for each batch of the rows of `columns`."""
+    def _batched_calls(self, signature, columns, attention, read_outputs):
+        """Yields one call for each batch of rows.
+
+        Args:
+            signature: Name of the signature.
+            columns: Lists of texts, or arrays `(B,)`, by input name.
+            attention: Whether attention is asked for.
+            read_outputs: Makes results of the batch's columns and `outputs=`.
+        """
         for rows in self._batches(columns):
             batch = {name: values[rows] for name, values in columns.items()}
-            yield self._ask(SIGNATURES[signature], batch, attention, read)
-
-    def _ask(self, signature: Signature, batch, attention, read):
-        names = [field.name for field in signature.outputs]
-        if not attention:
-            names.remove("attention")
-        inputs = {
-            name: utf8_column(values) if isinstance(values, list) else values
-            for name, values in batch.items()
-        }
-        # Without a filter, requests of all clients share the server's batches.
-        call = self.predict(inputs, signature.name, () if attention else names)
-
-        def read_all(response):
-            outputs = call.read(response)
-            _check_outputs(signature.name, names, outputs)
-            return read(*batch.values(), outputs=outputs)
-
-        return dataclasses.replace(call, read=read_all)
+            yield self._batch_call(signature, batch, attention, read_outputs)
 
     def _batches(self, columns):
-        """Yields slices of at most so many rows, and bytes of text."""
+        """Yields slices of rows within both limits; a longer row is alone."""
         texts = [column for column in columns.values() if isinstance(column, list)]
         sizes = [
             sum(len(utf8(text)) for text in row) for row in zip(*texts, strict=True)
@@ -214,6 +204,30 @@ class ModelCalls:
         if start < len(sizes):
             yield slice(start, len(sizes))
 
+    def _batch_call(self, signature, batch, attention, read_outputs):
+        names = [field.name for field in SIGNATURES[signature].outputs]
+        if not attention:
+            names.remove("attention")
+        inputs = {
+            name: _utf8_column(values) if isinstance(values, list) else values
+            for name, values in batch.items()
+        }
+        # Without a filter, requests of all clients share the server's batches.
+        call = self.predict(inputs, signature, () if attention else names)
+
+        def parse_response(response):
+            outputs = call.parse_response(response)
+            missing = [name for name in names if name not in outputs]
+            if missing:
+                raise ValueError(
+                    f"the model's signature {signature!r} must also return "
+                    f"{', '.join(missing)}. Received: {', '.join(sorted(outputs))}. "
+                    "Was it exported by another version of keras-attn?"
+                )
+            return read_outputs(*batch.values(), outputs=outputs)
+
+        return dataclasses.replace(call, parse_response=parse_response)
+
     def _request(self, rpc, **fields):
         request = message_class(f"{rpc}Request")(**fields)
         request.model_spec.name = self.model
@@ -223,37 +237,107 @@ class ModelCalls:
             request.model_spec.version_label = self._label
         return request
 
-    def _any_version(self):
-        request = message_class("GetModelStatusRequest")()
-        request.model_spec.name = self.model
-        return request
+
+def _utf8_column(texts):
+    column = np.empty(len(texts), dtype=object)
+    column[:] = [utf8(text) for text in texts]
+    return column
 
 
-def _described(call, sentence, separator):
-    def read(response):
-        return sentence.format(separator.join(map(str, call.read(response))))
-
-    return dataclasses.replace(call, read=read)
-
-
-def _read_outputs(response):
-    return {
-        name: _read_tensor(name, response.outputs[name]) for name in response.outputs
-    }
-
-
-def _read_tensor(name, message):
-    try:
-        return read_tensor(message)
-    except ValueError as error:
-        raise ValueError(f"output {name!r} cannot be read. {error}") from error
+def _max_length_column(value, count):
+    """Returns `(count,)` int32; without a value the model's own limit holds."""
+    if value is None:
+        return np.full(count, _INT32_MAX, np.int32)
+    lengths = _one_per_text("max_length", value, count)
+    if not all(
+        isinstance(length, int | np.integer) and 1 <= length <= _INT32_MAX
+        for length in lengths
+    ):
+        raise ValueError(
+            "`max_length` must be a positive integer, or one for each text. "
+            f"Received: max_length={value!r}."
+        )
+    return np.array(lengths, np.int32)
 
 
-def _read_status(response):
+def _length_penalty_column(value, count):
+    """Returns `(count,)` float32; NaN asks for the penalty that was exported."""
+    if value is None:
+        return np.full(count, np.nan, np.float32)
+    penalties = _one_per_text("length_penalty", value, count)
+    if not all(
+        isinstance(penalty, int | float | np.number) and math.isfinite(penalty)
+        for penalty in penalties
+    ):
+        raise ValueError(
+            "`length_penalty` must be a finite number, or one for each text. "
+            f"Received: length_penalty={value!r}."
+        )
+    return np.array(penalties, np.float32)
+
+
+def _one_per_text(name, value, count):
+    values = [value] * count if np.ndim(value) == 0 else list(value)
+    if len(values) != count:
+        raise ValueError(
+            f"`{name}` must be one value, or one for each text. "
+            f"Received: {name}={value!r} for texts={count}."
+        )
+    return values
+
+
+def _nbest_lists(texts, outputs):
+    """Reads `(B, K, ...)` outputs as `B` lists of hypotheses, best first."""
+    lengths = outputs["target_length"]  # (B, K); 0 where there is no hypothesis
+    by_rank = [
+        translations_from_outputs(
+            texts,
+            {
+                name: array if name.startswith("source_") else array[:, rank]
+                for name, array in outputs.items()
+            },
+        )
+        for rank in range(lengths.shape[1])
+    ]
+    return [
+        [
+            translations[row]
+            for rank, translations in enumerate(by_rank)
+            if lengths[row, rank]
+        ]
+        for row in range(len(texts))
+    ]
+
+
+def _aligned_pairs(texts, targets, outputs):
+    """Reads the outputs of `align`, which lack the translation: it was sent."""
+    translations = np.empty(len(targets), dtype=object)
+    translations[:] = targets
+    return translations_from_outputs(texts, {**outputs, "translation": translations})
+
+
+def _summarized(call, sentence, separator):
+    def parse_response(response):
+        return sentence.format(separator.join(map(str, call.parse_response(response))))
+
+    return dataclasses.replace(call, parse_response=parse_response)
+
+
+def _parse_outputs(response):
+    outputs = {}
+    for name in response.outputs:
+        try:
+            outputs[name] = read_tensor(response.outputs[name])
+        except ValueError as error:
+            raise ValueError(f"output {name!r} cannot be read. {error}") from error
+    return outputs
+
+
+def _parse_status(response):
     return [VersionStatus.from_message(each) for each in response.model_version_status]
 
 
-def _read_metadata(response):
+def _parse_metadata(response):
     packed = response.metadata["signature_def"]
     if packed.type_url != SIGNATURE_DEF_MAP_URL:
         raise ValueError(
@@ -265,13 +349,3 @@ def _read_metadata(response):
         name: SignatureInfo.from_message(signatures.signature_def[name])
         for name in sorted(signatures.signature_def)
     }
-
-
-def _check_outputs(signature, names, outputs):
-    missing = [name for name in names if name not in outputs]
-    if missing:
-        raise ValueError(
-            f"the model's signature {signature!r} must answer with "
-            f"{', '.join(missing)}, too. Received: {', '.join(sorted(outputs))}. "
-            "Was it exported by another version of keras-attn?"
-        )

@@ -1,39 +1,104 @@
 """The connection to one server, or to several that serve the same model."""
 
+import dataclasses
 import ipaddress
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import grpc
 
-from keras_attn.serving.client.tls import Tls
-
-__all__ = ["open_channel", "server_address"]
+__all__ = ["Tls", "open_channel", "server_address"]
 
 _COMPRESSIONS = {
     None: grpc.Compression.NoCompression,
     "deflate": grpc.Compression.Deflate,
     "gzip": grpc.Compression.Gzip,
 }
-_MOST_ATTEMPTS = 5  # gRPC takes a higher number for this one
+_MAX_ATTEMPTS = 5  # gRPC treats a higher number as this one
 
-# Retries stop while half of the tokens are gone. A failure costs one, a success gives
-# a tenth back: a server that is overloaded is asked at most a tenth more often.
+# gRPC itself retries and balances: in Python, each of the two clients would need
+# deadlines and budgets of its own, and nothing would prevent retries of retries.
+# Retries stop while more than half of the tokens are spent. A failure costs one, a
+# success returns a tenth: retries add at most a tenth to the load of a busy server.
 _RETRY_BUDGET = {"maxTokens": 10, "tokenRatio": 0.1}
+
+_PEM = b"-----BEGIN "
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates for an encrypted connection.
+
+    Attributes:
+        ca: PEM file of the authorities that sign the server's certificate; `None`:
+            those that gRPC trusts by default.
+        certificate: PEM file of the client's certificate, for a server that requires
+            one (mTLS).
+        key: PEM file of its private key.
+        server_name: The name in the server's certificate, where it differs from the
+            host in the address.
+
+    Example:
+
+    >>> Tls(ca="ca.pem", certificate="client.pem").credentials()
+    Traceback (most recent call last):
+        ...
+    ValueError: A client's certificate and its key belong together. Received: \
+certificate='client.pem', key=None. Give both, or neither.
+    """
+
+    ca: str | Path | None = None
+    certificate: str | Path | None = None
+    key: str | Path | None = None
+    server_name: str | None = None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Reads the files into gRPC credentials.
+
+        Raises:
+            ValueError: If only one of `certificate` and `key` is given, or a file
+                is not PEM text.
+            OSError: If a file cannot be read.
+        """
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError(
+                "A client's certificate and its key belong together. Received: "
+                f"certificate={self.certificate!r}, key={self.key!r}. "
+                "Give both, or neither."
+            )
+        return grpc.ssl_channel_credentials(
+            _read_pem("ca", self.ca),
+            _read_pem("key", self.key),
+            _read_pem("certificate", self.certificate),
+        )
+
+
+def _read_pem(name, path):
+    if path is None:
+        return None
+    text = Path(path).read_bytes()
+    if _PEM not in text:
+        raise ValueError(
+            f"`{name}` must be a file of PEM text, with a line that begins with "
+            f"{_PEM.decode()!r}. Received: {name}={str(path)!r}. Convert it with "
+            "`openssl x509` or `openssl pkey`."
+        )
+    return text
 
 
 def server_address(endpoints: str | Sequence[str]) -> str:
-    """Returns where to connect, in gRPC's own form.
+    """Returns the target of a gRPC channel.
 
     Args:
-        endpoints: `"HOST:PORT"`, where each address of the name is a server; or several
+        endpoints: `"HOST:PORT"`, where each address of the host is a server; or several
             `"IP:PORT"` of one family.
 
     Raises:
-        TypeError: If an endpoint is no text.
-        ValueError: If there is none, or several that are no IP addresses.
+        TypeError: If an endpoint is not text.
+        ValueError: If there is none, or several that are not IP addresses.
 
     Example:
 
@@ -42,28 +107,28 @@ def server_address(endpoints: str | Sequence[str]) -> str:
     >>> server_address(["10.0.0.1:8500", "10.0.0.2:8500"])
     'ipv4:10.0.0.1:8500,10.0.0.2:8500'
     """
-    listed = [endpoints] if isinstance(endpoints, str) else endpoints
-    if not isinstance(listed, Sequence) or not all(
-        isinstance(each, str) for each in listed
+    addresses = [endpoints] if isinstance(endpoints, str) else endpoints
+    if not isinstance(addresses, Sequence) or not all(
+        isinstance(address, str) for address in addresses
     ):
         raise TypeError(
             f"Each of `target` must be a `str`. Received: target={endpoints!r}."
         )
-    if not listed or not all(listed):
+    if not addresses or not all(addresses):
         raise ValueError(
             f"`target` must name a server. Received: target={endpoints!r}. "
             'Give "HOST:PORT", or several "IP:PORT".'
         )
-    if len(listed) == 1:
-        return listed[0]
-    families = {_family(each) for each in listed}
+    if len(addresses) == 1:
+        return addresses[0]
+    families = {_address_family(address) for address in addresses}
     if len(families) > 1 or None in families:
         raise ValueError(
             "Several endpoints must be IP addresses with a port, all of one "
-            f"family. Received: target={listed!r}. To use a name, give one that "
-            "stands for all the addresses (in Kubernetes, a headless Service)."
+            f"family. Received: target={addresses!r}. To use a name, give one that "
+            "resolves to all the addresses (in Kubernetes, a headless Service)."
         )
-    return f"{families.pop()}:{','.join(listed)}"
+    return f"{families.pop()}:{','.join(addresses)}"
 
 
 def open_channel(
@@ -75,40 +140,55 @@ def open_channel(
     attempts: int,
     max_message_bytes: int,
 ) -> Any:
-    """Opens a channel that spreads its calls over the servers in turn.
+    """Opens a channel that calls the servers in turn.
 
     Args:
         module: `grpc` or `grpc.aio`.
         address: The servers, from `server_address`.
         tls: Certificates; `None`: no encryption.
-        compression: Of requests: `None`, `"gzip"` or `"deflate"`.
-        attempts: How often a request is tried that a server says it could not take.
-        max_message_bytes: Longest answer accepted.
+        compression: Compression of requests: `None`, `"gzip"` or `"deflate"`.
+        attempts: Maximum number of attempts for a request that is `UNAVAILABLE`.
+        max_message_bytes: Maximum size of a response.
 
     Returns:
-        A channel of `module`; nothing is connected before the first call.
+        A channel of `module`; it connects at the first call.
 
     Raises:
-        ValueError: If an argument is out of range, or the certificates are of no use.
+        ValueError: If an argument is out of range, or a certificate is unusable.
         OSError: If a certificate cannot be read.
     """
-    _check(address, tls, compression, attempts)
+    if compression not in _COMPRESSIONS:
+        raise ValueError(
+            "`compression` must be None, 'gzip' or 'deflate'. "
+            f"Received: compression={compression!r}."
+        )
+    if not 1 <= attempts <= _MAX_ATTEMPTS:
+        raise ValueError(
+            f"`attempts` must be in 1..{_MAX_ATTEMPTS}. Received: "
+            f"attempts={attempts!r}. With 1, nothing is retried."
+        )
+    if tls is not None and "," in address and not tls.server_name:
+        raise ValueError(
+            "With several endpoints, `tls` must say which name their certificates "
+            f"hold. Received: server_name={tls.server_name!r} for {address!r}. "
+            "Give `Tls(..., server_name=...)`."
+        )
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", -1),
-        # A server that is being started is found soon after it listens.
+        # Reconnects soon after a restarted server listens again.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2000),
         ("grpc.service_config", _service_config(attempts)),
-        # A request longer than the buffer would not be tried again.
+        # A request longer than the buffer would not be retried.
         ("grpc.per_rpc_retry_buffer_size", max_message_bytes),
     ]
-    chosen = _COMPRESSIONS[compression]
+    algorithm = _COMPRESSIONS[compression]
     if tls is None:
-        return module.insecure_channel(address, options, chosen)
+        return module.insecure_channel(address, options, algorithm)
     if tls.server_name:
         options.append(("grpc.default_authority", tls.server_name))
-    return module.secure_channel(address, tls.credentials(), options, chosen)
+    return module.secure_channel(address, tls.credentials(), options, algorithm)
 
 
 def _service_config(attempts):
@@ -130,27 +210,8 @@ def _service_config(attempts):
     return json.dumps(config)
 
 
-def _check(address, tls, compression, attempts):
-    if compression not in _COMPRESSIONS:
-        raise ValueError(
-            "`compression` must be None, 'gzip' or 'deflate'. "
-            f"Received: compression={compression!r}."
-        )
-    if not 1 <= attempts <= _MOST_ATTEMPTS:
-        raise ValueError(
-            f"`attempts` must be in 1..{_MOST_ATTEMPTS}. Received: "
-            f"attempts={attempts!r}. With 1, nothing is tried again."
-        )
-    if tls is not None and "," in address and not tls.server_name:
-        raise ValueError(
-            "With several endpoints, `tls` must say which name their certificates "
-            f"hold. Received: server_name={tls.server_name!r} for {address!r}. "
-            "Give `Tls(..., server_name=...)`."
-        )
-
-
-def _family(endpoint):
-    """`"ipv4"`, `"ipv6"`, or `None` for what is no IP address with a port."""
+def _address_family(endpoint):
+    """Returns `"ipv4"`, `"ipv6"`, or `None` without an IP address and a port."""
     host, _, port = endpoint.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     try:

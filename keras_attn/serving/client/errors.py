@@ -1,4 +1,6 @@
-"""What goes wrong between a client and a server, in words that help."""
+"""The error of a failed call, with what to try."""
+
+import warnings
 
 __all__ = ["ServingError"]
 
@@ -7,8 +9,8 @@ _REST_PORT = (
     "gRPC port is 8500 unless its `--port` says otherwise."
 )
 
-# What a caller can do about a failure: (code, text in its message, remedy). The first
-# match counts, so a narrower text stands above a wider one.
+# (code, text in the error's details, remedy). The first match counts, so specific texts
+# come before general ones.
 _REMEDIES = (
     (
         "UNAVAILABLE",
@@ -23,12 +25,12 @@ _REMEDIES = (
     (
         "UNAVAILABLE",
         "CERTIFICATE_VERIFY_FAILED",
-        "Name the authority that signed the server's certificate: `Tls(ca=...)`.",
+        "Give the authority that signed the server's certificate: `Tls(ca=...)`.",
     ),
     (
         "UNAVAILABLE",
         "Hostname Verification",
-        "Name what the server's certificate holds: `Tls(..., server_name=...)`.",
+        "Give the name in the server's certificate: `Tls(..., server_name=...)`.",
     ),
     (
         "UNAVAILABLE",
@@ -45,8 +47,7 @@ _REMEDIES = (
     (
         "UNAVAILABLE",
         "batch scheduling queue",
-        "The server has more work than it can do: ask later, or with fewer requests "
-        "at once.",
+        "The server is overloaded: try later, or with fewer concurrent requests.",
     ),
     (
         "UNAVAILABLE",
@@ -63,28 +64,28 @@ _REMEDIES = (
     (
         "INVALID_ARGUMENT",
         "Unrecognized servable version label",
-        "`version_labels` of the server's model configuration gives labels.",
+        "Labels are given by `version_labels` in the server's model configuration.",
     ),
     (
         "INVALID_ARGUMENT",
         "larger than maximum input batch size",
-        "Lower `batch_size` to that of the server's batching.",
+        "Lower `batch_size` to the server's maximum batch size.",
     ),
     (
         "RESOURCE_EXHAUSTED",
         "larger than max",
-        "Attention is the large part: lower `batch_size`, leave it out with "
+        "Attention is the largest part: lower `batch_size`, leave attention out with "
         "`attention=False`, or raise `max_message_bytes`.",
     ),
     (
         "DEADLINE_EXCEEDED",
         "",
-        "Raise `timeout`, or lower `batch_size` so that a request takes less time.",
+        "Raise `timeout`, or lower `batch_size` to make requests faster.",
     ),
     (
         "FAILED_PRECONDITION",
         "Serving signature key",
-        "`Client.metadata` lists the signatures that the model has.",
+        "`Client.metadata` lists the model's signatures.",
     ),
 )
 
@@ -93,9 +94,10 @@ class ServingError(RuntimeError):
     """A call to a server failed.
 
     Attributes:
-        code: The gRPC status, as `"NOT_FOUND"`.
-        details: What the server, or the connection, said.
-        found: What the server has in place of what was asked for; may be empty.
+        code: The gRPC status, such as `"NOT_FOUND"`.
+        details: The message of the server or of gRPC.
+        available: The versions or signatures that the server has, where the requested
+            one is missing; may be empty.
         remedy: What to try; may be empty.
 
     Example:
@@ -107,15 +109,15 @@ class ServingError(RuntimeError):
     'DEADLINE_EXCEEDED'
     >>> print(error)
     DEADLINE_EXCEEDED: Deadline Exceeded (model 'm' at localhost:8500). Raise \
-`timeout`, or lower `batch_size` so that a request takes less time.
+`timeout`, or lower `batch_size` to make requests faster.
     """
 
     def __init__(
-        self, code: str, details: str, *, target: str, model: str, found: str = ""
+        self, code: str, details: str, *, target: str, model: str, available: str = ""
     ):
         self.code = code
         self.details = details
-        self.found = found
+        self.available = available
         self.remedy = next(
             (
                 remedy.format(target=target, model=model)
@@ -124,5 +126,15 @@ class ServingError(RuntimeError):
             ),
             "",
         )
-        place = f"{code}: {details} (model {model!r} at {target})."
-        super().__init__(" ".join(filter(None, (place, found, self.remedy))))
+        summary = f"{code}: {details} (model {model!r} at {target})."
+        super().__init__(" ".join(filter(None, (summary, available, self.remedy))))
+
+    @property
+    def found(self) -> str:
+        """The name of `available` in version 0.1.0."""
+        warnings.warn(
+            "`ServingError.found` is now `ServingError.available`.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.available

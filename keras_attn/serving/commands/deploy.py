@@ -1,4 +1,4 @@
-"""`keras-attn deploy`: the configuration of TensorFlow Serving for a model."""
+"""`keras-attn deploy`: writes the configuration files of TensorFlow Serving."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,18 @@ from keras_attn.serving.deploy.options import TlsFiles
 
 __all__ = ["deploy"]
 
-_DEFAULTS = DeployOptions.__dataclass_fields__
+_FIELDS = DeployOptions.__dataclass_fields__
 
 
 def _default(name):
-    return _DEFAULTS[name].default
+    return _FIELDS[name].default
 
 
 def deploy(
     out: Annotated[Path, typer.Argument(help="Folder for the files.")],
     models: Annotated[
         Path,
-        typer.Option(
-            help="Folder of the model, with one numbered folder for each version."
-        ),
+        typer.Option(help="Folder of the model, with one numbered folder per version."),
     ],
     name: Annotated[
         str, typer.Option(help="Name of the model in requests.")
@@ -33,35 +31,40 @@ def deploy(
         list[int] | None,
         typer.Option(
             min=0,
-            help="A version to serve; may be given again.",
+            help="A version to serve; may be repeated.",
             show_default="always the newest",
         ),
     ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="LABEL=VERSION, so that requests may ask for it; may be given again."
+            help="LABEL=VERSION: a name for a version in requests; may be repeated."
         ),
     ] = None,
     image: Annotated[
-        str, typer.Option(help="TensorFlow Serving's image, with its version.")
+        str, typer.Option(help="TensorFlow Serving's image, with a version tag.")
     ] = _default("image"),
-    grpc_port: Annotated[int, typer.Option()] = _default("grpc_port"),
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC.")] = _default(
+        "grpc_port"
+    ),
     rest_port: Annotated[
-        int, typer.Option(help="For REST, health and metrics.")
+        int, typer.Option(help="Port of REST, health checks and metrics.")
     ] = _default("rest_port"),
     max_batch_size: Annotated[
-        int, typer.Option(help="Most texts in one run of the model.")
+        int, typer.Option(help="Maximum number of texts in a batch of the server.")
     ] = _default("max_batch_size"),
     batch_timeout_micros: Annotated[
         int, typer.Option(help="Microseconds that a batch waits to be filled.")
     ] = _default("batch_timeout_micros"),
-    cpus: Annotated[int, typer.Option(help="CPUs of one server.")] = _default("cpus"),
+    cpus: Annotated[int, typer.Option(help="Number of CPUs of one server.")] = _default(
+        "cpus"
+    ),
     memory_gib: Annotated[
         int, typer.Option(help="Memory of one server, in GiB.")
     ] = _default("memory_gib"),
     replicas: Annotated[
-        tuple[int, int], typer.Option(help="Fewest and most servers in Kubernetes.")
+        tuple[int, int],
+        typer.Option(help="Minimum and maximum number of servers in Kubernetes."),
     ] = _default("replicas"),
     tls_certificate: Annotated[
         Path | None, typer.Option(help="PEM file of the server's certificate.")
@@ -71,17 +74,19 @@ def deploy(
     ] = None,
     tls_client_ca: Annotated[
         Path | None,
-        typer.Option(help="PEM file of who signs clients' certificates (mTLS)."),
+        typer.Option(
+            help="PEM file of the authorities of clients' certificates (mTLS)."
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there.")
+        bool, typer.Option("--force", help="Replace existing files.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the configuration by which TensorFlow Serving serves a model.
+    """Write the configuration with which TensorFlow Serving serves a model.
 
-    The server's own files, Docker Compose, Kubernetes manifests, Prometheus and a
-    Grafana dashboard, which agree with each other. Prints the files.
+    Writes the server's own files, Docker Compose, Kubernetes manifests, Prometheus and
+    a Grafana dashboard, with the same names, ports and paths. Prints the files.
 
     Example: keras-attn deploy deployment --models models/translator --version 3
     --version 4 --label stable=3 --label canary=4
@@ -90,7 +95,7 @@ def deploy(
         models_dir=models,
         name=name,
         versions=tuple(version or ()),
-        labels=dict(map(_label, label or ())),
+        labels=dict(map(_parse_label, label or ())),
         image=image,
         grpc_port=grpc_port,
         rest_port=rest_port,
@@ -99,13 +104,13 @@ def deploy(
         cpus=cpus,
         memory_gib=memory_gib,
         replicas=replicas,
-        tls=_tls(tls_certificate, tls_key, tls_client_ca),
+        tls=_tls_files(tls_certificate, tls_key, tls_client_ca),
     )
     for path in write_deployment(options, out, force=force):
         print_result({"file": path}, str(path), as_json)
 
 
-def _label(text):
+def _parse_label(text):
     label, equals, number = text.partition("=")
     if not equals or not number.isdecimal():
         raise ValueError(
@@ -115,7 +120,7 @@ def _label(text):
     return label, int(number)
 
 
-def _tls(certificate, key, client_ca):
+def _tls_files(certificate, key, client_ca):
     if certificate is None and key is None and client_ca is None:
         return None
     if certificate is None or key is None:

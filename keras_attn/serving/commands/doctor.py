@@ -1,4 +1,4 @@
-"""`keras-attn doctor`: what is installed here, and what can be done with it."""
+"""`keras-attn doctor`: installed packages, devices, and which commands work."""
 
 import importlib
 import importlib.metadata
@@ -13,10 +13,10 @@ import typer
 from keras_attn.command_line import AsJson, print_result, waiting
 from keras_attn.parallel import cores
 
-__all__ = ["doctor", "examine"]
+__all__ = ["doctor", "inspect_environment"]
 
-# What each command needs beyond the base, as installed packages.
-_NEEDS = {
+# Packages that each command needs beyond the base installation.
+_REQUIREMENTS = {
     "train": ("keras", "tensorflow", "tensorflow-text", "sentencepiece", "sacrebleu"),
     "evaluate": ("keras", "tensorflow", "tensorflow-text", "sacrebleu"),
     "translate": ("keras", "tensorflow", "tensorflow-text"),
@@ -61,36 +61,36 @@ def doctor(
             min=1,
             max=65535,
             show_default="8500 and 8501",
-            help="Port to look at; may be repeated.",
+            help="Port to check; may be repeated.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is installed, which devices are there, and what works.
+    """List installed packages, devices, and the commands that work.
 
-    Exits with 1 where a package is installed that cannot be imported.
+    Exits with 1 where an installed package cannot be imported.
 
     Example: keras-attn doctor
     """
-    with waiting("looking at this machine"):
-        found = examine(port or [8500, 8501])
-    print_result(found, "\n".join(_lines(found)), as_json)
-    if found["broken"]:
+    with waiting("inspecting this machine"):
+        report = inspect_environment(port or [8500, 8501])
+    print_result(report, "\n".join(_lines(report)), as_json)
+    if report["broken"]:
         raise SystemExit(1)
 
 
-def examine(ports: list[int]) -> dict[str, Any]:
-    """Looks at this machine.
+def inspect_environment(ports: list[int]) -> dict[str, Any]:
+    """Reports packages, devices, ports and usable commands of this machine.
 
     Args:
-        ports: Ports of 127.0.0.1 to try.
+        ports: Ports of 127.0.0.1 to check.
 
     Returns:
-        Versions, devices, ports and commands by name, ready for JSON; `broken` has the
-        packages that are installed and cannot be imported, with the reason.
+        The report, ready for JSON. `broken` has the installed packages that cannot be
+        imported, with the reason; `commands` the packages that each command lacks.
     """
     packages = {name: _version(name) for name in _PACKAGES}
-    devices, broken = _devices(packages)
+    devices, broken = _tensorflow_devices(packages)
     return {
         "keras_attn": _version("keras-attn"),
         "python": platform.python_version(),
@@ -103,8 +103,12 @@ def examine(ports: list[int]) -> dict[str, Any]:
         "ports": {str(port): _is_free(port) for port in ports},
         "tensorflow_model_server": shutil.which("tensorflow_model_server"),
         "commands": {
-            name: [each for each in needs if packages[each] is None or each in broken]
-            for name, needs in _NEEDS.items()
+            name: [
+                package
+                for package in required
+                if packages[package] is None or package in broken
+            ]
+            for name, required in _REQUIREMENTS.items()
         },
     }
 
@@ -116,8 +120,8 @@ def _version(package):
         return None
 
 
-def _devices(packages):
-    """Returns what TensorFlow computes on, and what of it cannot be imported."""
+def _tensorflow_devices(packages):
+    """Returns TensorFlow's devices, and the errors of packages that do not import."""
     if packages["tensorflow"] is None:
         return [], {}
     try:
@@ -128,7 +132,7 @@ def _devices(packages):
     except Exception as error:  # whatever a broken installation raises
         return [], {"tensorflow": str(error)}
     listed = config.list_physical_devices()
-    devices = [each.name.removeprefix("/physical_device:") for each in listed]
+    devices = [device.name.removeprefix("/physical_device:") for device in listed]
     if packages["tensorflow-text"] is None:
         return devices, {}
     try:
@@ -139,17 +143,17 @@ def _devices(packages):
 
 
 def _has_bfloat16_products():
-    """Returns whether the processor multiplies 16-bit numbers; None: not known."""
-    facts = Path("/proc/cpuinfo")
-    if not facts.exists():
+    """Returns whether the CPU has bfloat16 matrix products; `None`: unknown."""
+    cpu_info = Path("/proc/cpuinfo")
+    if not cpu_info.exists():
         return None
-    words = facts.read_text("utf-8", "replace").split()
-    return "avx512_bf16" in words or "amx_bf16" in words
+    cpu_flags = cpu_info.read_text("utf-8", "replace").split()
+    return "avx512_bf16" in cpu_flags or "amx_bf16" in cpu_flags
 
 
 def _is_free(port):
     with socket.socket() as listener:
-        # As servers do: a port that has just been left counts as free.
+        # As servers do: a port that was closed just now counts as free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
@@ -158,24 +162,27 @@ def _is_free(port):
     return True
 
 
-def _lines(found):
-    packages = found["packages"]
-    there = [f"{name} {version}" for name, version in packages.items() if version]
+def _lines(report):
+    packages = report["packages"]
+    installed = [f"{name} {version}" for name, version in packages.items() if version]
     missing = [name for name, version in packages.items() if version is None]
-    fast = {True: "with", False: "without", None: "perhaps with"}
-    server = found["tensorflow_model_server"]
+    bfloat16 = {True: "with", False: "without", None: "perhaps with"}[
+        report["bfloat16_products"]
+    ]
+    server = report["tensorflow_model_server"]
     yield (
-        f"keras-attn {found['keras_attn']}, Python {found['python']}, {found['system']}"
+        f"keras-attn {report['keras_attn']}, Python {report['python']}, "
+        f"{report['system']}"
     )
-    yield f"installed  {', '.join(there)}"
-    yield f"not here   {', '.join(missing) or 'nothing'}"
-    for name, reason in found["broken"].items():
+    yield f"installed  {', '.join(installed)}"
+    yield f"missing    {', '.join(missing) or 'nothing'}"
+    for name, reason in report["broken"].items():
         yield f"broken     {name}: {reason}"
     yield (
-        f"devices    {', '.join(found['devices']) or 'not known without TensorFlow'}; "
-        f"{found['cpus']} CPUs, {fast[found['bfloat16_products']]} bfloat16 products"
+        f"devices    {', '.join(report['devices']) or 'not known without TensorFlow'}; "
+        f"{report['cpus']} CPUs, {bfloat16} bfloat16 products"
     )
-    for port, free in found["ports"].items():
+    for port, free in report["ports"].items():
         yield f"port {port}  {'free' if free else 'in use, or not allowed'}"
     yield (
         f"server     {server}"
@@ -183,12 +190,12 @@ def _lines(found):
         else "server     no tensorflow_model_server on the PATH; `keras-attn serve` "
         "needs none"
     )
-    for name, lacks in found["commands"].items():
-        if not lacks:
+    for name, missing in report["commands"].items():
+        if not missing:
             yield f"works      keras-attn {name}"
             continue
         extra = "serve" if name in ("serve", "explorer") else "train"
         yield (
-            f"lacks      keras-attn {name}: {', '.join(lacks)} "
+            f"lacks      keras-attn {name}: {', '.join(missing)} "
             f"(pip install 'keras-attn[{extra}]')"
         )

@@ -1,4 +1,4 @@
-"""`keras-attn explorer`: the explorer's page in front of any model server."""
+"""`keras-attn explorer`: serves the explorer's page for any model server."""
 
 import signal
 import threading
@@ -14,15 +14,12 @@ __all__ = ["explorer"]
 def explorer(
     rest_url: Annotated[
         str,
-        typer.Option(
-            help="The REST API to ask: TensorFlow Serving's, or that of "
-            "`keras-attn serve`."
-        ),
+        typer.Option(help="REST API of TensorFlow Serving or `keras-attn serve`."),
     ] = "http://localhost:8501",
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name of a model there; may be given again.",
+            help="Name of a model on the server; may be repeated.",
             show_default="translator",
         ),
     ] = None,
@@ -34,18 +31,19 @@ def explorer(
     ] = "127.0.0.1",
     port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="Its port; 0 takes any free one."),
+        typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port."),
     ] = 8600,
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds to wait for the model server.")
+        float,
+        typer.Option(min=0.001, help="Maximum seconds for a response of the server."),
     ] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the attention explorer in front of any model server.
+    """Serve the attention explorer, a web page, for any model server.
 
-    The page is served here, and what it asks is passed to --rest-url: that server needs
-    no option and may be on a host that browsers cannot reach. Prints `explorer on URL`
-    when it answers, and ends by Ctrl+C. Needs the extra `serve`, not TensorFlow.
+    The page's requests are forwarded to --rest-url: that server needs no option and may
+    be on a host that browsers cannot reach. Prints `explorer on URL` when it is ready;
+    Ctrl+C ends it. Needs the extra `serve`, not TensorFlow.
 
     Example: keras-attn explorer --rest-url http://localhost:8501
     """
@@ -54,10 +52,10 @@ def explorer(
 
         from keras_attn.serving.explorer import (
             explorer_routes,
-            forwarding_routes,
             model_server_url,
+            proxy_routes,
         )
-        from keras_attn.serving.local_server.rest.server import HttpServer
+        from keras_attn.serving.local_server.rest.http_server import HttpServer
     except ImportError as error:
         raise ImportError(
             f"{error}. The explorer needs Starlette and uvicorn: "
@@ -66,7 +64,7 @@ def explorer(
     names = list(dict.fromkeys(model or ["translator"]))
     routes = [
         *explorer_routes(lambda: names),
-        *forwarding_routes(model_server_url(rest_url), names, timeout),
+        *proxy_routes(model_server_url(rest_url), names, timeout),
     ]
     server = HttpServer(host, port)
     stop = threading.Event()
@@ -74,10 +72,10 @@ def explorer(
         signal.signal(number, lambda *_: stop.set())
     server.start(Starlette(routes=routes))
     try:
-        shown = f"[{host}]" if ":" in host else host
-        url = f"http://{shown}:{server.port}/"
+        url_host = f"[{host}]" if ":" in host else host
+        url = f"http://{url_host}:{server.port}/"
         print_result({"explorer": url}, f"explorer on {url}", as_json)
-        log(f"It asks {rest_url}. Stop with Ctrl+C.")
+        log(f"Requests go to {rest_url}. Stop with Ctrl+C.")
         stop.wait()
     finally:
         server.stop(1.0)

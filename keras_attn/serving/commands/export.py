@@ -1,4 +1,4 @@
-"""`keras-attn export`: a saved translator becomes a version that a server loads."""
+"""`keras-attn export`: writes a translator as a SavedModel version."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,11 @@ def export(
         Path, typer.Argument(help="A .keras file, or the run folder that holds it.")
     ],
     models_dir: Annotated[
-        Path, typer.Argument(help="Base path of the model: one folder a version.")
+        Path, typer.Argument(help="Base path of the model: one folder per version.")
     ],
     version: Annotated[
         int | None,
-        typer.Option(min=1, show_default="one more than the highest ever there"),
+        typer.Option(min=1, show_default="one more than the highest so far"),
     ] = None,
     beam_size: Annotated[
         int | None, typer.Option(min=1, show_default="the translator's own")
@@ -31,7 +31,7 @@ def export(
         int | None,
         typer.Option(
             min=1,
-            help="Translations of each text that the signature nbest answers with.",
+            help="Number of translations of each text in the signature nbest.",
             show_default="the beam size, at least 2",
         ),
     ] = None,
@@ -39,27 +39,27 @@ def export(
         bool,
         typer.Option(
             "--full-vocabulary",
-            help="Choose from all words, where the translator has a shortlist.",
+            help="Search the full vocabulary even if the translator has a shortlist.",
         ),
     ] = False,
     precision: Annotated[
         str | None,
         typer.Option(
-            help="Of weights and activations: float32 or bfloat16.",
+            help="Precision of weights and activations: float32 or bfloat16.",
             show_default="the translator's own",
         ),
     ] = None,
     serving_version: Annotated[
-        str, typer.Option(help="The oldest TensorFlow Serving that is to load it.")
+        str, typer.Option(help="The oldest TensorFlow Serving that must load it.")
     ] = "2.20",
     as_json: AsJson = False,
 ) -> None:
     """Export a translator as a SavedModel version for TensorFlow Serving.
 
     The model takes raw strings and returns translations with scores, tokens, byte
-    offsets and attention. The version is written aside with requests that warm a
-    server up, asked in a process of its own, compared with the translator, and only
-    then renamed, so a server never sees half of it. Prints the version's folder.
+    offsets and attention. The version is written to a temporary folder together with
+    warm-up requests, run in a separate process, compared with the translator and only
+    then renamed, so a server never sees a part of it. Prints the version's folder.
 
     Example: keras-attn export runs/demo models/translator
     """
@@ -91,5 +91,5 @@ def export(
             run=path.parent,
             log=log,
         )
-    found = {"folder": folder, "version": int(folder.name)}
-    print_result(found, str(folder), as_json)
+    result = {"folder": folder, "version": int(folder.name)}
+    print_result(result, str(folder), as_json)

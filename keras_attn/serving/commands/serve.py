@@ -1,15 +1,15 @@
-"""`keras-attn serve`: TensorFlow Serving's gRPC and REST, from Python."""
+"""`keras-attn serve`: TensorFlow Serving's gRPC and REST APIs, from Python."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_attn.command_line import AsJson
-from keras_attn.serving.model_server import choose_engine, run_model_server
+from keras_attn.command_line import AsJson, log, print_result
 from keras_attn.serving.version_folders import check_base
 
-__all__ = ["serve"]
+__all__ = ["run_server", "serve"]
 
 
 def serve(
@@ -46,13 +46,13 @@ def serve(
         ),
     ] = "127.0.0.1",
     poll_seconds: Annotated[
-        float, typer.Option(help="Seconds between two looks for a new version.")
+        float, typer.Option(help="Seconds between two scans for a new version.")
     ] = 1.0,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Threads for the model's arithmetic.",
+            help="Number of threads for the model's arithmetic.",
             show_default="one for each CPU",
         ),
     ] = None,
@@ -60,8 +60,7 @@ def serve(
         int,
         typer.Option(
             min=0,
-            help="How often, a minute apart, loading a version that failed is tried "
-            "again.",
+            help="Number of retries, a minute apart, of a version that fails to load.",
         ),
     ] = 5,
     batching_parameters_file: Annotated[
@@ -83,59 +82,165 @@ def serve(
         typer.Option(
             min=1,
             max=2**31 - 1,
-            help="Most bytes of a request; longer ones are refused unread. Of the "
-            "local server only.",
+            help="Maximum size of a request; larger ones are refused unread.",
         ),
     ] = 64 * 2**20,
     engine: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="local: this package's server; tf-serving: tensorflow_model_server; "
-            "auto: that where it is on the PATH and --host is 0.0.0.0, where it always "
-            "listens.",
+            help="No longer needed: `local` and `auto` are accepted and ignored."
         ),
-    ] = "auto",
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve an exported translator as TensorFlow Serving does.
 
     The newest version is served; a version that appears later takes over without a
     failed request. Needs the extra `serve`.
+
+    Example: keras-attn serve models/translator
     """
     import logging
-    import sys
 
-    try:
-        check_base(models_dir)  # in no time, while TensorFlow takes seconds to load
-    except FileNotFoundError as error:
-        print(f"keras-attn serve: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+    check_base(models_dir)  # before the seconds that TensorFlow takes to load
     options: dict[str, Any] = {
         "name": name,
         "port": port,
         "rest_port": (8501 if port else 0) if rest_port is None else rest_port,
-        "poll_seconds": poll_seconds,
-        "threads": threads,
-        "load_retries": load_retries,
         "batching_parameters_file": batching_parameters_file,
         "ssl_config_file": ssl_config_file,
-        "as_json": as_json,
     }
-    binary = choose_engine(engine, host)
-    if binary is not None:
-        raise SystemExit(run_model_server(binary, models_dir, **options))
+    if engine is not None:
+        _check_engine(engine, models_dir, **options)
     logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
-    try:
-        from keras_attn.quiet import import_tensorflow
+    run_server(
+        models_dir,
+        host=host,
+        poll_seconds=poll_seconds,
+        threads=threads,
+        load_retries=load_retries,
+        max_message_bytes=max_message_bytes,
+        as_json=as_json,
+        **options,
+    )
 
+
+def run_server(
+    models_dir: Path,
+    *,
+    batching_parameters_file: Path | None = None,
+    ssl_config_file: Path | None = None,
+    as_json: bool = False,
+    **options: Any,
+) -> None:
+    """Serves until SIGTERM or SIGINT (Ctrl+C).
+
+    Once the server is ready, one line goes to standard output, from which a script that
+    asked for port 0 learns the ports:
+    `listening on HOST:PORT model=NAME version=NUMBER rest=HOST:PORT`.
+
+    Args:
+        models_dir: The model's base path.
+        batching_parameters_file: Sizes and times of batching.
+        ssl_config_file: Certificates for gRPC.
+        as_json: Whether to print that line as JSON.
+        **options: Arguments of `LocalServer`.
+
+    Raises:
+        ImportError: If the extra `serve` is not installed.
+        ValueError: If an option or option file is invalid.
+        OSError: If a port or file is not available.
+        RuntimeError: If the model cannot be loaded.
+    """
+    import gc
+    import signal
+
+    from keras_attn.quiet import import_tensorflow
+
+    try:
         import_tensorflow()
-        from keras_attn.serving.local_server.run import run
+        from keras_attn.serving.local_server.batching import BatchingParameters
+        from keras_attn.serving.local_server.errors import RequestError
+        from keras_attn.serving.local_server.option_files import read_credentials
+        from keras_attn.serving.local_server.server import LocalServer
     except ImportError as error:
-        print(
-            f"keras-attn serve: {error}. The server needs TensorFlow and "
-            'tensorflow-serving-api: pip install "keras-attn[serve]".',
-            file=sys.stderr,
+        raise ImportError(
+            f"{error}. The server needs TensorFlow and tensorflow-serving-api: pip "
+            'install "keras-attn[serve]".'
+        ) from error
+    if batching_parameters_file is not None:
+        options["batching"] = BatchingParameters.read(batching_parameters_file)
+    if ssl_config_file is not None:
+        options["credentials"] = read_credentials(ssl_config_file)
+    server = LocalServer(models_dir, **options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.request_stop())
+    # A collection of all imported objects would pause requests for 0.2 seconds.
+    gc.collect()
+    gc.freeze()
+    with server:
+        try:
+            version = server.start()
+        except OSError as error:
+            raise OSError(
+                f"{error}. Is another server running on {server.address}? "
+                "Choose another --port or --rest-port (0: any free one)."
+            ) from error
+        except RequestError as error:
+            raise RuntimeError(error.message) from error
+        if version is not None:
+            rest = server.rest_address
+            rest_url = (
+                f", REST on http://{rest}/v1/models/{server.name}" if rest else ""
+            )
+            log(
+                f"Serving {server.name!r} from {models_dir}: gRPC on {server.address}"
+                f"{rest_url}. Stop with Ctrl+C."
+            )
+            result = {
+                "address": server.address,
+                "model": server.name,
+                "version": version,
+                "rest": rest,
+            }
+            line = f"listening on {server.address} model={server.name} "
+            line += f"version={version}" + (f" rest={rest}" if rest else "")
+            print_result(result, line, as_json)
+            server.wait()
+        log("Stopping: open requests are answered first.")
+
+
+def _check_engine(
+    engine,
+    models_dir,
+    *,
+    name,
+    port,
+    rest_port,
+    batching_parameters_file,
+    ssl_config_file,
+):
+    """Refuses the former `--engine tf-serving` with the command that replaces it."""
+    if engine in ("auto", "local"):
+        log(
+            "`--engine` is no longer needed: this command starts the local server. "
+            f"Received: --engine {engine}."
         )
-        raise SystemExit(2) from error
-    options["max_message_bytes"] = max_message_bytes
-    raise SystemExit(run(models_dir, host=host, **options))
+        return
+    flags: dict[str, Any] = {
+        "port": port,
+        "rest_api_port": rest_port,
+        "model_name": name,
+        "model_base_path": models_dir.absolute(),
+    }
+    if batching_parameters_file is not None:
+        flags["enable_batching"] = "true"
+        flags["batching_parameters_file"] = batching_parameters_file.absolute()
+    if ssl_config_file is not None:
+        flags["ssl_config_file"] = ssl_config_file.absolute()
+    command = [f"--{flag}={value}" for flag, value in flags.items()]
+    raise ValueError(
+        "`keras-attn serve` starts the local server only. Received: --engine "
+        f"{engine}. Start TensorFlow Serving by its own command: "
+        f"{shlex.join(['tensorflow_model_server', *command])}"
+    )

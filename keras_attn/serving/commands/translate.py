@@ -1,4 +1,4 @@
-"""`keras-attn translate`: text from arguments or standard input, here or by gRPC."""
+"""`keras-attn translate`: translates text locally or by a server."""
 
 import contextlib
 import itertools
@@ -18,11 +18,11 @@ from keras_attn.translation import Translation
 
 __all__ = ["translate"]
 
-_LINES_AT_ONCE = 512
+_LINES_PER_CHUNK = 512
 
 
-class AttentionForm(str, Enum):
-    """How attention is shown."""
+class AttentionFormat(str, Enum):
+    """Output format of attention."""
 
     text = "text"
     html = "html"
@@ -32,30 +32,31 @@ class AttentionForm(str, Enum):
 def translate(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(help="Texts; without any, one text a line of standard input."),
+        typer.Argument(help="Texts; if none, each line of standard input."),
     ] = None,
     translator: Annotated[
         Path | None,
         typer.Option(
-            "--translator", "-t", help="A .keras file, or the run folder that holds it."
+            "--translator", "-t", help="A .keras file, or a run folder with one."
         ),
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(help="HOST:PORT of a server, instead of --translator."),
+        typer.Option(help="HOST:PORT of a server, in place of --translator."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="Name of the model on the server.")
     ] = "translator",
     timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds to wait for the server.")
+        float,
+        typer.Option(min=0.001, help="Maximum seconds for one request to the server."),
     ] = 60.0,
     tls: Annotated[
         bool,
         typer.Option(
             "--tls",
-            help="Encrypt the connection to --server; the other --tls options do so, "
-            "too.",
+            help="Encrypt the connection to --server; implied by the other --tls "
+            "options.",
         ),
     ] = False,
     tls_ca: Annotated[
@@ -67,7 +68,9 @@ def translate(
     ] = None,
     tls_certificate: Annotated[
         Path | None,
-        typer.Option(help="PEM file of a certificate of your own, where it is asked."),
+        typer.Option(
+            help="PEM file of the client's certificate, for servers that require one."
+        ),
     ] = None,
     tls_key: Annotated[
         Path | None, typer.Option(help="PEM file of its private key.")
@@ -75,23 +78,24 @@ def translate(
     tls_server_name: Annotated[
         str | None,
         typer.Option(
-            help="Name in the server's certificate, where that is not the name in "
+            help="Name in the server's certificate, where it differs from the host in "
             "--server."
         ),
     ] = None,
     attention: Annotated[
-        AttentionForm | None,
-        typer.Option(help="Show where the model looked: in the terminal or a file."),
+        AttentionFormat | None,
+        typer.Option(help="Show the attention weights in the terminal or in a file."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File of the html or png; several png are numbered.",
+            help="File for html or png; several png files are numbered.",
             show_default="attention.html, attention.png",
         ),
     ] = None,
     subwords: Annotated[
-        bool, typer.Option("--subwords", help="Attention of subwords, not of words.")
+        bool,
+        typer.Option("--subwords", help="Show attention of subwords, not of words."),
     ] = False,
     beam_size: Annotated[
         int | None,
@@ -108,7 +112,7 @@ def translate(
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Translate text, and show where the model looked.
+    """Translate text, optionally with attention.
 
     Examples: keras-attn translate -t runs/demo "Der Hund schläft." --attention text
 
@@ -116,8 +120,8 @@ def translate(
     """
     if (translator is None) == (server is None):
         raise ValueError(
-            "A translation is made by --translator or by --server. Received: "
-            f"--translator {translator}, --server {server}. Give one of them."
+            "Exactly one of --translator and --server must be given. Received: "
+            f"--translator {translator}, --server {server}."
         )
     if server is not None and (beam_size, length_penalty) != (None, None):
         raise ValueError(
@@ -125,40 +129,54 @@ def translate(
             f"{beam_size}, --length-penalty {length_penalty} with --server. Give them "
             "to `keras-attn export`."
         )
-    files = {"ca": tls_ca, "certificate": tls_certificate, "key": tls_key}
-    encryption = {**files, "server_name": tls_server_name}
-    encrypted = tls or any(encryption.values())
+    tls_options = {
+        "ca": tls_ca,
+        "certificate": tls_certificate,
+        "key": tls_key,
+        "server_name": tls_server_name,
+    }
+    encrypted = tls or any(tls_options.values())
     if encrypted and server is None:
         raise ValueError(
-            "A connection is encrypted where there is one. Received: a --tls option "
-            "without --server. Leave it out."
+            "The --tls options belong to --server. Received: a --tls option "
+            "without --server."
         )
-    show = _Output(attention, out, not subwords, as_json)
-    answering: contextlib.AbstractContextManager[Callable]
+    output = _Output(attention, out, not subwords, as_json)
+    translating: contextlib.AbstractContextManager[Callable]
     if server is not None:
-        options = {"model": model, "timeout": timeout, "batch_size": batch_size}
-        answering = _remote(server, encryption if encrypted else None, **options)
+        translating = _server_translate(
+            server,
+            tls_options if encrypted else None,
+            model=model,
+            timeout=timeout,
+            batch_size=batch_size,
+        )
     else:
-        few = texts is not None and 0 < len(texts) <= batch_size
-        local = _local(translator, beam_size, length_penalty, batch_size, few)
-        answering = contextlib.nullcontext(local)
-    with answering as answer, _reading(texts) as lines:
+        one_batch = texts is not None and 0 < len(texts) <= batch_size
+        translating = contextlib.nullcontext(
+            _local_translate(
+                translator, beam_size, length_penalty, batch_size, one_batch
+            )
+        )
+    with translating as translate_chunk, _input_texts(texts) as lines:
         for chunk in _chunks(lines):
-            for translation in answer(chunk):
-                show(translation)
-    show.close()
+            for translation in translate_chunk(chunk):
+                output.add(translation)
+    output.close()
 
 
 @contextlib.contextmanager
-def _remote(server, encryption, **options) -> Iterator[Callable]:
-    from keras_attn.serving.client import Client, Tls
+def _server_translate(server, tls_options, **options) -> Iterator[Callable]:
+    from keras_attn.serving import Client, Tls
 
-    tls = None if encryption is None else Tls(**encryption)
+    tls = None if tls_options is None else Tls(**tls_options)
     with Client(server, tls=tls, **options) as client:
         yield client.translate
 
 
-def _local(path, beam_size, length_penalty, batch_size, few) -> Callable:
+def _local_translate(
+    path, beam_size, length_penalty, batch_size, one_batch
+) -> Callable:
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
 
@@ -168,11 +186,11 @@ def _local(path, beam_size, length_penalty, batch_size, few) -> Callable:
         from keras_attn import Translator
         from keras_attn.text import graph
 
-        if not few:
+        if not one_batch:
             graph.share_cores()
         translator = Translator.load(path)
 
-    def answer(texts: Sequence[str]) -> list[Translation]:
+    def translate_chunk(texts: Sequence[str]) -> list[Translation]:
         return translator.translate(
             texts,
             beam_size=beam_size,
@@ -180,16 +198,16 @@ def _local(path, beam_size, length_penalty, batch_size, few) -> Callable:
             batch_size=batch_size,
         )
 
-    return answer
+    return translate_chunk
 
 
 @contextlib.contextmanager
-def _reading(texts) -> Iterator[Iterable[str]]:
-    """Yields texts, with a bar where a file is read and not written to a terminal."""
+def _input_texts(texts) -> Iterator[Iterable[str]]:
+    """Yields the texts, with a progress bar if a file is read and stdout is no tty."""
     if texts:
         yield texts
         return
-    size = _bytes_left(sys.stdin)
+    size = _file_size(sys.stdin)
     if size is None or sys.stdout.isatty():
         yield _lines(sys.stdin.buffer)
         return
@@ -197,19 +215,19 @@ def _reading(texts) -> Iterator[Iterable[str]]:
         yield _lines(sys.stdin.buffer, advance)
 
 
-def _bytes_left(stream):
-    """Returns how long a file is; `None` of what is no file, such as a pipe."""
+def _file_size(stream):
+    """Returns the bytes of a regular file; `None` for others, such as a pipe."""
     try:
-        found = os.fstat(stream.fileno())
+        status = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _lines(stream, advance=None) -> Iterator[str]:
-    """Yields the lines of a byte stream; says so where one is not UTF-8.
+    """Yields the lines of a byte stream, with a warning where one is not UTF-8.
 
-    A line's bytes count as done when the next one is asked for.
+    A line's bytes count as progress when the next line is read.
     """
     for number, line in enumerate(stream, 1):
         size = len(line)
@@ -225,8 +243,8 @@ def _lines(stream, advance=None) -> Iterator[str]:
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yields lists of texts; of one line where a person types them."""
-    size = 1 if sys.stdin.isatty() else _LINES_AT_ONCE
+    """Yields lists of texts; of one text each where a person types them."""
+    size = 1 if sys.stdin.isatty() else _LINES_PER_CHUNK
     texts = iter(texts)
     while chunk := list(itertools.islice(texts, size)):
         yield chunk
@@ -243,35 +261,34 @@ class _Output:
         self.count = 0
         self.page: list[Translation] = []
 
-    def __call__(self, translation: Translation) -> None:
+    def add(self, translation: Translation) -> None:
         self.count += 1
-        found = translation.to_dict() if self.as_json else {}
-        print_result(found, translation.text, self.as_json)
+        result = translation.to_dict() if self.as_json else {}
+        print_result(result, translation.text, self.as_json)
         if translation.source_truncated:
             _warn(
-                f"text {self.count} is over the translator's limit: "
-                f"{translation.source_truncated} or more tokens at its end were not "
-                "read."
+                f"text {self.count} is over the translator's limit: at least "
+                f"{translation.source_truncated} tokens at its end were cut."
             )
         if translation.target_truncated:
-            _warn(f"translation {self.count} was ended by the length limit.")
-        if self.attention is AttentionForm.text:
+            _warn(f"translation {self.count} was cut at the length limit.")
+        if self.attention is AttentionFormat.text:
             from keras_attn.plotting import attention_text
 
             print(attention_text(translation, words=self.words), flush=True)
-        elif self.attention is AttentionForm.html:
+        elif self.attention is AttentionFormat.html:
             self.page.append(translation)
-        elif self.attention is AttentionForm.png:
+        elif self.attention is AttentionFormat.png:
             from keras_attn.plotting import MissingGlyphWarning, save_attention_png
 
             path = self.out or Path("attention.png")
             if self.count > 1:
                 path = path.with_stem(f"{path.stem}-{self.count}")
-            with warnings.catch_warnings(record=True) as said:
+            with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", MissingGlyphWarning)
                 save_attention_png(translation, path, words=self.words)
-            for each in said:
-                _warn(str(each.message))
+            for warning in caught:
+                _warn(str(warning.message))
             _warn(f"wrote {path}", level="note")
 
     def close(self) -> None:

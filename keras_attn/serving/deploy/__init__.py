@@ -1,4 +1,4 @@
-"""The configuration by which TensorFlow Serving runs a translator: files, no server."""
+"""Writes the configuration files with which TensorFlow Serving serves a translator."""
 
 from keras_attn.serving.deploy.files import write_deployment as write_deployment
 from keras_attn.serving.deploy.options import DeployOptions as DeployOptions

@@ -1,18 +1,18 @@
-"""What a deployment may be told, checked once for all the files."""
+"""Options of a deployment, validated once for all files."""
 
 import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_attn.serving.signature import MOST_WARMUP_TEXTS
+from keras_attn.serving.signature import MAX_WARMUP_TEXTS
 from keras_attn.serving.version_folders import check_base, version_folders
 
 __all__ = ["DeployOptions", "TlsFiles"]
 
 # Kubernetes' rule for the name of a Service: it is a label of a DNS name.
 _DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_LONGEST_NAME = 50  # of 63: names made of it get endings
+_MAX_NAME_LENGTH = 50  # of 63: derived names get suffixes
 _LABEL = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]*")
 
 
@@ -21,10 +21,10 @@ class TlsFiles:
     """The PEM files of an encrypted gRPC port.
 
     Attributes:
-        certificate: The server's certificate, with those between it and its authority.
+        certificate: The server's certificate, with intermediate certificates.
         key: Its private key.
-        client_ca: The authorities of the clients' certificates; with them, a client
-            without a certificate is refused (mTLS).
+        client_ca: Certificate authorities that sign clients' certificates; with it, a
+            client without a certificate is refused (mTLS).
     """
 
     certificate: Path
@@ -38,22 +38,22 @@ class DeployOptions:
 
     Attributes:
         models_dir: The model's base path: one numbered folder for each version.
-        name: The model's name in requests; containers are named by it, too.
-        versions: The versions to serve; none: always the newest.
-        labels: A version for each label that requests may use.
-        image: TensorFlow Serving's image, with its version.
+        name: The model's name in requests, and the name of its containers.
+        versions: The versions to serve; empty: always the newest.
+        labels: Version numbers by the label that requests may use.
+        image: TensorFlow Serving's image, with a version tag.
         grpc_port: Port for gRPC.
         rest_port: Port for REST, health and metrics.
-        max_batch_size: Most texts that the server puts into one run of the model.
-        batch_timeout_micros: Microseconds that a batch may wait to be filled.
-        cpus: CPUs of one server, and batches that it runs at once.
+        max_batch_size: Maximum number of texts in one batch of the server.
+        batch_timeout_micros: Microseconds that a batch waits to be filled.
+        cpus: Number of CPUs of one server, and of batches that it runs at once.
         memory_gib: Memory of one server, in GiB.
-        replicas: Fewest and most servers in Kubernetes.
-        tls: Files of an encrypted gRPC port; `None`: not encrypted.
+        replicas: Minimum and maximum number of servers in Kubernetes.
+        tls: PEM files of an encrypted gRPC port; `None`: not encrypted.
 
     Raises:
         ValueError: If a value is out of range, or an image has no version.
-        FileNotFoundError: If `models_dir`, or one of `versions` in it, is not there.
+        FileNotFoundError: If `models_dir`, or one of `versions` in it, is missing.
     """
 
     models_dir: Path
@@ -77,11 +77,11 @@ class DeployOptions:
 
     def _check_names(self):
         name = self.name
-        if not _DNS_LABEL.fullmatch(name) or len(name) > _LONGEST_NAME:
+        if not _DNS_LABEL.fullmatch(name) or len(name) > _MAX_NAME_LENGTH:
             raise ValueError(
                 "`name` must be lower-case letters, digits and hyphens, begin with a "
-                f"letter and have at most {_LONGEST_NAME} of them, since a network "
-                f"name is made of it. Received: name={name!r}."
+                f"letter and have at most {_MAX_NAME_LENGTH} characters, since it "
+                f"becomes a network name. Received: name={name!r}."
             )
         _, _, tag = self.image.rpartition("/")[2].partition(":")
         if not tag or tag == "latest" or any(map(str.isspace, self.image)):
@@ -92,9 +92,9 @@ class DeployOptions:
             )
 
     def _check_numbers(self):
-        if self.max_batch_size < MOST_WARMUP_TEXTS:
+        if self.max_batch_size < MAX_WARMUP_TEXTS:
             raise ValueError(
-                f"`max_batch_size` must be at least {MOST_WARMUP_TEXTS}, the texts of "
+                f"`max_batch_size` must be at least {MAX_WARMUP_TEXTS}, the texts of "
                 "the largest warm-up request: a server that refuses it does not load "
                 f"the version. Received: max_batch_size={self.max_batch_size!r}."
             )
@@ -115,21 +115,21 @@ class DeployOptions:
                 "`grpc_port` and `rest_port` must be two ports in 1..65535. Received: "
                 f"grpc_port={self.grpc_port!r}, rest_port={self.rest_port!r}."
             )
-        fewest, most = self.replicas
-        if not 1 <= fewest <= most:
+        minimum, maximum = self.replicas
+        if not 1 <= minimum <= maximum:
             raise ValueError(
-                "`replicas` must be the fewest and the most servers, at least one. "
-                f"Received: replicas={self.replicas!r}."
+                "`replicas` must be the minimum and maximum number of servers, at "
+                f"least 1. Received: replicas={self.replicas!r}."
             )
 
     def _check_versions(self):
         check_base(self.models_dir)
-        there = version_folders(self.models_dir)
-        missing = [number for number in self.versions if number not in there]
+        existing = version_folders(self.models_dir)
+        missing = [number for number in self.versions if number not in existing]
         if missing:
             raise FileNotFoundError(
                 "Each of `versions` must be a folder of the model. Received: versions="
-                f"{missing!r} in {self.models_dir}. There: {sorted(there)}."
+                f"{missing!r} in {self.models_dir}. Existing: {sorted(existing)}."
             )
         for label, number in self.labels.items():
             if not _LABEL.fullmatch(label) or number not in self.versions:

@@ -1,4 +1,4 @@
-"""What the attention explorer's page is made of, as routes of a Starlette app."""
+"""The attention explorer's page and its files as routes of a Starlette app."""
 
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -24,7 +24,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-cache",  # a newer package shows its own page at once
+    "Cache-Control": "no-cache",  # an upgraded package shows its own page at once
 }
 
 
@@ -33,15 +33,15 @@ def explorer_routes(
 ) -> list[BaseRoute]:
     """Returns the page at `/` and its files under `/explorer/`.
 
-    The page loads nothing from elsewhere: its policy allows its own style and
-    scripts, no inline ones, and requests to `api` alone.
+    The page loads nothing from other hosts: its content security policy allows its own
+    style sheets and scripts, no inline ones, and requests to `api` only.
 
     Args:
-        names: Returns the models that the page offers, the first one chosen; called
-            for each reader, since a server may change its models.
-        api: Where TensorFlow Serving's REST API is: a path on the page's own host, or
-            the URL of another one, which must then allow requests of the page's
-            origin (TensorFlow Serving's `--rest_api_enable_cors_support`).
+        names: Returns the names of the models on the page, the default first; called
+            for each visitor, since a server may change its models.
+        api: TensorFlow Serving's REST API: a path on the page's own host, or the URL of
+            another host, which must then allow requests from the page's origin
+            (TensorFlow Serving's `--rest_api_enable_cors_support`).
 
     Raises:
         ValueError: If `api` is neither a path nor an `http` or `https` URL.
@@ -51,8 +51,8 @@ def explorer_routes(
     >>> [route.path for route in explorer_routes(lambda: ["translator"])]
     ['/', '/explorer/config.json', '/explorer/standalone.html', '/explorer/{name}']
     """
-    headers = {**_HEADERS, "Content-Security-Policy": _policy(api)}
-    standalone = attention_html(_blank())
+    headers = {**_HEADERS, "Content-Security-Policy": _security_policy(api)}
+    standalone = attention_html(_placeholder_translation())
     files = {
         path.name: path.read_bytes()
         for path in resources.files(__package__).joinpath("static").iterdir()
@@ -80,7 +80,7 @@ def explorer_routes(
     ]
 
 
-def _policy(api):
+def _security_policy(api):
     url = urlsplit(api)
     if not (
         (url.scheme in ("http", "https") and url.netloc)
@@ -88,14 +88,14 @@ def _policy(api):
     ) or set(api) & set(" ;,'\"\r\n"):
         raise ValueError(
             "`api` must be a path or an http or https URL. "
-            f"Received: api={api!r}. Pass such as '/v1/models' or "
+            f"Received: api={api!r}. As in '/v1/models' or "
             "'http://localhost:8501/v1/models'."
         )
-    other = f" {url.scheme}://{url.netloc}" if url.netloc else ""
+    api_host = f" {url.scheme}://{url.netloc}" if url.netloc else ""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
-        # Pictures that the page has drawn itself are turned into PNG as blobs.
-        f"img-src 'self' blob:; connect-src 'self'{other}; "
+        # The page converts its own SVG pictures to PNG through blobs.
+        f"img-src 'self' blob:; connect-src 'self'{api_host}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
@@ -107,9 +107,9 @@ def _file(files, name, headers):
     return Response(files[name], headers=headers, media_type=_TYPES[suffix])
 
 
-def _blank():
-    """A translation of nothing: its page has one element of each kind to copy."""
-    # One word a side, so that the map is drawn; weights, so that it is not blank.
+def _placeholder_translation():
+    """Returns a translation whose page has one element of each kind to copy."""
+    # One word per side and nonzero weights, so that the heat map is drawn.
     return Translation(
         source="a",
         text="a",

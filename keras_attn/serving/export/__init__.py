@@ -1,4 +1,4 @@
-"""A saved translator becomes a version folder that TensorFlow Serving loads."""
+"""Writes a translator as a version folder that TensorFlow Serving loads."""
 
 from keras_attn.serving.export.exporter import export_translator
 

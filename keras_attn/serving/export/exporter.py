@@ -1,23 +1,31 @@
 """Writes a translator as a SavedModel version that TensorFlow Serving loads."""
 
 import dataclasses
+import datetime
+import importlib.metadata
 import json
 import os
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keras_attn.serving.export.manifest import describe
 from keras_attn.serving.export.operations import check_operations
 from keras_attn.serving.export.publish import publishing
-from keras_attn.serving.export.requests import warmup_requests, write_requests
-from keras_attn.serving.export.self_test import check_answers
-from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
+from keras_attn.serving.export.sample_requests import warmup_requests, write_requests
+from keras_attn.serving.export.self_test import check_outputs
+from keras_attn.serving.signature import (
+    DEFAULT_SIGNATURE,
+    SIGNATURE_VERSION,
+    SIGNATURES,
+    TRANSLATE,
+)
 
-__all__ = ["export_translator"]
+__all__ = ["export_translator", "make_manifest"]
 
-_EXTRA = "assets.extra"  # where TensorFlow Serving looks for the warm-up
+_EXTRA = "assets.extra"  # where TensorFlow Serving reads warm-up requests
 _WARMUP = "tf_serving_warmup_requests"
+_DISTRIBUTIONS = ("keras-attn", "tensorflow", "tensorflow-text", "keras")
 
 
 def export_translator(
@@ -36,38 +44,38 @@ def export_translator(
 ) -> Path:
     """Writes `translator` as the folder `models_dir/version`.
 
-    The version is written beside its place and renamed when it is whole, since a
-    server takes whatever stands in a numbered folder, even half of it, and keeps it.
-    Before that it is loaded in another process, where it must answer its own warm-up
-    requests and odd ones as the translator does.
+    The version is written to a temporary folder and renamed once it is complete, since
+    a server loads any numbered folder, even an incomplete one. Before that, a separate
+    process loads it and runs its warm-up requests and edge cases; the outputs must be
+    the translator's.
 
     Args:
         translator: A `keras_attn.Translator`.
-        models_dir: Base path of one model; made where it is missing.
-        version: A number above all that were ever given out there; `None`: the next.
+        models_dir: Base path of one model; created if missing.
+        version: A number above all that were used before; `None`: the next one.
         beam_size: Overrides the translator's own.
         length_penalty: Overrides the translator's own.
-        nbest: Hypotheses that the signature `nbest` answers with; `None`: as many as
-            the beam, and at least 2.
-        full_vocabulary: Whether to choose from all words, in spite of a shortlist.
-        serving_version: The oldest TensorFlow Serving that is to load it.
+        nbest: Number of hypotheses in the outputs of the signature `nbest`; `None`: the
+            beam size, at least 2.
+        full_vocabulary: Whether to search all words in spite of a shortlist.
+        serving_version: The oldest TensorFlow Serving that must load it.
         run: Folder of the training run, for the manifest.
-        self_test: Whether to load and ask the model before it is published. Without,
-            only for a model that no server will see.
-        log: Called with a line before each step that takes long.
+        self_test: Whether to load and run the model before it is published. False only
+            for a model that no server will load.
+        log: Called with a line before each slow step.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        ValueError: If the version was given out or is not positive, an option is out
+        ValueError: If the version was used before or is not positive, an option is out
             of range, or the graph holds operations that the server lacks.
-        RuntimeError: If the written model answers otherwise than the translator.
+        RuntimeError: If the outputs of the written model are not the translator's.
     """
-    from keras_attn.serving.export.endpoints import SearchOptions, trace_endpoints
+    from keras_attn.serving.export.endpoints import ExportSearch, trace_endpoints
 
     models_dir = Path(models_dir)
-    options = SearchOptions.of(
+    search = ExportSearch.from_translator(
         translator,
         beam_size=beam_size,
         length_penalty=length_penalty,
@@ -77,31 +85,81 @@ def export_translator(
     words = _frequent_words(translator.source_codec)
     requests = warmup_requests(words)
     with publishing(models_dir, version) as (number, folder):
-        manifest = describe(
+        manifest = make_manifest(
             translator,
             version=number,
-            search=dataclasses.asdict(options),
+            search=dataclasses.asdict(search),
             serving_version=serving_version,
             warmup_records=len(requests),
             run=run,
         )
         log(f"version {number}: tracing the graphs")
-        endpoints = trace_endpoints(translator, options)
+        endpoints = trace_endpoints(translator, search)
         _check_graphs(endpoints, serving_version)
         log("writing the model")
         _save(translator, folder, endpoints)
         warmup = folder / _EXTRA / _WARMUP
         write_requests(warmup, requests, models_dir.absolute().name)
-        _write_json(folder / _EXTRA / "manifest.json", manifest)
+        manifest_text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        manifest_path = folder / _EXTRA / "manifest.json"
+        manifest_path.write_text(manifest_text + "\n", encoding="utf-8")
         if self_test:
-            log("asking the model in a process of its own")
-            check_answers(folder, warmup, endpoints, words)
+            log("running the model in a separate process")
+            check_outputs(folder, warmup, endpoints, words)
     return models_dir / str(number)
 
 
-def _write_json(path, values):
-    text = json.dumps(values, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def make_manifest(
+    translator: Any,
+    *,
+    version: int,
+    search: dict[str, Any],
+    serving_version: str,
+    warmup_records: int,
+    run: Path | None = None,
+) -> dict[str, Any]:
+    """Returns the manifest of an export, which `json.dumps` accepts.
+
+    Args:
+        translator: The exported `keras_attn.Translator`.
+        version: Number of the version.
+        search: Search settings.
+        serving_version: The oldest TensorFlow Serving that must load it.
+        warmup_records: Number of warm-up requests.
+        run: Folder of the training run, whose recipe and report are included.
+    """
+    return {
+        "format": 1,
+        "version": version,
+        "exported": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "signature_version": SIGNATURE_VERSION,
+        "default_signature": DEFAULT_SIGNATURE,
+        "signatures": {
+            signature.name: {
+                "inputs": [dataclasses.asdict(field) for field in signature.inputs],
+                "outputs": [dataclasses.asdict(field) for field in signature.outputs],
+            }
+            for signature in SIGNATURES.values()
+        },
+        "search": search,
+        "limits": {
+            "max_source_length": translator.max_source_length,
+            "max_target_length": translator.max_target_length,
+        },
+        "serving_version": serving_version,
+        "warmup_records": warmup_records,
+        "made_with": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _DISTRIBUTIONS},
+        },
+        "recipe": _read_text(run, "recipe.toml"),
+        "report": json.loads(_read_text(run, "report.json") or "null"),
+    }
+
+
+def _read_text(run, name):
+    path = None if run is None else run / name
+    return path.read_text("utf-8") if path is not None and path.is_file() else None
 
 
 def _check_graphs(endpoints, serving_version):
@@ -115,33 +173,25 @@ def _check_graphs(endpoints, serving_version):
 def _save(translator, folder, endpoints):
     import tensorflow as tf
 
-    tf.saved_model.save(
-        _root(translator),
-        os.fspath(folder),
-        signatures={**endpoints, DEFAULT_SIGNATURE: endpoints[TRANSLATE.name]},
-        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
-    )
-
-
-def _root(translator):
-    """Returns a module that holds what the graph reads, but not the Keras model.
-
-    A tracked Keras model would be traced once more, with inputs that it does not take.
-    """
-    import tensorflow as tf
-
+    # A module with the variables and vocabularies of the graphs. The Keras model itself
+    # is not tracked: it would be traced again, with inputs that it does not accept.
     root = tf.Module()
     root.weights = [weight.value for weight in translator.weights]
     root.tokenizers = [
         translator.source_codec.tokenizer,
         translator.target_codec.tokenizer,
     ]
-    return root
+    tf.saved_model.save(
+        root,
+        os.fspath(folder),
+        signatures={**endpoints, DEFAULT_SIGNATURE: endpoints[TRANSLATE.name]},
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
 
 
 def _frequent_words(codec, count=8):
-    """Returns words that the vocabulary holds whole, the most frequent ones first."""
+    """Returns the most frequent words that are single subwords."""
     pieces = codec.tokenizer.id_to_string(range(codec.vocabulary_size)).numpy()
-    words = [piece.decode("utf-8", "replace") for piece in pieces]
-    whole = [word[1:] for word in words if word[:1] == "▁" and len(word) > 1]
-    return whole[:count] or words[:count]
+    subwords = [piece.decode("utf-8", "replace") for piece in pieces]
+    words = [subword[1:] for subword in subwords if subword[:1] == "▁" and subword[1:]]
+    return words[:count] or subwords[:count]

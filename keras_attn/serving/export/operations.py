@@ -1,12 +1,12 @@
-"""Which graph operations a stock TensorFlow Serving can run."""
+"""Checks that a stock TensorFlow Serving can run the operations of a graph."""
 
 from collections.abc import Iterable, Iterator
 
 __all__ = ["SERVING_VERSIONS", "check_operations", "operations"]
 
-# Of the operations beside TensorFlow's core, a server links those of the TensorFlow
-# Text that it was built with: 2.12.1 in the servers 2.12 to 2.19, 2.20.0 after that.
-# These are the ones of texts and subwords, not every one that there is.
+# Beside TensorFlow's core, a server links the operations of the TensorFlow Text that it
+# was built with: 2.12.1 in the servers 2.12 to 2.19, 2.20.0 since then. Only those for
+# texts and subwords are listed.
 _TEXT_2_12 = frozenset(
     {
         "CaseFoldUTF8",
@@ -30,13 +30,12 @@ _TEXT_OPERATIONS = {
 }
 SERVING_VERSIONS = tuple(_TEXT_OPERATIONS)
 
-# What runs on some machines only: compiled by XLA, which stock servers refuse, or a
-# recurrent layer that a graphics card computes.
-_BOUND_TO_MACHINES = ("Xla", "Cudnn")
+# Operations that need certain machines: XLA, which stock servers refuse, and GPUs.
+_MACHINE_PREFIXES = ("Xla", "Cudnn")
 
 
 def operations(graph_def) -> Iterator[tuple[str, str]]:
-    """Yields (operation, node or function it stands in) of a `GraphDef`."""
+    """Yields (operation, name of its node) of a `GraphDef` and its functions."""
     for node in graph_def.node:
         yield node.op, node.name
     for function in graph_def.library.function:
@@ -52,24 +51,22 @@ def check_operations(
     """Raises `ValueError` if a stock server could not load or run the graph.
 
     Args:
-        graph_def: The `GraphDef` to be served.
-        core_operations: Names of the operations of TensorFlow's core.
-        serving_version: Of TensorFlow Serving, one of `SERVING_VERSIONS`.
+        graph_def: The `GraphDef` to serve.
+        core_operations: Names of TensorFlow's core operations.
+        serving_version: Version of TensorFlow Serving, one of `SERVING_VERSIONS`.
     """
     if serving_version not in _TEXT_OPERATIONS:
         raise ValueError(
-            "The operations that a server links must be known. Received: "
+            "The operations that a server links are known for some versions. Received: "
             f"serving_version={serving_version!r}. Known: "
             f"{', '.join(SERVING_VERSIONS)}."
         )
-    core = {name for name in core_operations if not name.startswith(_BOUND_TO_MACHINES)}
-    functions = {each.signature.name for each in graph_def.library.function}
+    core = {name for name in core_operations if not name.startswith(_MACHINE_PREFIXES)}
+    functions = {function.signature.name for function in graph_def.library.function}
     allowed = core | _TEXT_OPERATIONS[serving_version] | functions
-    refused = {op: place for op, place in operations(graph_def) if op not in allowed}
+    refused = {op: node for op, node in operations(graph_def) if op not in allowed}
     if refused:
-        listed = ", ".join(
-            f"{op} (in {place})" for op, place in sorted(refused.items())
-        )
+        listed = ", ".join(f"{op} (in {node})" for op, node in sorted(refused.items()))
         raise ValueError(
             "A served graph may hold only operations of TensorFlow's core and those of "
             f"TensorFlow Text that TensorFlow Serving {serving_version} links, and "

@@ -1,6 +1,7 @@
-"""A written model must answer, in a process of its own, as the translator does."""
+"""Runs a written model in a separate process and compares it with the translator."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -11,67 +12,108 @@ from typing import Any
 
 import numpy as np
 
-from keras_attn.serving.export.fresh_process import answer_key
-from keras_attn.serving.export.requests import (
-    Request,
-    probes,
+import keras_attn
+from keras_attn.serving.export.sample_requests import (
+    edge_case_requests,
     read_requests,
     write_requests,
 )
 from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
 
-__all__ = ["check_answers"]
+__all__ = ["check_outputs", "run_requests"]
+
+# The first argument is the folder that holds the package, for an installation that only
+# the importing process can see. It comes last on the path, where it shadows nothing.
+_CODE = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from keras_attn.serving.export.self_test import run_requests; "
+    "run_requests(*sys.argv[2:])"
+)
 
 
-def check_answers(
+def check_outputs(
     folder: Path, warmup: Path, endpoints: Mapping[str, Any], words: list[str]
 ) -> None:
-    """Asks a written model in a fresh process and compares it with the translator.
+    """Runs a written model in a separate process and compares its outputs.
 
-    The requests are those of its warm-up file, every one of which a server replays
-    before it serves the version, and odd ones.
+    The requests are those of its warm-up file, all of which a server must be able to
+    run before it serves the version, and edge cases.
 
     Args:
         folder: The SavedModel.
         warmup: Its warm-up file.
-        endpoints: The traced functions of the translator, by signature.
-        words: Of the source language, at least one.
+        endpoints: The traced functions of the translator by signature name.
+        words: Words of the source language, at least one.
 
     Raises:
-        RuntimeError: If the model cannot be loaded, does not answer, or answers
-            otherwise.
+        RuntimeError: If the model cannot be loaded, fails, or has other outputs.
     """
-    with tempfile.TemporaryDirectory() as aside:
-        odd, answers = Path(aside, "requests"), Path(aside, "answers.npz")
-        write_requests(odd, probes(words), "translator")
-        requests = [*read_requests(warmup), *read_requests(odd)]
-        with _fresh_process(folder, answers, warmup, odd):
-            wanted = [_ask(endpoints, request) for request in requests]  # meanwhile
-        # Written by our own process a moment ago: texts are pickled objects.
-        with np.load(answers, allow_pickle=True) as found:
-            got = [_answer(found, number) for number in range(len(requests))]
-    compared = [
-        _compare(request, want, answer)
-        for request, want, answer in zip(requests, wanted, got, strict=True)
-    ]
-    # Threads may add up in another order, so that one of two translations of equal
-    # score comes first here and the other there. That is rare; where most texts
-    # differ, something else is wrong.
-    same = np.concatenate(compared)
+    with tempfile.TemporaryDirectory() as temporary:
+        edge_cases = Path(temporary, "requests")
+        outputs = Path(temporary, "outputs.npz")
+        write_requests(edge_cases, edge_case_requests(words), "translator")
+        requests = [*read_requests(warmup), *read_requests(edge_cases)]
+        with _separate_process(temporary, folder, outputs, warmup, edge_cases):
+            expected = [_run(endpoints, request) for request in requests]  # meanwhile
+        # Written by our own process a moment ago: strings are pickled objects.
+        with np.load(outputs, allow_pickle=True) as arrays:
+            received = [_outputs(arrays, index) for index in range(len(requests))]
+    same = np.concatenate(
+        [
+            _same_translations(request, want, got)
+            for request, want, got in zip(requests, expected, received, strict=True)
+        ]
+    )
+    # Rounding depends on the order in which threads add up, so that two translations of
+    # equal score may change places. That is rare; more differences are an error.
     if not same.mean() > 0.9:
         raise RuntimeError(
-            "The written model must answer as the translator does. Received other "
+            "The written model must translate as the translator does. Received other "
             f"translations of {np.sum(~same)} of {same.size} texts. "
             "Nothing was published."
         )
 
 
+def run_requests(folder: str, outputs: str, *request_files: str) -> None:
+    """Runs files of requests on a SavedModel and writes their outputs.
+
+    Called in the separate process, where nothing but the SavedModel is known.
+
+    Args:
+        folder: The SavedModel.
+        outputs: The `.npz` file to write, with one array `INDEX/NAME` for each output
+            of each request.
+        *request_files: Files of `write_requests`.
+    """
+    from keras_attn.quiet import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401  registers the operations of the vocabulary
+
+    signatures = tf.saved_model.load(folder).signatures
+    arrays = {}
+    requests = (
+        request for path in request_files for request in read_requests(Path(path))
+    )
+    for index, request in enumerate(requests):
+        for name, array in _run(signatures, request).items():
+            arrays[f"{index}/{name}"] = array
+    with open(outputs, "wb") as file:
+        np.savez(file, **arrays)
+
+
 @contextlib.contextmanager
-def _fresh_process(folder, answers, *requests):
-    """Lets the model answer while the block runs, and waits; raises if it could not."""
-    command = [sys.executable, "-m", "keras_attn.serving.export.fresh_process"]
+def _separate_process(temporary, *paths):
+    """Calls `run_requests` while the block runs; raises if it fails."""
+    package_folder = Path(keras_attn.__file__).parents[1]
+    arguments = [os.fspath(Path(path).absolute()) for path in (package_folder, *paths)]
     with subprocess.Popen(
-        [*command, *map(str, (folder, answers, *requests))],
+        [sys.executable, "-c", _CODE, *arguments],
+        # Python puts the current directory first on the path: in the user's, a file
+        # like numpy.py would be imported instead of the package.
+        cwd=temporary,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,53 +123,55 @@ def _fresh_process(folder, answers, *requests):
         except BaseException:
             process.kill()
             raise
-        _, said = process.communicate()
+        _, stderr = process.communicate()
     if process.returncode != 0:
-        # Of a traceback what stands below the last line of code.
-        said = " ".join(re.split(r"\n(?=\S)", said.strip())[-1].split())
+        # Of a traceback, the message below the last line of code.
+        message = " ".join(re.split(r"\n(?=\S)", stderr.strip())[-1].split())
         raise RuntimeError(
-            "The written model must answer in a process of its own. Received exit code "
-            f"{process.returncode}: {said} Nothing was published."
+            "The written model must run in a separate process. Received exit code "
+            f"{process.returncode}: {message} Nothing was published."
         )
 
 
-def _answer(found, number):
-    prefix = answer_key(number, "")
+def _outputs(arrays, index):
+    prefix = f"{index}/"
     return {
-        name.removeprefix(prefix): found[name]
-        for name in found.files
+        name.removeprefix(prefix): arrays[name]
+        for name in arrays.files
         if name.startswith(prefix)
     }
 
 
-def _ask(endpoints, request: Request):
+def _run(endpoints, request):
     import tensorflow as tf
 
-    name = request.signature
-    outputs = endpoints[TRANSLATE.name if name == DEFAULT_SIGNATURE else name](
+    name = request.signature_name
+    if name == DEFAULT_SIGNATURE and name not in endpoints:
+        name = TRANSLATE.name
+    outputs = endpoints[name](
         **{
             field.name: tf.constant(request.inputs[field.name], field.dtype)
-            for field in request.contract.inputs
+            for field in request.signature.inputs
         }
     )
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def _compare(request, want, got):
-    """Says of each row whether the same tokens were written; raises if more differs."""
-    names = {field.name for field in request.contract.outputs}
-    right = set(got) == names
-    # What was read must be the same to the byte, and the scores but for rounding.
-    for name in names if right else ():
+def _same_translations(request, want, got):
+    """Returns `(B,)` bool, equal target tokens; raises if anything else differs."""
+    names = {field.name for field in request.signature.outputs}
+    equal = set(got) == names
+    # Source outputs must be the same to the byte, scores but for rounding.
+    for name in names if equal else ():
         if name.startswith("source_"):
-            right &= np.array_equal(want[name], got[name])
+            equal &= np.array_equal(want[name], got[name])
         elif name == "score":
-            right &= np.shape(want[name]) == np.shape(got[name])
-            right = right and np.allclose(want[name], got[name], rtol=1e-3, atol=1e-3)
-    if not right:
+            equal &= np.shape(want[name]) == np.shape(got[name])
+            equal = equal and np.allclose(want[name], got[name], rtol=1e-3, atol=1e-3)
+    if not equal:
         raise RuntimeError(
-            "The written model must answer as the translator does. Received other "
-            f"answers from the signature {request.signature!r} to "
+            "The written model must translate as the translator does. Received other "
+            f"outputs of the signature {request.signature_name!r} for "
             f"{request.inputs['text'].tolist()!r}. Nothing was published."
         )
     if want["target_tokens"].shape != got["target_tokens"].shape:

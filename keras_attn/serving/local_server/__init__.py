@@ -1,7 +1,6 @@
-"""A server that speaks as TensorFlow Serving does, in Python, on SavedModels alone.
+"""TensorFlow Serving's gRPC and REST APIs in Python, for SavedModels.
 
-It knows nothing of how the model was made: `keras_attn`, Keras and the training code
-are not imported. Codes, messages and the order of checks are TensorFlow Serving's, so
-that a client tested here meets no surprise there; `docs/local-server.md` lists where
-the two differ.
+Needs nothing but the SavedModel: layers, Keras and training code are not imported.
+Status codes, messages and the order of checks are TensorFlow Serving's, so that clients
+behave the same with both; `docs/serving.md` lists the differences.
 """

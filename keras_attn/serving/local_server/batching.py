@@ -1,8 +1,11 @@
-"""Requests joined into batches that the graph runs at once.
+"""Joins concurrent requests into batches that the graph runs at once.
 
 Requests wait in a queue for each signature and set of outputs until their batch is full
-or its time is up. As in TensorFlow Serving tensors are joined on their first axis and
-the outputs cut on it again, so a text's padding is that of its batch-mates.
+or its timeout is over. As in TensorFlow Serving, tensors are concatenated and outputs
+split on their first axis, so a text is padded to the longest of its batch.
+
+Each request waits in its own thread, since `session.run` blocks anyway. TensorFlow's
+`batch_function` would have to be part of the exported graph, as no stock server has it.
 """
 
 import collections
@@ -18,26 +21,26 @@ from typing import Any
 import grpc
 import numpy as np
 
-from keras_attn.serving.local_server.batch_runs import batch_size, join, split
-from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.text_protos import read_text_proto
+from keras_attn.serving.local_server.errors import RequestError, invalid_argument
+from keras_attn.serving.local_server.option_files import read_text_proto
 
-__all__ = ["Batcher", "BatchingParameters"]
+__all__ = ["Batcher", "BatchingParameters", "join_feeds", "split_outputs"]
 
 Run = Callable[[Mapping[str, np.ndarray], Sequence[str], float | None], list[Any]]
+_UNMET = grpc.StatusCode.FAILED_PRECONDITION
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchingParameters:
-    """How requests are joined; names and defaults are TensorFlow Serving's.
+    """Sizes and times of batching; names and defaults are TensorFlow Serving's.
 
     Attributes:
-        max_batch_size: Most rows in a batch.
-        batch_timeout_micros: How long a batch waits for more, at most.
-        max_enqueued_batches: How many may wait in a queue.
-        num_batch_threads: How many run at once.
-        allowed_batch_sizes: Sizes to pad to, ascending up to `max_batch_size`; none:
-            any size.
+        max_batch_size: Maximum number of rows in a batch.
+        batch_timeout_micros: Maximum time that an incomplete batch waits.
+        max_enqueued_batches: Maximum number of batches in a queue.
+        num_batch_threads: Number of batches that run at once.
+        allowed_batch_sizes: Sizes that batches are padded to, ascending up to
+            `max_batch_size`; empty: no padding.
     """
 
     max_batch_size: int = 1000
@@ -71,16 +74,16 @@ class BatchingParameters:
         """Reads the file that `--batching_parameters_file` of TensorFlow Serving takes.
 
         Raises:
-            ValueError: If it says something else, or what is not supported.
+            ValueError: If the file is malformed, or sets an unsupported field.
             OSError: If it cannot be read.
         """
         message = read_text_proto(path, "BatchingParameters")
-        given = {
+        values = {
             field.name: getattr(message, field.name).value
             for field in dataclasses.fields(cls)[:-1]
             if message.HasField(field.name)
         }
-        return cls(**given, allowed_batch_sizes=tuple(message.allowed_batch_sizes))
+        return cls(**values, allowed_batch_sizes=tuple(message.allowed_batch_sizes))
 
 
 @dataclasses.dataclass
@@ -101,7 +104,7 @@ class _Batch:
 
 
 class Batcher:
-    """Queues and the threads that run what is in them.
+    """Queues of batches and the threads that run them.
 
     Args:
         parameters: Sizes and times.
@@ -110,8 +113,7 @@ class Batcher:
     def __init__(self, parameters: BatchingParameters):
         self._parameters = parameters
         self._changed = threading.Condition()
-        # Only queues that hold something are kept.
-        self._queues: dict[Any, collections.deque[_Batch]] = {}
+        self._queues: dict[Any, collections.deque[_Batch]] = {}  # none is empty
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._work, name=f"batch-{number}", daemon=True)
@@ -127,21 +129,24 @@ class Batcher:
         fetches: Sequence[str],
         timeout: float | None = None,
     ) -> list[np.ndarray]:
-        """Computes tensors, together with those of other requests.
+        """Computes tensors in a batch with those of other requests.
 
         Args:
             run: Runs a batch; requests with the same function, feeds and fetches may
                 share one.
-            feeds: Values by tensor name, each with the batch as its first axis.
-            fetches: Names of the tensors wanted.
-            timeout: Seconds until the answer is of no use; `None`: it always is.
+            feeds: Arrays by tensor name; the first axis is the batch.
+            fetches: Names of the tensors to compute.
+            timeout: Seconds until the request's deadline; `None`: no deadline.
+
+        Returns:
+            One array for each of `fetches`.
 
         Raises:
-            RequestError: If the values cannot be batched, the queue is full, or the
-                time is up; and whatever `run` raises.
+            RequestError: If the arrays cannot be batched, the queue is full, or the
+                deadline is over; and whatever `run` raises.
         """
-        size = batch_size(feeds)
-        if size == 0:  # nothing to wait for; TensorFlow Serving would wait for ever
+        size = _num_rows(feeds)
+        if size == 0:  # TensorFlow Serving would wait for another request, forever
             return run(feeds, fetches, timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         task = _Task(feeds, size, deadline)
@@ -156,7 +161,7 @@ class Batcher:
             ) from error
 
     def stop(self) -> None:
-        """Runs what waits, and ends the threads."""
+        """Runs the batches in the queues and ends the threads."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -166,10 +171,9 @@ class Batcher:
     def _enqueue(self, task, key):
         parameters = self._parameters
         if task.size > parameters.max_batch_size:
-            raise RequestError(
-                grpc.StatusCode.INVALID_ARGUMENT,
+            raise invalid_argument(
                 f"Task size {task.size} is larger than maximum input batch size "
-                f"{parameters.max_batch_size}",
+                f"{parameters.max_batch_size}"
             )
         with self._changed:
             queue = self._queues.get(key, collections.deque())
@@ -182,23 +186,23 @@ class Batcher:
                         "max_enqueued_batches is "
                         f"{parameters.max_enqueued_batches}",
                     )
-                wait = parameters.batch_timeout_micros / 1e6
-                queue.append(_Batch(key[0], key[2], time.monotonic() + wait))
+                timeout = parameters.batch_timeout_micros / 1e6
+                queue.append(_Batch(key[0], key[2], time.monotonic() + timeout))
             self._queues[key] = queue
             queue[-1].tasks.append(task)
             queue[-1].size += task.size
             self._changed.notify()
 
     def _work(self):
-        while (batch := self._next()) is not None:
+        while (batch := self._next_batch()) is not None:
             try:
-                self._run(batch)
-            except BaseException as error:  # each request answers for itself
+                self._run_batch(batch)
+            except BaseException as error:  # is raised in the threads of the requests
                 for task in batch.tasks:
                     if not task.result.done():
                         task.result.set_exception(error)
 
-    def _run(self, batch):
+    def _run_batch(self, batch):
         now = time.monotonic()
         tasks = []
         for task in batch.tasks:
@@ -215,16 +219,17 @@ class Batcher:
             return
         sizes = [task.size for task in tasks]
         allowed = self._parameters.allowed_batch_sizes or (sum(sizes),)
-        size = next(each for each in allowed if each >= sum(sizes))
+        batch_size = next(size for size in allowed if size >= sum(sizes))
         deadlines = [task.deadline for task in tasks]
         timeout = None if None in deadlines else max(deadlines) - now
-        feeds = join([task.feeds for task in tasks], size)
+        feeds = join_feeds([task.feeds for task in tasks], batch_size)
         outputs = batch.run(feeds, batch.fetches, timeout)
-        for task, part in zip(tasks, split(outputs, sizes, size), strict=True):
+        parts = split_outputs(outputs, sizes, batch_size)
+        for task, part in zip(tasks, parts, strict=True):
             task.result.set_result(part)
 
-    def _next(self):
-        """Waits for a batch that is due, the one that waits longest first."""
+    def _next_batch(self):
+        """Waits for a batch that is due, and takes the one that was due first."""
         with self._changed:
             while True:
                 now = time.monotonic()
@@ -247,3 +252,83 @@ class Batcher:
     def _is_due(self, queue, now):
         full = len(queue) > 1 or queue[0].size == self._parameters.max_batch_size
         return full or self._stopping or queue[0].ready_at <= now
+
+
+def _num_rows(feeds):
+    if any(array.ndim == 0 for array in feeds.values()):
+        raise invalid_argument(
+            "Batching Run() input tensors must have at least one dimension"
+        )
+    sizes = {len(array) for array in feeds.values()}
+    if len(sizes) != 1:
+        raise invalid_argument(
+            "Batching Run() input tensors must have equal 0th-dimension size"
+            if sizes
+            else "Batching Run() must have at least one input tensor"
+        )
+    return sizes.pop()
+
+
+def join_feeds(
+    requests: Sequence[Mapping[str, np.ndarray]], batch_size: int
+) -> dict[str, np.ndarray]:
+    """Concatenates the inputs of requests on the first axis.
+
+    Args:
+        requests: Arrays by tensor name, of one or more requests.
+        batch_size: Rows of the result; padding repeats the first row of the last
+            request.
+
+    Raises:
+        RequestError: If arrays of one name differ in their other axes.
+
+    Example:
+
+    >>> feeds = join_feeds([{"x": np.array([1, 2])}, {"x": np.array([3, 4])}], 6)
+    >>> feeds["x"].tolist()
+    [1, 2, 3, 4, 3, 3]
+    """
+    joined = {}
+    for name in requests[0]:
+        arrays = [request[name] for request in requests]
+        if len({array.shape[1:] for array in arrays}) > 1:
+            raise RequestError(
+                _UNMET,
+                f"Tensors with name '{name}' from different tasks have different "
+                "shapes and padding is turned off. Set pad_variable_length_inputs to "
+                "true, or ensure that all tensors with the same name have equal "
+                "dimensions starting with the first dim.",
+            )
+        padding = batch_size - sum(map(len, arrays))
+        joined[name] = np.concatenate([*arrays, *[arrays[-1][:1]] * padding])
+    return joined
+
+
+def split_outputs(
+    outputs: Sequence[np.ndarray], sizes: Sequence[int], batch_size: int
+) -> list[list[np.ndarray]]:
+    """Splits the outputs of a batch into those of its requests.
+
+    Args:
+        outputs: Arrays of `batch_size` rows.
+        sizes: Rows of each request.
+        batch_size: Rows of the batch, with its padding.
+
+    Returns:
+        For each request, its part of each output.
+
+    Raises:
+        RequestError: If the first axis of an output is not the batch.
+    """
+    for array in outputs:
+        if array.ndim == 0:
+            raise RequestError(_UNMET, "Batched output tensor has 0 dimensions")
+        if len(array) != batch_size:
+            raise RequestError(
+                _UNMET,
+                "Batched output tensor's 0th dimension does not equal the sum of the "
+                "0th dimension sizes of the input tensors",
+            )
+    ends = np.cumsum(sizes)[:-1]
+    parts = [np.split(array[: sum(sizes)], ends) for array in outputs]
+    return [list(part) for part in zip(*parts, strict=True)]

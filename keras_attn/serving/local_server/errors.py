@@ -1,33 +1,40 @@
-"""The one exception by which a request is refused, and the codes of others."""
+"""The exception that ends a request with a status code, and its C++ vocabulary."""
 
 import grpc
+import tensorflow as tf
 
-__all__ = ["RequestError", "error_code"]
+__all__ = ["RequestError", "cpp_name", "error_code", "invalid_argument"]
 
 _MAX_MESSAGE = 1024
-_CUT = "...TRUNCATED"
+_TRUNCATED = "...TRUNCATED"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+_CPP_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 
 
 class RequestError(Exception):
-    """A request cannot be answered.
+    """Ends a request with a gRPC status.
 
     Args:
-        code: What the client's call ends with.
-        message: What the client is told; cut after 1024 characters, since it travels
+        code: Status code of the call.
+        message: Text for the client; truncated after 1024 characters, since it travels
             in a header of limited size.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str):
         if len(message) > _MAX_MESSAGE:
-            message = message[:_MAX_MESSAGE] + _CUT
+            message = message[:_MAX_MESSAGE] + _TRUNCATED
         super().__init__(message)
         self.code = code
         self.message = message
 
 
+def invalid_argument(message: str) -> RequestError:
+    """Returns the error of a malformed request."""
+    return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
 def error_code(error: BaseException) -> grpc.StatusCode:
-    """Returns the code that tells best what an exception means.
+    """Returns the status code that corresponds to an exception.
 
     Example:
 
@@ -38,5 +45,20 @@ def error_code(error: BaseException) -> grpc.StatusCode:
     """
     if isinstance(error, RequestError):
         return error.code
-    # The errors of TensorFlow have gRPC's numbers.
+    # TensorFlow's exceptions carry gRPC's numbers.
     return _CODES.get(getattr(error, "error_code", None), grpc.StatusCode.UNKNOWN)
+
+
+def cpp_name(dtype: object) -> str:
+    """Returns the name of a dtype in messages of TensorFlow's C++ code.
+
+    Args:
+        dtype: Number of the dtype, or anything else that `tf.as_dtype` takes.
+
+    Example:
+
+    >>> cpp_name(1), cpp_name("int32"), cpp_name("float16")
+    ('float', 'int32', 'half')
+    """
+    name = tf.as_dtype(dtype).name
+    return _CPP_NAMES.get(name, name)

@@ -1,4 +1,4 @@
-"""Counts and latencies of requests, as on TensorFlow Serving's Prometheus page."""
+"""Request counts and latencies, as on TensorFlow Serving's Prometheus page."""
 
 import bisect
 import contextlib
@@ -19,7 +19,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class Metrics:
-    """Counters that requests add to, in any thread.
+    """Thread-safe counters of requests.
 
     Example:
 
@@ -38,11 +38,11 @@ class Metrics:
 
     @contextlib.contextmanager
     def request(self, model: str, api: str, entrypoint: str) -> Iterator[None]:
-        """Measures the request that is answered inside of the `with` statement.
+        """Counts and times the request handled inside the `with` statement.
 
         Args:
-            model: The model's name. Every name given here is kept for ever.
-            api: `"Predict"` or another method.
+            model: The model's name. Names are never forgotten.
+            api: Name of the method, as `"Predict"`.
             entrypoint: `"GRPC"` or `"REST"`.
         """
         begin = time.perf_counter()
@@ -62,7 +62,7 @@ class Metrics:
                 buckets[bisect.bisect_left(_BOUNDS, microseconds)] += 1
 
     def page(self) -> str:
-        """Returns everything in Prometheus's text format."""
+        """Returns all counters in Prometheus's text format."""
         lines = [f"# TYPE {_COUNT} counter"]
         with self._lock:
             for (model, status), count in sorted(self._counts.items()):
@@ -77,13 +77,13 @@ class Metrics:
 def _histogram(key, buckets, total):
     model, api, entrypoint = key
     labels = _labels(model_name=model, API=api, entrypoint=entrypoint)
-    below = 0
+    cumulative = 0
     for bound, count in zip([*_BOUNDS, None], buckets, strict=True):
-        below += count
+        cumulative += count
         limit = "+Inf" if bound is None else f"{bound:g}"
-        yield f'{_LATENCY}_bucket{{{labels},le="{limit}"}} {below}'
+        yield f'{_LATENCY}_bucket{{{labels},le="{limit}"}} {cumulative}'
     yield f"{_LATENCY}_sum{{{labels}}} {total}"
-    yield f"{_LATENCY}_count{{{labels}}} {below}"
+    yield f"{_LATENCY}_count{{{labels}}} {cumulative}"
 
 
 def _labels(**values):

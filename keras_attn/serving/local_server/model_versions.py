@@ -1,7 +1,9 @@
-"""Keeps the wanted versions of a model loaded while its folder changes."""
+"""Loads and unloads the versions of one model while its folder changes."""
 
 import contextlib
+import ctypes
 import dataclasses
+import gc
 import logging
 import threading
 import time
@@ -11,23 +13,22 @@ from pathlib import Path
 import grpc
 
 from keras_attn.serving.local_server.errors import RequestError, error_code
-from keras_attn.serving.local_server.freed_memory import return_freed_memory
+from keras_attn.serving.local_server.model_config import VersionPolicy, latest_version
 from keras_attn.serving.local_server.servable import Servable
-from keras_attn.serving.local_server.version_policies import VersionPolicy, newest
 from keras_attn.serving.version_folders import version_folders
 
-__all__ = ["ModelVersions", "State", "unavailable"]
+__all__ = ["ModelVersions", "State", "return_freed_memory", "servable_not_found"]
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What there is to say of one version.
+    """Status of one version.
 
     Attributes:
         name: As in TensorFlow Serving's `ModelVersionStatus.State`.
-        error_code: gRPC's number of the code that loading ended with; 0: none.
+        error_code: gRPC's number of the status that loading ended with; 0: OK.
         error_message: Why the version could not be loaded.
     """
 
@@ -39,43 +40,43 @@ class State:
 @dataclasses.dataclass
 class _Loaded:
     servable: Servable
-    requests: int = 0  # being answered now
+    num_requests: int = 0  # that hold a lease
     retired: bool = False
 
 
 @dataclasses.dataclass
 class _Attempts:
-    """What came of loading a version that is not loaded."""
+    """Failed loads of one version."""
 
     failures: int = 0
     not_before: float = 0.0  # on the monotonic clock
 
 
-def unavailable(name: str, version: int | None) -> RequestError:
+def servable_not_found(name: str, version: int | None) -> RequestError:
     """Returns the error of a request for a model or version that is not served."""
-    wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+    target = f"Latest({name})" if version is None else f"Specific({name}, {version})"
     return RequestError(
-        grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}"
+        grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {target}"
     )
 
 
 class ModelVersions:
-    """The versions of one model: loaded, replaced and retired.
+    """The versions of one model.
 
-    `refresh` looks at the folder and brings what is served in line with it. An old
-    version answers until a new one is loaded, and requests that have begun on it are
-    answered by it, so a switch fails nobody. Loading that fails is tried again some
-    times; a version that never loads is listed with its error, and its number is never
-    tried again, even if the folder is replaced: publish the repaired version under a
-    new number. What was served before it goes on.
+    `refresh` scans the folder and loads the versions that the policy selects. An old
+    version is unloaded after the new one is loaded and after the last request that
+    leases it, so that no request fails during a switch. A failed load is retried; after
+    the last retry the version is listed with its error and its number is never loaded
+    again, even if the folder is replaced: publish the repaired version under a new
+    number. The previous version stays loaded.
 
     Args:
         name: The model's name.
         base: The folder with one folder for each version.
         load: Loads a version folder.
-        policy: Which of the versions in the folder are wanted.
-        retries: How often loading that failed is tried again.
-        retry_seconds: Pause before each.
+        policy: Selects the versions to load.
+        retries: Maximum number of retries of a failed load.
+        retry_seconds: Pause before each retry.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class ModelVersions:
         base: Path | None,
         load: Callable[[Path], Servable],
         *,
-        policy: VersionPolicy = newest,
+        policy: VersionPolicy = latest_version,
         retries: int = 0,
         retry_seconds: float = 60.0,
     ):
@@ -99,95 +100,94 @@ class ModelVersions:
         self._states: dict[int, State] = {}
         self._attempts: dict[int, _Attempts] = {}
         self._unreadable = False
-        self._memory_is_free = False
+        self._has_freed_memory = False
 
     def configure(self, base: Path | None, policy: VersionPolicy) -> None:
-        """Serves from another folder, or others of its versions, from `refresh` on.
+        """Sets the folder and the policy, which the next `refresh` applies.
 
         Args:
-            base: The folder; `None`: nothing is served any more.
-            policy: Which of the versions in the folder are wanted.
+            base: The folder; `None`: unload all versions.
+            policy: Selects the versions to load.
         """
         self._base = base
         self._policy = policy
 
     def refresh(self) -> int | None:
-        """Brings what is served in line with the folder.
+        """Loads and unloads versions to match the folder.
 
-        One thread at a time may call this. A folder that cannot be read changes
-        nothing.
+        Must not be called by several threads at once. Changes nothing if the folder
+        cannot be read.
 
         Returns:
-            The newest version that is served now, or `None`.
+            The newest loaded version, or `None`.
         """
-        # Of what was unloaded before: by now nothing refers to it any more.
-        if self._memory_is_free:
-            self._memory_is_free = False
+        # Of versions unloaded by the previous call: nothing refers to them any more.
+        if self._has_freed_memory:
+            self._has_freed_memory = False
             return_freed_memory()
-        folders = self._readable_folders()
+        folders = self._read_folders()
         if folders is not None:
-            wanted = self._policy(folders)
-            for number in sorted(wanted - self._loaded.keys(), reverse=True):
-                self._try(number, folders[number])
-            self._give_up_all_but(wanted)
-            # Without a wanted one in its place an old version goes on.
-            if not wanted or wanted & self._loaded.keys():
-                self._retire_all_but(wanted)
+            selected = self._policy(folders)
+            for number in sorted(selected - self._loaded.keys(), reverse=True):
+                self._try_to_load(number, folders[number])
+            self._cancel_retries_except(selected)
+            # Old versions are kept until a selected one is loaded.
+            if not selected or selected & self._loaded.keys():
+                self._retire_except(selected)
         with self._lock:
             return max(self._loaded, default=None)
 
     @contextlib.contextmanager
     def lease(self, version: int | None = None) -> Iterator[tuple[int, Servable]]:
-        """Holds a version for the time of one request.
+        """Keeps a version loaded inside the `with` statement.
 
         Args:
-            version: Which one; `None`: the newest.
+            version: Number of the version; `None`: the newest.
 
         Yields:
-            The version's number and the version, which stays loaded until the end of
-            the `with` statement.
+            The version's number and its servable.
 
         Raises:
-            RequestError: NOT_FOUND if that version is not served.
+            RequestError: NOT_FOUND if that version is not loaded.
         """
         with self._lock:
             number = max(self._loaded, default=None) if version is None else version
             if number not in self._loaded:
-                raise unavailable(self.name, version)
+                raise servable_not_found(self.name, version)
             loaded = self._loaded[number]
-            loaded.requests += 1
+            loaded.num_requests += 1
         try:
             yield number, loaded.servable
         finally:
             with self._lock:
-                loaded.requests -= 1
-                last = loaded.retired and loaded.requests == 0
-            if last:
+                loaded.num_requests -= 1
+                is_last = loaded.retired and loaded.num_requests == 0
+            if is_last:
                 self._unload(number, loaded)
 
     def states(self) -> dict[int, State]:
-        """Returns every version seen so far, newest first."""
+        """Returns the states of all versions seen so far, newest first."""
         with self._lock:
             return dict(sorted(self._states.items(), reverse=True))
 
     def retire_all(self) -> None:
-        """Unloads everything, each version after the last request that holds it."""
-        self._retire_all_but(frozenset())
+        """Unloads every version, each after its last request."""
+        self._retire_except(frozenset())
 
-    def _readable_folders(self):
+    def _read_folders(self):
         if self._base is None:
             return {}
         try:
             folders = version_folders(self._base)
         except OSError as error:
-            if not self._unreadable:  # once, not at every look
+            if not self._unreadable:  # log it once, not at every scan
                 _LOG.error("cannot read %s: %s", self._base, error)
             self._unreadable = True
             return None
         self._unreadable = False
         return folders
 
-    def _try(self, number, folder):
+    def _try_to_load(self, number, folder):
         attempts = self._attempts.setdefault(number, _Attempts())
         if attempts.failures > self._retries or time.monotonic() < attempts.not_before:
             return
@@ -195,10 +195,10 @@ class ModelVersions:
         _LOG.info("loading %s version %d", self.name, number)
         try:
             servable = self._load(folder)
-        except Exception as error:  # whatever a broken file does: the server lives on
+        except Exception as error:  # a broken file must not end the server
             attempts.failures += 1
             attempts.not_before = time.monotonic() + self._retry_seconds
-            self._tell_failure(number, attempts, error)
+            self._log_failure(number, attempts, error)
             return
         with self._lock:
             self._loaded[number] = _Loaded(servable)
@@ -206,7 +206,7 @@ class ModelVersions:
             del self._attempts[number]
         _LOG.info("serving %s version %d", self.name, number)
 
-    def _tell_failure(self, number, attempts, error):
+    def _log_failure(self, number, attempts, error):
         message = str(getattr(error, "message", error))
         if attempts.failures <= self._retries:
             _LOG.error(
@@ -230,29 +230,34 @@ class ModelVersions:
             message,
         )
 
-    def _give_up_all_but(self, wanted):
-        """Ends what was to be tried again, but is not wanted any more."""
+    def _cancel_retries_except(self, selected):
         for number, attempts in list(self._attempts.items()):
-            if number not in wanted and attempts.failures <= self._retries:
+            if number not in selected and attempts.failures <= self._retries:
                 del self._attempts[number]
                 self._set_state(number, State("END"))
 
-    def _retire_all_but(self, kept):
+    def _retire_except(self, selected):
         with self._lock:
-            retired = {n: one for n, one in self._loaded.items() if n not in kept}
+            retired = {
+                number: loaded
+                for number, loaded in self._loaded.items()
+                if number not in selected
+            }
             for number, loaded in retired.items():
                 del self._loaded[number]
                 loaded.retired = True
                 self._states[number] = State("UNLOADING")
-            idle = {n: one for n, one in retired.items() if one.requests == 0}
+            idle = {
+                n: loaded for n, loaded in retired.items() if not loaded.num_requests
+            }
         for number, loaded in idle.items():
             self._unload(number, loaded)
 
     def _unload(self, number, loaded):
         loaded.servable.close()
-        self._memory_is_free = True
+        self._has_freed_memory = True
         with self._lock:
-            # It may have been loaded anew meanwhile, after a rollback.
+            # A rollback may have loaded the same number again.
             if number not in self._loaded:
                 self._states[number] = State("END")
         _LOG.info("unloaded %s version %d", self.name, number)
@@ -260,3 +265,21 @@ class ModelVersions:
     def _set_state(self, number, state):
         with self._lock:
             self._states[number] = state
+
+
+def return_freed_memory() -> bool:
+    """Returns freed memory to the operating system, where the C library can.
+
+    glibc keeps freed memory in each of its arenas, of which a server with many threads
+    has many: without this, every arena would keep the size of a model's weights after
+    some reloads.
+
+    Returns:
+        Whether any memory was returned.
+    """
+    gc.collect()  # a session and its graph refer to each other
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library
+        return False
+    return bool(trim(0))

@@ -1,4 +1,4 @@
-"""The models of a server by name, which version a request means, and their change."""
+"""The models of a server: request routing, config reload, status and metadata."""
 
 import contextlib
 import logging
@@ -7,70 +7,70 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
-from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.model_config import ModelConfig
+from keras_attn.serving.local_server.errors import RequestError, invalid_argument
+from keras_attn.serving.local_server.model_config import ModelConfig, latest_version
 from keras_attn.serving.local_server.model_versions import (
     ModelVersions,
     State,
-    unavailable,
+    servable_not_found,
 )
 from keras_attn.serving.local_server.servable import Servable
-from keras_attn.serving.local_server.version_policies import newest
 
-__all__ = ["Models"]
+__all__ = ["Models", "check_spec", "model_metadata", "model_status"]
 
 _LOG = logging.getLogger(__name__)
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+_SIGNATURE_DEF = "signature_def"
 
 
 class Models:
-    """What a server serves.
+    """The models of a server by name.
 
     Args:
-        make: Makes the versions of a model, which serve nothing yet, for its name.
+        make_versions: Returns the `ModelVersions` of a model, none loaded yet, given
+            its name.
     """
 
-    def __init__(self, make: Callable[[str], ModelVersions]):
-        self._make = make
-        self._models: dict[str, ModelVersions] = {}  # also those served once
-        self._served: Mapping[str, ModelConfig] = {}
+    def __init__(self, make_versions: Callable[[str], ModelVersions]):
+        self._make_versions = make_versions
+        self._models: dict[str, ModelVersions] = {}  # former models, too
+        self._configs: Mapping[str, ModelConfig] = {}
         self._changing = threading.RLock()
 
     @property
     def names(self) -> list[str]:
-        """Names of the models that are to be served."""
-        return sorted(self._served)
+        """Names of the configured models."""
+        return sorted(self._configs)
 
     @contextlib.contextmanager
     def lease(self, spec: Any) -> Iterator[tuple[int, Servable]]:
-        """Holds the version that a request means for the time of the request.
+        """Keeps the requested version loaded inside the `with` statement.
 
         Args:
             spec: A `ModelSpec` message.
 
         Yields:
-            The version's number and the version.
+            The version's number and its servable.
 
         Raises:
-            RequestError: If the spec names no version that is served.
+            RequestError: If that version is not served.
         """
         if not spec.name:
-            raise RequestError(
-                grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified."
-            )
+            raise invalid_argument("ModelSpec has no name specified.")
         version = self._version(spec)
         if spec.name not in self._models:
-            raise unavailable(spec.name, version)
+            raise servable_not_found(spec.name, version)
         with self._models[spec.name].lease(version) as leased:
             yield leased
 
     def states(self, name: str) -> dict[int, State]:
-        """Returns the versions of a model seen so far, newest first; none: unknown."""
+        """Returns a model's versions, newest first; empty for an unknown model."""
         return self._models[name].states() if name in self._models else {}
 
     def refresh(self) -> None:
-        """Brings what is served in line with the models' folders."""
+        """Loads and unloads versions to match the models' folders."""
         with self._changing:
             for versions in list(self._models.values()):
                 versions.refresh()
@@ -78,78 +78,78 @@ class Models:
     def reload(
         self, configs: Mapping[str, ModelConfig], wait: Callable[[], bool]
     ) -> bool:
-        """Serves these models and no others; returns when those new to it are served.
+        """Replaces the configured models; returns when the new ones are available.
 
         Args:
             configs: The models by name.
-            wait: Called between two looks at the folders of models that are not served
-                yet; it pauses, and says whether to go on waiting.
+            wait: Called between two scans of the folders of models that are not
+                available yet; it sleeps, and returns whether to go on waiting.
 
         Returns:
-            Whether all new models are served; if not, `wait` ended it.
+            Whether all new models are available, rather than `wait` returned False.
 
         Raises:
-            RequestError: If a label is for a version that is not served now, and then
-                nothing has changed; or if a new model cannot be loaded.
+            RequestError: If a label is for a version that is not available, in which
+                case nothing has changed; or if a new model cannot be loaded.
         """
         with self._changing:
-            new = configs.keys() - self._served.keys()
+            new = configs.keys() - self._configs.keys()
             self._configure(configs)
-        told = False
+        logged = False
         while True:
             self.refresh()
-            missing = sorted(name for name in new if not self._is_served(name))
-            self._check_failures(missing)
-            if not missing:
+            pending = sorted(name for name in new if not self._is_available(name))
+            self._check_failures(pending)
+            if not pending:
                 return True
-            if not told:
-                _LOG.warning("waiting for a version of %s", ", ".join(missing))
-                told = True
+            if not logged:
+                _LOG.warning("waiting for a version of %s", ", ".join(pending))
+                logged = True
             if not wait():
                 return False
 
     def retire_all(self) -> None:
-        """Unloads everything, each version after the last request that holds it."""
+        """Unloads every version, each after its last request."""
         with self._changing:
             for versions in self._models.values():
                 versions.retire_all()
 
     def _version(self, spec):
+        """Returns the number that a spec asks for; `None`: the newest."""
         choice = spec.WhichOneof("version_choice")
         if choice != "version_label":
             return spec.version.value if choice == "version" else None
-        config = self._served.get(spec.name)
+        config = self._configs.get(spec.name)
         if config is None or spec.version_label not in config.labels:
-            raise RequestError(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"Unrecognized servable version label: {spec.version_label}",
+            raise invalid_argument(
+                f"Unrecognized servable version label: {spec.version_label}"
             )
         return config.labels[spec.version_label]
 
     def _configure(self, configs):
         self._check_labels(configs)
         for name in configs.keys() - self._models.keys():
-            # A new mapping, since requests look names up meanwhile.
-            self._models = {**self._models, name: self._make(name)}
-        self._served = dict(configs)
+            # A new dict, since requests read the old one at the same time.
+            self._models = {**self._models, name: self._make_versions(name)}
+        self._configs = dict(configs)
         for name, versions in self._models.items():
             if name in configs:
                 versions.configure(configs[name].base, configs[name].policy)
             else:
-                versions.configure(None, newest)
+                versions.configure(None, latest_version)
 
-    def _is_served(self, name):
+    def _is_available(self, name):
         return any(state.name == "AVAILABLE" for state in self.states(name).values())
 
     def _check_failures(self, names):
-        """Raises if some of the models will not be served until a version is added."""
+        """Raises if a model has failed versions only, none of which is retried."""
         failures = [
             f"{{{{name: {name} version: {number}}} due to error: "
             f"{_CODES[state.error_code]}: {state.error_message}}}, "
             for name in names
             for number, state in self.states(name).items()
             if state.error_code
-            and all(one.name == "END" for one in self.states(name).values())
+            and all(other.name == "END" for other in self.states(name).values())
         ]
         if failures:
             raise RequestError(
@@ -168,3 +168,64 @@ class Models:
                         f"Request to assign label to version {version} of model {name},"
                         " which is not currently available for inference",
                     )
+
+
+def check_spec(request: Any) -> None:
+    """Raises `RequestError` for a request without a `ModelSpec`."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+
+
+def model_status(models: Models, request: Any) -> Any:
+    """Answers a `GetModelStatusRequest`; its version label is ignored.
+
+    Raises:
+        RequestError: If the model or version is unknown.
+    """
+    check_spec(request)
+    name = request.model_spec.name
+    states = models.states(name)
+    if request.model_spec.HasField("version"):
+        version = request.model_spec.version.value
+        if states and version not in states:
+            raise RequestError(
+                grpc.StatusCode.NOT_FOUND,
+                f"Could not find version {version} of model {name}",
+            )
+        states = {n: state for n, state in states.items() if n == version}
+    if not states:
+        raise RequestError(
+            grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}"
+        )
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for number, state in states.items():
+        status = response.model_version_status.add(version=number)
+        status.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.name)
+        status.status.error_code = state.error_code
+        status.status.error_message = state.error_message
+    return response
+
+
+def model_metadata(models: Models, request: Any) -> Any:
+    """Answers a `GetModelMetadataRequest`: the signatures of a version.
+
+    Raises:
+        RequestError: If the version is not served, or the field is unknown.
+    """
+    check_spec(request)
+    if not request.metadata_field:
+        raise invalid_argument(
+            "GetModelMetadataRequest must specify at least one metadata_field"
+        )
+    for field in request.metadata_field:
+        if field != _SIGNATURE_DEF:
+            raise invalid_argument(f"Metadata field {field} is not supported")
+    with models.lease(request.model_spec) as (number, servable):
+        signatures = get_model_metadata_pb2.SignatureDefMap(
+            signature_def=servable.signatures
+        )
+    response = get_model_metadata_pb2.GetModelMetadataResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.version.value = number
+    response.metadata[_SIGNATURE_DEF].Pack(signatures)
+    return response

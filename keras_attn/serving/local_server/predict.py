@@ -1,23 +1,33 @@
-"""Answering one Predict request: what is checked, in which order, in which words.
+"""Answers one Predict request: the checks, the run, and refusals of other methods.
 
-Order, codes and texts are those of TensorFlow Serving.
+The order of checks, the codes and the texts are TensorFlow Serving's.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 import grpc
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.running import run_tensors
+from keras_attn.serving.local_server.errors import (
+    RequestError,
+    cpp_name,
+    error_code,
+    invalid_argument,
+)
 from keras_attn.serving.local_server.servable import Servable
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
 from keras_attn.serving.wire.tensors import read_tensor
 
-__all__ = ["predict"]
+__all__ = ["predict", "refuse_examples", "refuse_inference"]
 
-_INVALID = grpc.StatusCode.INVALID_ARGUMENT
+_METHODS = {
+    "tensorflow/serving/classify": "Classify",
+    "tensorflow/serving/regress": "Regress",
+}
 
 
 def predict(
@@ -33,14 +43,14 @@ def predict(
         servable: A loaded version.
         signature_name: Name of the signature; empty: the default one.
         inputs: Tensor messages by input name.
-        output_filter: Names of the outputs wanted; none: all.
+        output_filter: Names of the outputs to compute; empty: all.
         timeout: Seconds after which the run is cancelled; `None`: never.
 
     Returns:
-        The outputs by name.
+        Arrays by output name.
 
     Raises:
-        RequestError: If the request does not fit the signature, or its run fails.
+        RequestError: If the request does not fit the signature, or the run fails.
     """
     signature_name = signature_name or DEFAULT_SIGNATURE
     if signature_name not in servable.signatures:
@@ -52,27 +62,91 @@ def predict(
     _check_input_count(signature, inputs)
     feeds = _feeds(signature, inputs)
     fetches = _fetches(signature, output_filter)
-    values = run_tensors(
-        servable, [signature_name], feeds, list(fetches.values()), timeout
+    _check_fetches(fetches.values())
+    _check_dtypes(signature, feeds)
+    if signature_name in servable.xla_signatures:
+        raise RequestError(grpc.StatusCode.INTERNAL, "XLA compilation disabled")
+    try:
+        arrays = servable.run(feeds, list(fetches.values()), timeout)
+    except tf.errors.OpError as error:
+        # The session adds a Python traceback to the message; its context has not.
+        plain = error.__context__
+        plain = plain if isinstance(plain, tf.errors.OpError) else error
+        raise RequestError(error_code(plain), plain.message) from error
+    return dict(zip(fetches, arrays, strict=True))
+
+
+def refuse_examples(servable: Servable, method: str, signature_name: str) -> NoReturn:
+    """Raises the error of a Classify or Regress request to a translator.
+
+    Those methods take `tf.train.Example`s. TensorFlow Serving refuses them by the
+    number of outputs for every signature of an exported translator.
+
+    Args:
+        servable: A loaded version.
+        method: `"Classify"` or `"Regress"`.
+        signature_name: Name of the signature; empty: the default one.
+
+    Raises:
+        RequestError: Always.
+    """
+    signature_name = signature_name or DEFAULT_SIGNATURE
+    if signature_name not in servable.signatures:
+        raise invalid_argument(
+            f"No signature was found with the name: {signature_name}"
+        )
+    signature = servable.signatures[signature_name]
+    if len(signature.inputs) != 1:
+        raise invalid_argument("Expected one input Tensor.")
+    num_outputs = len(signature.outputs)
+    if method == "Regress" and num_outputs != 1:
+        raise invalid_argument("Expected one output Tensor.")
+    if method == "Classify" and num_outputs not in (1, 2):
+        raise invalid_argument(
+            f"Expected one or two output Tensors, found {num_outputs}"
+        )
+    raise RequestError(
+        grpc.StatusCode.UNIMPLEMENTED,
+        f"{method} is not supported by this server, which serves translators: call "
+        "the signature by Predict, or use tensorflow_model_server.",
     )
-    return dict(zip(fetches, values, strict=True))
+
+
+def refuse_inference(servable: Servable, request: Any) -> NoReturn:
+    """Raises the error of a MultiInference request to a translator.
+
+    Args:
+        servable: The version that its first task asks for.
+        request: A `MultiInferenceRequest` with at least one task.
+
+    Raises:
+        RequestError: Always.
+    """
+    task = request.tasks[0]
+    if task.method_name not in _METHODS:
+        raise RequestError(
+            grpc.StatusCode.UNIMPLEMENTED,
+            f"Unsupported signature method_name: {task.method_name}",
+        )
+    signature_name = task.model_spec.signature_name
+    refuse_examples(servable, _METHODS[task.method_name], signature_name)
 
 
 def _check_input_count(signature, inputs):
-    fewer = len(inputs) < len(signature.inputs) and not signature.defaults
-    if len(inputs) <= len(signature.inputs) and not fewer:
+    too_few = len(inputs) < len(signature.inputs) and not signature.defaults
+    if len(inputs) <= len(signature.inputs) and not too_few:
         return
     sent, required = set(inputs), set(signature.inputs)
-    raise RequestError(
-        _INVALID,
+    raise invalid_argument(
         f"input size does not match signature: {len(sent)}!={len(required)} "
         f"len({{{_join(sent)}}}) != len({{{_join(required)}}}). "
         f"Sent extra: {{{_join(sent - required)}}}. "
-        f"Missing but required: {{{_join(required - sent)}}}.",
+        f"Missing but required: {{{_join(required - sent)}}}."
     )
 
 
 def _feeds(signature, inputs):
+    """Returns arrays by tensor name."""
     feeds, used = {}, set()
     for alias, info in sorted(signature.inputs.items()):
         if alias in inputs:
@@ -81,39 +155,61 @@ def _feeds(signature, inputs):
         elif alias in signature.defaults:
             message = signature.defaults[alias]
         else:
-            raise RequestError(
-                _INVALID,
+            raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {info.name}) not found in "
                 "request and no default value provided. Inputs expected to be in the "
                 f"request {{{_join(inputs)}}}, or default input alias set: "
-                f"{_join(signature.defaults)}",
+                f"{_join(signature.defaults)}"
             )
         try:
             feeds[info.name] = read_tensor(message)
         except ValueError as error:
-            raise RequestError(_INVALID, f"tensor parsing error: {alias}") from error
+            raise invalid_argument(f"tensor parsing error: {alias}") from error
     if len(used) != len(inputs):
-        raise RequestError(
-            _INVALID,
+        raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {_join(used)}, "
-            f"request input: {_join(inputs)}",
+            f"request input: {_join(inputs)}"
         )
     return feeds
 
 
 def _fetches(signature, output_filter):
+    """Returns tensor names by output name."""
     fetches = {}
     for alias in output_filter:
         if alias not in signature.outputs:
-            raise RequestError(
-                _INVALID,
+            raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected "
-                f"to be in the set {{{_join(signature.outputs)}}}.",
+                f"to be in the set {{{_join(signature.outputs)}}}."
             )
         if alias in fetches:
-            raise RequestError(_INVALID, f"duplicate output tensor alias: {alias}")
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
         fetches[alias] = signature.outputs[alias].name
     return fetches or {name: info.name for name, info in signature.outputs.items()}
+
+
+def _check_fetches(names):
+    for name in names:
+        if not name:  # a ragged output is several tensors and has no name of its own
+            raise invalid_argument(
+                "Tensor :0, specified in either feed_devices or fetch_devices was not "
+                "found in the Graph"
+            )
+        if ":" not in name:  # an operation, as in the signature of the initializer
+            raise invalid_argument(
+                f"FetchOutputs {name}:0: output index too large, must be < 0"
+            )
+
+
+def _check_dtypes(signature: meta_graph_pb2.SignatureDef, feeds):
+    dtypes = {info.name: tf.as_dtype(info.dtype) for info in signature.inputs.values()}
+    for position, name in enumerate(sorted(feeds)):
+        received = tf.as_dtype(feeds[name].dtype)
+        if received != dtypes[name]:
+            raise invalid_argument(
+                f"Expects arg[{position}] to be {cpp_name(dtypes[name])} but "
+                f"{cpp_name(received)} is provided"
+            )
 
 
 def _join(names):

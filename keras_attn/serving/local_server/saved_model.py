@@ -1,4 +1,4 @@
-"""Reading a SavedModel folder the way TensorFlow Serving's C++ loader does."""
+"""Reads a SavedModel folder as TensorFlow Serving's C++ loader does."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ _XLA_ATTRIBUTE = "_XlaMustCompile"
 
 
 def read_meta_graph(folder: Path) -> meta_graph_pb2.MetaGraphDef:
-    """Returns the graph of a SavedModel that is tagged for serving.
+    """Returns the `MetaGraphDef` of a SavedModel that has the tag `serve`.
 
     Args:
         folder: A version folder.
@@ -36,7 +36,7 @@ def read_meta_graph(folder: Path) -> meta_graph_pb2.MetaGraphDef:
     for meta_graph in saved_model.meta_graphs:
         if set(meta_graph.meta_info_def.tags) == {"serve"}:
             _check_complete(folder, meta_graph)
-            _forget_input_shapes(meta_graph)
+            _clear_input_shapes(meta_graph)
             return meta_graph
     raise tf.errors.NotFoundError(
         None,
@@ -50,14 +50,14 @@ def restore(
     meta_graph: meta_graph_pb2.MetaGraphDef,
     folder: Path,
 ) -> None:
-    """Fills an imported graph's variables and tables from a SavedModel's files.
+    """Restores the variables and tables of an imported graph.
 
     Args:
         session: A session on the graph of `meta_graph`.
         meta_graph: From `read_meta_graph`.
         folder: The version folder that it was read from.
     """
-    # The graph has an input for the path of each file that it reads.
+    # The graph has an input for the path of each asset file.
     assets = {
         asset.tensor_info.name: str(folder / "assets" / asset.filename)
         for asset in meta_graph.asset_file_def
@@ -74,38 +74,42 @@ def restore(
 def compiles_with_xla(
     graph: tf.compat.v1.GraphDef, tensor_names: Iterable[str]
 ) -> bool:
-    """Tells whether computing some tensors means compiling a function with XLA.
+    """Returns whether computing tensors calls a function that XLA compiles.
 
     Args:
-        graph: A graph with its library of functions.
+        graph: A graph with its function library.
         tensor_names: Tensors at the top level of the graph.
     """
     nodes = {node.name: node for node in graph.node}
     functions = {
         function.signature.name: function for function in graph.library.function
     }
-    todo = [("node", _node_name(name)) for name in tensor_names]
-    seen = set()
-    while todo:
-        kind, name = item = todo.pop()
-        if item in seen:
+    pending = [("node", _node_name(name)) for name in tensor_names]
+    visited = set()
+    while pending:
+        kind, name = item = pending.pop()
+        if item in visited:
             continue
-        seen.add(item)
-        found = (nodes if kind == "node" else functions).get(name)
-        if found is None:
+        visited.add(item)
+        definition = (nodes if kind == "node" else functions).get(name)
+        if definition is None:
             continue
-        body = [found] if kind == "node" else [found, *found.node_def]
+        body = [definition] if kind == "node" else [definition, *definition.node_def]
         if any(
-            one.attr[_XLA_ATTRIBUTE].b for one in body if _XLA_ATTRIBUTE in one.attr
+            part.attr[_XLA_ATTRIBUTE].b for part in body if _XLA_ATTRIBUTE in part.attr
         ):
             return True
-        todo.extend(("function", called) for one in body for called in _called(one))
-        if kind == "node":  # of a function all nodes are taken, of the graph these
-            todo.extend(("node", _node_name(name)) for name in found.input)
+        pending.extend(
+            ("function", function)
+            for part in body
+            for function in _called_functions(part)
+        )
+        if kind == "node":  # all nodes of a function count, of the graph only inputs
+            pending.extend(("node", _node_name(name)) for name in definition.input)
     return False
 
 
-def _called(node):
+def _called_functions(node):
     for value in node.attr.values():
         if value.HasField("func"):
             yield value.func.name
@@ -117,22 +121,22 @@ def _node_name(name):
 
 
 def _check_complete(folder, meta_graph):
-    # TensorFlow Serving loads a folder without variables, lets it replace the good
-    # version, and then fails every request. Refusing it is the one deliberate change.
-    needed = folder / "variables" / "variables.index"
-    if meta_graph.saver_def.restore_op_name and not needed.is_file():
+    # TensorFlow Serving loads a folder without variables, unloads the good version and
+    # then fails every request. Refusing it is a deliberate difference.
+    index = folder / "variables" / "variables.index"
+    if meta_graph.saver_def.restore_op_name and not index.is_file():
         raise tf.errors.FailedPreconditionError(
             None,
             None,
-            f"The version is incomplete: {needed} is missing. Write a version beside "
-            "its place under a name that is no number, and rename it when it is whole.",
+            f"The version is incomplete: {index} is missing. Write a version under a "
+            "name that is no number, and rename it when it is complete.",
         )
 
 
-def _forget_input_shapes(meta_graph):
-    # Python's session refuses a value that does not fit the shape written at its
-    # placeholder; the C++ session, which TensorFlow Serving uses, does not look. What
-    # the graph itself checks (`tf.ensure_shape`) then answers the same in both.
+def _clear_input_shapes(meta_graph):
+    # Python's session checks arrays against the shape of their placeholder; the C++
+    # session, which TensorFlow Serving uses, does not. Without these shapes both leave
+    # the check to the graph (`tf.ensure_shape`).
     for node in meta_graph.graph_def.node:
         if node.op == "Placeholder":
             node.attr["shape"].shape.Clear()

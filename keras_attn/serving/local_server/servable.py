@@ -1,4 +1,4 @@
-"""One loaded version of a model: its signatures, and how to run them."""
+"""One loaded version of a model: its signatures, and a session that runs them."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -15,24 +15,24 @@ from keras_attn.serving.local_server.saved_model import (
     restore,
 )
 
-with contextlib.suppress(ImportError):  # it has no wheels for some platforms
+with contextlib.suppress(ImportError):  # some platforms have no wheels of it
     import tensorflow_text  # noqa: F401  registers the ops of in-graph tokenizers
 
 __all__ = ["BatchedServable", "Servable", "load_servable"]
 
 
 class Servable:
-    """A SavedModel in a session of its own.
+    """A SavedModel in a v1 session, which is what TensorFlow Serving runs.
 
-    A v1 session is what TensorFlow Serving itself runs: tensors are fed and fetched by
-    name, in any dtype and rank that the graph accepts, and a run can be given a
-    deadline. The callables of `tf.saved_model.load` check otherwise, in other words,
-    and cannot be stopped.
+    Tensors are fed and fetched by name, in any dtype and rank that the graph accepts,
+    and a run can have a deadline. The functions of `tf.saved_model.load` check inputs
+    differently, have other error messages and cannot be cancelled.
 
     Args:
-        session: Restored and ready.
-        signatures: Signature definitions by name.
-        xla_signatures: Names of those which stock servers refuse to compile.
+        session: A session with restored variables.
+        signatures: `SignatureDef`s by name.
+        xla_signatures: Names of the signatures that need XLA, which stock servers
+            refuse.
     """
 
     def __init__(
@@ -54,19 +54,19 @@ class Servable:
         """Computes tensors.
 
         Args:
-            feeds: Values by tensor name.
-            fetches: Names of the tensors wanted.
+            feeds: Arrays by tensor name.
+            fetches: Names of the tensors to compute.
             timeout: Seconds after which the run is cancelled; `None`: never.
 
         Returns:
-            One array for each of `fetches`; text as arrays of `bytes` objects.
+            One array for each of `fetches`; strings as arrays of `bytes` objects.
 
         Raises:
-            tf.errors.OpError: If the graph fails, or takes too long.
+            tf.errors.OpError: If the graph fails, or the timeout is over.
         """
         options = None
         if timeout is not None:
-            # Zero would mean no limit at all.
+            # Zero would mean no timeout.
             milliseconds = max(1, min(int(timeout * 1000), 2**31 - 1))
             options = tf.compat.v1.RunOptions(timeout_in_ms=milliseconds)
         values = self._session.run(list(fetches), dict(feeds), options=options)
@@ -78,10 +78,10 @@ class Servable:
 
 
 class BatchedServable(Servable):
-    """A version whose requests are run in batches.
+    """A servable whose requests run in batches.
 
     Args:
-        servable: The version.
+        servable: The loaded version.
         batcher: Forms the batches.
     """
 
@@ -97,7 +97,7 @@ class BatchedServable(Servable):
         fetches: Sequence[str],
         timeout: float | None = None,
     ) -> list[np.ndarray]:
-        """Computes tensors, as `Servable.run` does, together with other requests'."""
+        """Computes tensors as `Servable.run` does, in a batch with other requests."""
         return self._batcher.run(self._servable.run, feeds, fetches, timeout)
 
     def close(self) -> None:
@@ -110,11 +110,12 @@ def load_servable(folder: Path, threads: int) -> Servable:
 
     Args:
         folder: A SavedModel.
-        threads: Threads within an op, and ops at once, for all models together.
+        threads: Number of threads within an operation, and of concurrent operations,
+            shared by all models.
 
     Raises:
         tf.errors.OpError: If the folder cannot be loaded.
-        ValueError: If the graph has an op that this process does not know.
+        ValueError: If the graph has an unknown operation.
     """
     meta_graph = read_meta_graph(folder)
     graph = tf.Graph()
@@ -130,11 +131,7 @@ def load_servable(folder: Path, threads: int) -> Servable:
         session.close()
         raise
     signatures = dict(meta_graph.signature_def)
-    return Servable(session, signatures, _xla_signatures(meta_graph, signatures))
-
-
-def _xla_signatures(meta_graph, signatures):
-    return frozenset(
+    xla_signatures = frozenset(
         name
         for name, signature in signatures.items()
         if compiles_with_xla(
@@ -142,10 +139,13 @@ def _xla_signatures(meta_graph, signatures):
             [output.name for output in signature.outputs.values()],
         )
     )
+    return Servable(session, signatures, xla_signatures)
 
 
 def _as_array(value):
-    if isinstance(value, bytes):  # a scalar; NumPy's own text would lose trailing NULs
+    if isinstance(
+        value, bytes
+    ):  # a scalar; NumPy's bytes dtype would drop trailing NULs
         array = np.empty((), dtype=object)
         array[()] = value
         return array

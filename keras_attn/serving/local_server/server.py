@@ -1,4 +1,4 @@
-"""The server itself: its ports, folders that are watched, a start and an end."""
+"""The server: its ports, the thread that watches the folders, start and stop."""
 
 import os
 import socket
@@ -16,46 +16,46 @@ from keras_attn.serving.local_server.model_config import ModelConfig
 from keras_attn.serving.local_server.model_versions import ModelVersions
 from keras_attn.serving.local_server.models import Models
 from keras_attn.serving.local_server.rest.app import rest_app
-from keras_attn.serving.local_server.rest.server import HttpServer
-from keras_attn.serving.local_server.version_policies import newest
+from keras_attn.serving.local_server.rest.http_server import HttpServer
 from keras_attn.serving.local_server.warmup import load_warm
 from keras_attn.serving.version_folders import check_base
 
 __all__ = ["LocalServer"]
 
 _WAKE_SECONDS = 0.5
-_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
-_A_PORT, _POSITIVE = "must be in 0..65535", "must be positive"
+_MAX_MESSAGE_BYTES = 2**31 - 1  # protobuf's
+_PORT_RULE, _POSITIVE_RULE = "must be in 0..65535", "must be positive"
 
 
 class LocalServer:
-    """Serves one model, and others when it is told to, as TensorFlow Serving does.
+    """Serves a model as TensorFlow Serving does, and others by a config reload.
 
-    Like that it opens its ports when a first version is loaded: until then clients are
-    told that nobody is there.
+    As in TensorFlow Serving the ports open once a version is loaded: until then
+    connections are refused.
 
     Args:
-        models_dir: The model's base path: one numbered SavedModel folder a version.
+        models_dir: The model's base path: a numbered SavedModel folder per version.
         name: The model's name in requests.
         host: Address to listen on.
         port: Port for gRPC; 0: any free one.
         rest_port: Port for REST; 0: any free one; `None`: no REST.
-        rest_timeout: Seconds after which the run of a REST request is cancelled; one by
-            gRPC brings its own deadline.
-        poll_seconds: Pause between two looks at the folder.
-        threads: Threads for TensorFlow; `None`: one for each CPU.
-        load_retries: How often loading a version that failed is tried again.
-        load_retry_seconds: Pause before each.
-        max_requests: How many requests may be in work on either port; those beyond are
+        rest_timeout: Seconds after which the run of a REST request is cancelled; gRPC
+            requests have their own deadline.
+        poll_seconds: Pause between two scans of the folder.
+        threads: Number of threads for TensorFlow; `None`: one for each CPU.
+        load_retries: Maximum number of retries of a failed load.
+        load_retry_seconds: Pause before each retry.
+        max_requests: Maximum number of open requests on either port; further ones are
             refused, not queued.
-        max_message_bytes: Most bytes of a request on either port; longer ones are
-            refused before they are read.
-        batching: How requests are joined into batches; `None`: they are not.
-        credentials: Certificates for gRPC; `None`: no encryption. REST has none.
+        max_message_bytes: Maximum size of a request on either port; larger ones are
+            refused unread.
+        batching: Sizes and times of batching; `None`: no batching.
+        credentials: Certificates for gRPC; `None`: no encryption. REST is never
+            encrypted.
 
     Raises:
         ValueError: If a number is out of range.
-        FileNotFoundError: If `models_dir` is no folder.
+        FileNotFoundError: If `models_dir` is not a folder.
 
     Example (where `models/1` is a SavedModel):
 
@@ -85,17 +85,21 @@ class LocalServer:
         threads = (os.cpu_count() or 1) if threads is None else threads
         _check(
             name=(name, bool(name), "must not be empty"),
-            port=(port, 0 <= port <= 65535, _A_PORT),
-            rest_port=(rest_port, 0 <= (rest_port or 0) <= 65535, _A_PORT),
-            rest_timeout=(rest_timeout, rest_timeout > 0, _POSITIVE),
-            poll_seconds=(poll_seconds, poll_seconds > 0, _POSITIVE),
+            port=(port, 0 <= port <= 65535, _PORT_RULE),
+            rest_port=(rest_port, 0 <= (rest_port or 0) <= 65535, _PORT_RULE),
+            rest_timeout=(rest_timeout, rest_timeout > 0, _POSITIVE_RULE),
+            poll_seconds=(poll_seconds, poll_seconds > 0, _POSITIVE_RULE),
             threads=(threads, threads >= 1, "must be at least 1"),
             load_retries=(load_retries, load_retries >= 0, "must not be negative"),
-            load_retry_seconds=(load_retry_seconds, load_retry_seconds > 0, _POSITIVE),
+            load_retry_seconds=(
+                load_retry_seconds,
+                load_retry_seconds > 0,
+                _POSITIVE_RULE,
+            ),
             max_requests=(max_requests, max_requests >= 1, "must be at least 1"),
             max_message_bytes=(
                 max_message_bytes,
-                1 <= max_message_bytes <= _LARGEST_MESSAGE,
+                1 <= max_message_bytes <= _MAX_MESSAGE_BYTES,
                 "must be in 1..2147483647",
             ),
         )
@@ -141,29 +145,29 @@ class LocalServer:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` of gRPC, with the port that was chosen."""
+        """`HOST:PORT` of gRPC, with the actual port."""
         return self._address(self._port)
 
     @property
     def rest_address(self) -> str | None:
-        """`HOST:PORT` of REST, with the port that was chosen; `None`: no REST."""
+        """`HOST:PORT` of REST, with the actual port; `None`: no REST."""
         return None if self._rest_port is None else self._address(self._rest_port)
 
     def start(self) -> int | None:
-        """Loads a version and answers requests, in threads of its own.
+        """Loads a version, then serves requests in background threads.
 
         Returns:
-            The version that is served; `None` if `request_stop` came first.
+            Number of the version; `None` if `request_stop` was called first.
 
         Raises:
-            OSError: If a port cannot be had.
-            RequestError: If the version that is wanted cannot be loaded.
+            OSError: If a port is not available.
+            RequestError: If no version can be loaded.
         """
         self._check_port_is_free()
         if self._rest_port is not None:
             self._http = HttpServer(self._host, self._rest_port)
             self._rest_port = self._http.port
-        config = ModelConfig(self._models_dir.absolute(), newest)
+        config = ModelConfig(self._models_dir.absolute())
         if not self.models.reload({self.name: config}, self._pause):
             return None
         self._listen()
@@ -172,31 +176,31 @@ class LocalServer:
         return max(number for number, state in states if state.name == "AVAILABLE")
 
     def request_stop(self) -> None:
-        """Asks for the end and returns at once: a signal handler may call it."""
+        """Ends `start` or `wait` soon; safe to call in a signal handler."""
         self._stopping.set()
 
     def wait(self) -> None:
-        """Returns when `request_stop` was called."""
-        # The system may give a signal to any thread, but Python's handler runs in the
-        # main one: it must not sleep so deep that it never comes to run it.
+        """Blocks until `request_stop` is called."""
+        # Python runs signal handlers in the main thread, whichever thread received the
+        # signal: it must wake up now and then to do so.
         while not self._stopping.wait(_WAKE_SECONDS):
             pass
 
     def stop(self, grace: float = 10.0) -> None:
-        """Takes no more requests, answers those that it has, frees everything.
+        """Refuses new requests, waits for the open ones and unloads the models.
 
         Args:
-            grace: Seconds that running requests are given.
+            grace: Maximum number of seconds to wait.
         """
         self._stopping.set()
         ports = [port for port in (self._grpc, self._http) if port is not None]
         self._grpc = self._http = None
-        # Both at once, so that neither takes requests while the other one drains.
-        enders = [threading.Thread(target=port.stop, args=(grace,)) for port in ports]
-        for ender in enders:
-            ender.start()
-        for ender in enders:
-            ender.join()
+        # Both at once, so that neither takes requests while the other drains.
+        stoppers = [threading.Thread(target=port.stop, args=(grace,)) for port in ports]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
         if self._watcher.is_alive():
             self._watcher.join()
         if self._batcher is not None:
@@ -208,7 +212,7 @@ class LocalServer:
         return f"{host}:{port}"
 
     def _check_port_is_free(self):
-        # Loading takes long enough that a port in use should be told before it.
+        # Loading takes long: an error about the port should come before it.
         if self._port:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             socket.create_server((self._host, self._port), family=family).close()
@@ -219,10 +223,8 @@ class LocalServer:
             self._metrics,
             self.address,
             **self._limits,
-            # Each request of a batch holds a thread while it waits.
-            handlers=self._limits["max_requests"]
-            if self._batcher is not None
-            else None,
+            # Each request of a batch occupies a thread while it waits.
+            handlers=self._limits["max_requests"] if self._batcher else None,
             credentials=self._credentials,
         )
         self._port = self._grpc.port

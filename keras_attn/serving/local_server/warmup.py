@@ -1,4 +1,4 @@
-"""Replaying the requests that a version brings along to be warm when it is served."""
+"""Replays a version's warm-up requests before it is served."""
 
 import logging
 from pathlib import Path
@@ -8,8 +8,11 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_attn.serving.local_server.batching import Batcher
-from keras_attn.serving.local_server.classify import classify, multi_inference, regress
-from keras_attn.serving.local_server.predict import predict
+from keras_attn.serving.local_server.predict import (
+    predict,
+    refuse_examples,
+    refuse_inference,
+)
 from keras_attn.serving.local_server.servable import (
     BatchedServable,
     Servable,
@@ -21,19 +24,19 @@ __all__ = ["load_warm", "replay"]
 _LOG = logging.getLogger(__name__)
 _FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _MAX_RECORDS = 1000
-_KINDS = ("predict_log", "classify_log", "regress_log", "multi_inference_log")
+_EXAMPLE_METHODS = {"classify_log": "Classify", "regress_log": "Regress"}
 
 
 def load_warm(folder: Path, threads: int, batcher: Batcher | None) -> Servable:
-    """Loads a version and replays what it brings along.
+    """Loads a version and replays its warm-up requests.
 
     Args:
         folder: A SavedModel.
         threads: As in `load_servable`.
-        batcher: Forms batches of its requests; `None`: each is run alone.
+        batcher: Forms batches of the version's requests; `None`: no batching.
 
     Raises:
-        tf.errors.OpError, ValueError: As `load_servable` and `replay`.
+        tf.errors.OpError, ValueError, RequestError: As `load_servable` and `replay`.
     """
     servable = load_servable(folder, threads)
     if batcher is not None:
@@ -49,20 +52,20 @@ def load_warm(folder: Path, threads: int, batcher: Batcher | None) -> Servable:
 
 
 def replay(servable: Servable, folder: Path) -> int:
-    """Answers the requests in a version's warm-up file, and forgets the answers.
+    """Runs the requests in a version's warm-up file and discards the responses.
 
-    As in TensorFlow Serving one that fails means that the version is not served.
+    As in TensorFlow Serving, a version with a failing request is not served.
 
     Args:
-        servable: The version, loaded.
+        servable: The loaded version.
         folder: The folder that it was loaded from.
 
     Returns:
-        How many requests there were.
+        Number of requests.
 
     Raises:
-        RequestError: If a request cannot be answered.
-        tf.errors.OpError: If the file cannot be read, or has over 1000 requests.
+        RequestError: If a request fails.
+        tf.errors.OpError: If the file cannot be read, or holds over 1000 requests.
     """
     path = folder / _FILE
     if not path.is_file():
@@ -76,34 +79,29 @@ def replay(servable: Servable, folder: Path) -> int:
                 f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at "
                 f"{path}",
             )
-        _replay_one(servable, _parsed(record, path))
+        try:
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+        except DecodeError as error:
+            raise tf.errors.InvalidArgumentError(
+                None, None, f"Failed to parse warmup record: {record!r} from {path}"
+            ) from error
+        _replay_log(servable, log)
         count += 1
     return count
 
 
-def _parsed(record, path):
-    try:
-        return prediction_log_pb2.PredictionLog.FromString(record)
-    except DecodeError as error:
-        raise tf.errors.InvalidArgumentError(
-            None, None, f"Failed to parse warmup record: {record!r} from {path}"
-        ) from error
-
-
-def _replay_one(servable, log):
+def _replay_log(servable, log):
     kind = log.WhichOneof("log_type")
-    if kind not in _KINDS:
+    if kind == "predict_log":
+        request = log.predict_log.request
+        signature_name = request.model_spec.signature_name
+        predict(servable, signature_name, request.inputs, request.output_filter)
+    elif kind in _EXAMPLE_METHODS:
+        signature_name = getattr(log, kind).request.model_spec.signature_name
+        refuse_examples(servable, _EXAMPLE_METHODS[kind], signature_name)
+    elif kind == "multi_inference_log":
+        refuse_inference(servable, log.multi_inference_log.request)
+    else:
         raise tf.errors.UnimplementedError(
             None, None, f"Unsupported log_type for warmup: {kind}"
-        )
-    request = getattr(log, kind).request
-    if kind == "multi_inference_log":
-        multi_inference(servable, request, 0)
-        return
-    name = request.model_spec.signature_name
-    if kind == "predict_log":
-        predict(servable, name, request.inputs, request.output_filter)
-    else:
-        {"classify_log": classify, "regress_log": regress}[kind](
-            servable, name, request.input
         )

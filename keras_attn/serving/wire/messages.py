@@ -1,12 +1,11 @@
-"""The protobuf messages of TensorFlow Serving that a client needs.
+"""The protobuf messages of TensorFlow Serving that clients and option files need.
 
-A client must not install TensorFlow to call a server, and the package that holds
-these messages (`tensorflow-serving-api`) depends on it. So the few messages needed
-are listed here by field number and type and built into classes at import.
+The package with these messages, `tensorflow-serving-api`, depends on TensorFlow, which
+a client must not need. So the few messages that are needed are listed here by field
+number and type, and built into classes at import.
 
-They live in a private descriptor pool under names of their own: on the wire only the
-numbers and types count, and a process that has also imported TensorFlow, whose
-messages fill protobuf's default pool, cannot clash with ours.
+They are in a private descriptor pool under names of their own: only numbers and types
+are sent, and TensorFlow's messages in protobuf's default pool cannot clash with them.
 """
 
 from typing import Any
@@ -20,8 +19,8 @@ SIGNATURE_DEF_MAP_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _PACKAGE = "keras_attn.wire"
 
 # `number name type`, with `repeated` or `map` (of string to that type) before the
-# type. Enums are listed as int32, which is how they travel.
-_TABLE = """
+# type. Enums are listed as int32, which has the same encoding.
+_MESSAGES = """
 Int64: 1 value int64
 Any: 1 type_url string; 2 value bytes
 Dim: 1 size int64; 2 name string
@@ -49,6 +48,12 @@ GetModelStatusRequest: 1 model_spec ModelSpec
 GetModelStatusResponse: 1 model_version_status repeated ModelVersionStatus
 GetModelMetadataRequest: 1 model_spec ModelSpec; 2 metadata_field repeated string
 GetModelMetadataResponse: 1 model_spec ModelSpec; 2 metadata map Any
+String: 1 value string
+BatchingParameters: 1 max_batch_size Int64; 2 batch_timeout_micros Int64;
+    3 max_enqueued_batches Int64; 4 num_batch_threads Int64;
+    5 thread_pool_name String; 6 allowed_batch_sizes repeated int64
+SSLConfig: 1 server_key string; 2 server_cert string; 3 custom_ca string;
+    4 client_verify bool
 """
 
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -76,7 +81,7 @@ def message_class(name: str) -> type[Any]:
         A protobuf message class.
 
     Raises:
-        ValueError: If no such message is described here.
+        ValueError: If there is no such message.
 
     Example:
 
@@ -87,17 +92,17 @@ def message_class(name: str) -> type[Any]:
     """
     if name not in _CLASSES:
         raise ValueError(
-            "The message must be one that the client's wire format describes. "
+            "`name` must be a message that is described here. "
             f"Received: name={name!r}. Known: {', '.join(sorted(_CLASSES))}."
         )
     return _CLASSES[name]
 
 
-def _build():
+def _build_classes():
     file = descriptor_pb2.FileDescriptorProto(
         name="keras_attn/wire.proto", package=_PACKAGE, syntax="proto3"
     )
-    for line in _TABLE.strip().replace("\n    ", " ").splitlines():
+    for line in _MESSAGES.strip().replace("\n    ", " ").splitlines():
         name, fields = line.split(": ")
         message = file.message_type.add(name=name)
         for field in fields.split(";"):
@@ -112,24 +117,24 @@ def _build():
     }
 
 
-def _add_field(message, number, name, *kind):
+def _add_field(message, number, name, *type_words):
     field = message.field.add(
         name=name, number=int(number), label=_Field.LABEL_OPTIONAL
     )
-    if kind[0] == "map":
-        # On the wire a map is a repeated message of key and value.
+    if type_words[0] == "map":
+        # A map is encoded as a repeated message of key and value.
         entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")
         entry.options.map_entry = True
         _add_field(entry, 1, "key", "string")
-        _add_field(entry, 2, "value", kind[1])
-        kind = ("repeated", f"{message.name}.{entry.name}")
-    if kind[0] == "repeated":
+        _add_field(entry, 2, "value", type_words[1])
+        type_words = ("repeated", f"{message.name}.{entry.name}")
+    if type_words[0] == "repeated":
         field.label = _Field.LABEL_REPEATED
-    if kind[-1] in _SCALARS:
-        field.type = _SCALARS[kind[-1]]
+    if type_words[-1] in _SCALARS:
+        field.type = _SCALARS[type_words[-1]]
     else:
         field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind[-1]}"
+        field.type_name = f".{_PACKAGE}.{type_words[-1]}"
 
 
-_CLASSES = _build()
+_CLASSES = _build_classes()

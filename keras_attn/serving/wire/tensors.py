@@ -1,6 +1,6 @@
-"""NumPy arrays to and from the tensor message of TensorFlow's wire format.
+"""Conversion between NumPy arrays and TensorFlow's tensor messages.
 
-The functions work on any object with the fields of a `TensorProto`: ours of
+The functions take any object with the fields of a `TensorProto`: that of
 `keras_attn.serving.wire.messages` in a client, TensorFlow's own in a server.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["dtype_name", "read_tensor", "write_tensor"]
 
-# TensorFlow's number of a dtype: (its name, NumPy's dtype, the field for its values).
+# TensorFlow's number of a dtype: (name, NumPy dtype, field with typed values).
 _DTYPES = {
     1: ("float32", np.float32, "float_val"),
     2: ("float64", np.float64, "double_val"),
@@ -31,13 +31,13 @@ _NUMBERS = {np.dtype(dtype): number for number, (_, dtype, _) in _DTYPES.items()
 _STRING = 7
 _HALF = 19
 
-# One value may stand for a whole tensor, so a tiny message can ask for any amount of
-# memory. No tensor may become larger than the largest message could have carried.
+# One value may stand for a whole tensor, so a tiny message could claim any amount of
+# memory. No tensor may be larger than the largest possible message.
 _MAX_BYTES = 2**31 - 1
 
 
 def dtype_name(number: int) -> str:
-    """Returns the name of a TensorFlow dtype number, as `"float32"` for 1.
+    """Returns the name of a TensorFlow dtype number, such as `"float32"` for 1.
 
     Example:
 
@@ -59,7 +59,7 @@ def write_tensor(message: Any, array: np.ndarray) -> None:
             array of objects, or one of NumPy's own string dtypes.
 
     Raises:
-        TypeError: If the wire format has no place for the array's dtype.
+        TypeError: If tensor messages do not support the array's dtype.
 
     Example:
 
@@ -84,24 +84,24 @@ def write_tensor(message: Any, array: np.ndarray) -> None:
     values = array.ravel()
     if number == _HALF:
         values = values.view(np.uint16)
-    listed = values.tolist()
+    elements = values.tolist()
     if is_text:
-        listed = [_to_bytes(value) for value in listed]
-    getattr(message, _DTYPES[number][2]).extend(listed)
+        elements = [_to_bytes(element) for element in elements]
+    getattr(message, _DTYPES[number][2]).extend(elements)
 
 
 def read_tensor(message: Any) -> np.ndarray:
-    """Returns the array in a tensor message, whichever way it is written.
+    """Returns the array in a tensor message.
 
-    Values may come as raw `tensor_content` or in the field of their type. In the
-    latter, TensorFlow's rule: values that are missing at the end repeat the last one
-    (or are zero if there is none), and surplus values are dropped.
+    Values are in the raw `tensor_content` or in the field of their type. For the
+    latter, TensorFlow's rule holds: missing values at the end repeat the last one (or
+    are zero if there is none), and surplus values are dropped.
 
     Args:
         message: A tensor message.
 
     Returns:
-        A new array in the dtype of the message; text as an array of `bytes` objects.
+        A new array with the dtype of the message; text as `bytes` objects.
 
     Raises:
         ValueError: If the message does not describe a tensor.
@@ -147,14 +147,14 @@ def _shape(message):
 
 def _from_values(values, number, count):
     _, dtype, field = _DTYPES[number]
-    # These two fields are wider than some of the dtypes kept in them.
+    # These two fields are wider than some of the dtypes stored in them.
     wire_dtype = np.int32 if field in ("int_val", "half_val") else dtype
-    given = np.array(values[:count], dtype=wire_dtype)
+    prefix = np.array(values[:count], dtype=wire_dtype)
     array = np.empty(count, dtype=wire_dtype)
-    array[: len(given)] = given
-    if len(given) < count:
-        empty = b"" if number == _STRING else 0
-        array[len(given) :] = given[-1] if len(given) else empty
+    array[: len(prefix)] = prefix
+    if len(prefix) < count:
+        zero = b"" if number == _STRING else 0
+        array[len(prefix) :] = prefix[-1] if len(prefix) else zero
     if number == _HALF:
         return array.astype(np.uint16).view(dtype)
     return array.astype(dtype, copy=False)
@@ -174,7 +174,7 @@ def _from_content(message, dtype, count):
 
 
 def _strings_from_content(content, count):
-    """Reads `count` lengths as varints, then as many pieces of text."""
+    """Reads `count` varint lengths, followed by as many strings."""
     lengths, position = [], 0
     while len(lengths) < count:
         length, position = _varint(content, position)
@@ -193,7 +193,7 @@ def _strings_from_content(content, count):
 
 def _varint(content, position):
     value = 0
-    for shift in range(0, 35, 7):  # a 32-bit number takes five bytes at most
+    for shift in range(0, 35, 7):  # a 32-bit number has at most five bytes
         if position == len(content):
             break
         byte = content[position]

@@ -1,1 +1,1 @@
-"""Word alignment: learnt from a corpus, read off attention, and taught to it."""
+"""Word alignments: learned from a corpus, read off attention, and used to guide it."""

@@ -1,30 +1,31 @@
-"""Word links read off a translator's attention, of pairs that are given."""
+"""Word links read off a translator's attention, for given sentence pairs."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_attn.command_line import track_progress
 from keras_attn.metrics import links_from_attention, relative_attention
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import Token, Translation
 
 __all__ = ["ForcedLinks", "attention_links", "forced_links", "word_attention"]
 
-_CHUNK = 4  # batches, among which sentences of like length are put together
+_CHUNK = 4  # batches, among which sentences of similar length are put together
 
 Link = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
 class ForcedLinks:
-    """The links of sentence pairs, in their order.
+    """The word links of sentence pairs.
 
     Attributes:
-        links: Of each pair, (source word, target word).
-        truncated: Pairs of which a side was longer than the translator reads, so that
-            its last words have no links.
+        links: Set of (source word, target word) for each pair.
+        truncated: Number of pairs with a side longer than the translator reads, so
+            that its last words have no links.
     """
 
     links: Sequence[set[Link]]
@@ -41,23 +42,23 @@ def forced_links(
     relative: bool = False,
     posterior: bool = False,
     batch_size: int = 64,
-    track: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    name: str = "aligning",
 ) -> ForcedLinks:
-    """Aligns the words of given pairs by where the translator looks.
+    """Aligns the words of sentence pairs by the attention of forced decoding.
 
-    The translator writes the given target; a target token is linked by the attention
+    The translator decodes the given target; a target token is linked by the attention
     of the step that predicts it.
 
     Args:
         translator: A `keras_attn.Translator`.
-        sources: Its source texts.
+        sources: Source texts.
         targets: Their translations.
-        words: Which words links count, a rule of `word_spans`.
+        words: Rule by which links count words, see `word_spans`.
         threshold: As in `links_from_attention`.
         relative: Whether links are read off `relative_attention`.
         posterior: As in `Translator.align`.
-        batch_size: Pairs computed together.
-        track: Wraps the list of chunks of work, to show progress.
+        batch_size: Number of pairs in a batch.
+        name: Name of the work, for the progress bar.
 
     Returns:
         The links.
@@ -73,73 +74,74 @@ def forced_links(
     size = _CHUNK * batch_size
     links: list[set[Link]] = []
     truncated = 0
-    for first in track(range(0, len(sources), size)):
+    starts = range(0, len(sources), size)
+    for first in track_progress(starts, name, len(sources), size):
         chunk = slice(first, first + size)
-        answers = translator.align(
+        alignments = translator.align(
             sources[chunk],
             targets[chunk],
             posterior=posterior,
             batch_size=batch_size,
         )
-        for answer in _in_given_texts(translator, answers, targets[chunk]):
-            links.append(attention_links(answer, words, threshold, relative))
-            truncated += bool(answer.source_truncated or answer.target_truncated)
+        for alignment in _with_given_targets(translator, alignments, targets[chunk]):
+            links.append(attention_links(alignment, words, threshold, relative))
+            truncated += bool(alignment.source_truncated or alignment.target_truncated)
     return ForcedLinks(links, truncated)
 
 
-def _in_given_texts(translator, answers, targets):
+def _with_given_targets(translator, alignments, targets):
     """Counts the bytes of target tokens in the targets as they were given.
 
-    An answer has its target as the vocabulary spells it, where `…` may be `...`: three
-    words for one.
+    `Translator.align` returns the target as its vocabulary spells it, where `…` may be
+    `...`: three words for one.
     """
     from keras_attn.text import graph
 
     codec, limit = translator.target_codec, translator.max_target_length
     begins, ends = codec.encode(graph.strings(targets), limit)[2:4]
-    for answer, target, begin, end in zip(
-        answers, targets, begins.numpy(), ends.numpy(), strict=True
+    for alignment, target, begin, end in zip(
+        alignments, targets, begins.numpy(), ends.numpy(), strict=True
     ):
         # The padding of begins and ends is beyond the tokens.
-        places = zip(answer.target_tokens, begin.tolist(), end.tolist(), strict=False)
-        tokens = tuple(Token(token.piece, *span) for token, *span in places)
-        yield dataclasses.replace(answer, text=target, target_tokens=tokens)
+        spans = zip(alignment.target_tokens, begin.tolist(), end.tolist(), strict=False)
+        tokens = tuple(Token(token.piece, *span) for token, *span in spans)
+        yield dataclasses.replace(alignment, text=target, target_tokens=tokens)
 
 
 def attention_links(
-    answer: Translation,
+    translation: Translation,
     words: str = "marks",
     threshold: float | None = None,
     relative: bool = False,
 ) -> set[Link]:
-    """Returns the word links (source, target) that an attention map suggests.
+    """Returns the word links (source, target) that an attention matrix suggests.
 
     Each target word is linked to the source word with the most attention, or to none
-    where that is the end of the sentence.
+    where that is the end token.
 
     Args:
-        answer: With the attention between the tokens of its two texts.
-        words: Which words links count, a rule of `word_spans`.
+        translation: A translation with attention between the tokens of its two texts.
+        words: Rule by which links count words, see `word_spans`.
         threshold: As in `links_from_attention`.
         relative: Whether links are read off `relative_attention`.
     """
-    attention = word_attention(answer, words)
+    attention = word_attention(translation, words)
     if relative:
         attention = relative_attention(attention)
     return links_from_attention(attention, threshold)
 
 
-def word_attention(answer: Translation, words: str = "marks") -> np.ndarray:
-    """Returns attention between words, as `merge_attention` makes it of subwords.
+def word_attention(translation: Translation, words: str = "marks") -> np.ndarray:
+    """Returns attention between words, merged from subwords by `merge_attention`.
 
     Args:
-        answer: With the attention between the tokens of its two texts.
-        words: What is a word, a rule of `word_spans`.
+        translation: A translation with attention between the tokens of its two texts.
+        words: A rule of `word_spans`.
     """
     return merge_attention(
-        answer.attention,
-        answer.source_tokens,
-        answer.target_tokens,
-        word_spans(answer.source, words),
-        word_spans(answer.text, words),
+        translation.attention,
+        translation.source_tokens,
+        translation.target_tokens,
+        word_spans(translation.source, words),
+        word_spans(translation.text, words),
     )

@@ -1,4 +1,4 @@
-"""The shortlist of a translator, learnt from sentence pairs."""
+"""The lexical shortlist of a translator, learned from sentence pairs."""
 
 from collections.abc import Sequence
 
@@ -6,120 +6,139 @@ import numpy as np
 
 from keras_attn import Translator
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
-from keras_attn.training.alignment.lexicon import (
-    MOST_PAIRS,
-    frequent_words,
-    translation_table,
-)
+from keras_attn.training.alignment.translation_table import translation_table
 from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
 from keras_attn.training.corpora import CorpusError, SentencePair
 
-__all__ = ["add_shortlist", "learn_shortlist"]
+__all__ = ["add_shortlist", "frequent_ids", "learn_shortlist"]
 
-_BATCH = 256  # sentences that are read together
-_FREQUENT = 200  # words that every sentence may use: articles, prepositions, marks
+_BATCH_SIZE = 256
+_MAX_PAIRS = 100_000  # for the translation table
+_FREQUENT = 200  # subwords for every sentence: articles, prepositions, punctuation
 
 
 def learn_shortlist(
     train: Pipeline, source_codec, target_codec, words: int
 ) -> LexicalShortlist:
-    """Returns the words that a source can be translated by.
+    """Returns the shortlist of target subwords for each source subword.
 
     Args:
         train: The training pairs.
-        source_codec: Of their sources.
-        target_codec: Of their targets.
-        words: Likely translations of each source subword.
+        source_codec: Codec of their sources.
+        target_codec: Codec of their targets.
+        words: Number of likely translations of each source subword.
     """
     codecs = source_codec, target_codec
-    sides, times = _read(train, *codecs)
-    return _learn(sides, times, *codecs, words)
+    sentences, counts = _read_sentences(train, *codecs)
+    return _learn(sentences, counts, *codecs, words)
 
 
 def add_shortlist(
     translator: Translator, pairs: Sequence[SentencePair], words: int, name: str
 ) -> tuple[Translator, dict[str, int]]:
-    """Gives a translator the words that its sources can be translated by.
+    """Returns a translator with a shortlist, and what it was learned from.
 
     Args:
-        translator: Left as it is. A shortlist that it has is not used.
-        pairs: Sentence pairs of its languages. Those that are longer than it reads or
-            writes, and empty ones, are not counted.
-        words: Likely translations of each source subword.
-        name: Of the pairs, for the message.
+        translator: A translator, not changed. Its own shortlist is not used.
+        pairs: Sentence pairs of its languages. Empty ones, and those that are longer
+            than it reads or writes, are left out.
+        words: Number of likely translations of each source subword.
+        name: Name of the pairs, for the message.
 
     Returns:
-        A translator of the same model, and what was counted: `pairs`, `words`,
-        `source_subwords`, and of those the ones `with_translation`.
+        A translator with the same model, and the numbers of `pairs`, `words`,
+        `source_subwords`, and of those `with_translation`.
 
     Raises:
         CorpusError: If most subwords of a side are unknown to the translator.
-        ValueError: If no pair can be counted.
+        ValueError: If no pair is left.
     """
     codecs = translator.source_codec, translator.target_codec
     train = make_pipeline(
         pairs,
         *codecs,
-        batch_size=_BATCH,
+        batch_size=_BATCH_SIZE,
         max_length=min(translator.max_source_length, translator.max_target_length),
         shuffle_seed=None,
     )
-    sides, times = _read(train, *codecs)
-    for side, codec, sentences in zip(("source", "target"), codecs, sides, strict=True):
-        _check_known(side, codec, sentences, name)
-    learnt = _learn(sides, times, *codecs, words)
-    counted = {
-        "pairs": train.kept,
+    sentences, counts = _read_sentences(train, *codecs)
+    for side, codec, ids in zip(("source", "target"), codecs, sentences, strict=True):
+        _check_known(side, codec, ids, name)
+    shortlist = _learn(sentences, counts, *codecs, words)
+    statistics = {
+        "pairs": train.pair_count,
         "words": words,
-        "source_subwords": learnt.source_size,
-        "with_translation": int(np.asarray(learnt.table).any(axis=1).sum()),
+        "source_subwords": shortlist.source_size,
+        "with_translation": int(np.asarray(shortlist.table).any(axis=1).sum()),
     }
-    return translator.with_shortlist(learnt), counted
+    return translator.with_shortlist(shortlist), statistics
 
 
-def _learn(sides, times, source_codec, codec, words):
-    sources, targets = sides
+def _learn(sentences, counts, source_codec, target_codec, words):
     shortlist = LexicalShortlist(
         source_codec.vocabulary_size,
-        codec.vocabulary_size,
+        target_codec.vocabulary_size,
         words,
-        min(_FREQUENT, codec.vocabulary_size),
-        (codec.pad_id, codec.unknown_id, codec.start_id, codec.end_id),
+        min(_FREQUENT, target_codec.vocabulary_size),
+        (
+            target_codec.pad_id,
+            target_codec.unknown_id,
+            target_codec.start_id,
+            target_codec.end_id,
+        ),
         pad_id=source_codec.pad_id,
     )
     shortlist.load(
-        translation_table(sources, targets, source_codec.vocabulary_size, words),
-        frequent_words(times, shortlist.frequent),
+        translation_table(*sentences, source_codec.vocabulary_size, words),
+        frequent_ids(counts, shortlist.frequent),
     )
     return shortlist
 
 
-def _read(train, source_codec, target_codec):
-    """Returns sentences of both sides, and how often each target word occurs.
+def frequent_ids(counts: np.ndarray, size: int) -> np.ndarray:
+    """Returns the most frequent ids, at most `size`.
 
-    Ids are without padding, with end tokens. Of a large corpus, words are counted in
-    all of it, and sentences are some that are drawn from all of it.
+    Args:
+        counts: `(V,)` number of occurrences of each id.
+        size: Number of ids.
+
+    Example:
+
+    >>> frequent_ids(np.array([0, 0, 0, 0, 1, 3, 2]), 2).tolist()
+    [5, 6]
     """
-    chosen = np.ones(train.kept, bool)
-    if train.kept > MOST_PAIRS:
+    order = np.argsort(-counts, kind="stable")[:size]
+    return order[counts[order] > 0].astype("int32")
+
+
+def _read_sentences(train, source_codec, target_codec):
+    """Returns ids of both sides, and the number of occurrences of each target id.
+
+    Ids are without padding, with end tokens. The counts are those of all pairs; of a
+    large corpus, sentences are a random sample.
+    """
+    sampled = np.ones(train.pair_count, bool)
+    if train.pair_count > _MAX_PAIRS:
         random = np.random.default_rng(0)
-        dropped = random.choice(train.kept, train.kept - MOST_PAIRS, replace=False)
-        chosen[dropped] = False
-    sides: tuple[list[np.ndarray], list[np.ndarray]] = [], []
-    times = np.zeros(target_codec.vocabulary_size, "int64")
+        dropped = random.choice(
+            train.pair_count, train.pair_count - _MAX_PAIRS, replace=False
+        )
+        sampled[dropped] = False
+    sentences: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+    counts = np.zeros(target_codec.vocabulary_size, "int64")
     for batch in train.plan(None):
         inputs, labels = train.collate(batch)
-        times += np.bincount(labels.ravel(), minlength=len(times))
-        here = chosen[batch.indices]
-        for ids, codec, rows in zip(
-            sides,
+        counts += np.bincount(labels.ravel(), minlength=len(counts))
+        rows = sampled[batch.indices]
+        for ids, codec, side in zip(
+            sentences,
             (source_codec, target_codec),
-            (inputs["source"][here], labels[here]),
+            (inputs["source"][rows], labels[rows]),
             strict=True,
         ):
-            ids += [row[row != codec.pad_id] for row in rows]
-    times[target_codec.pad_id] = 0
-    return sides, times
+            ids += [row[row != codec.pad_id] for row in side]
+    counts[target_codec.pad_id] = 0
+    return sentences, counts
 
 
 def _check_known(side, codec, sentences, name):

@@ -1,1 +1,1 @@
-"""From sentence pairs to the batches of ids that a model trains on."""
+"""The input pipeline: from sentence pairs to batches of token ids."""

@@ -1,7 +1,7 @@
-"""Which sentences share a batch: much text, little padding, few shapes.
+"""Length bucketing: sentences of similar length share a batch.
 
-A recurrent model computes every position of a batch, padding too. Drawn at random,
-a batch is about half padding; here sentences of like length share a batch.
+A recurrent model computes every position of a batch, padding included. A random batch
+is about half padding.
 """
 
 import collections
@@ -12,12 +12,12 @@ import numpy as np
 
 __all__ = ["Batch", "Shapes", "best_widths", "joint_lengths", "plan_epoch"]
 
-_AT_ONCE = 65_536  # pairs, where each needs more memory while it is looked at
+_CHUNK = 65_536  # pairs, where temporary arrays are larger than the result
 
-# Target widths, and source widths for each. Of Multi30k's source positions 5 % are
-# padding with many, 14 % with few; of its target positions 1 % and 3 %.
-_MANY = 20, 8
-_FEW = 14, 3
+# Numbers of target widths, and of source widths for each. With many, 5 % of Multi30k's
+# source positions and 1 % of its target positions are padding; with few, 14 % and 3 %.
+_MANY_WIDTHS = 20, 8
+_FEW_WIDTHS = 14, 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -25,10 +25,11 @@ class Batch:
     """The pairs of one batch and the shape that holds them.
 
     Attributes:
-        indices: `(B,)` int32, which pairs.
-        source_width: `S`, at least their longest source.
-        target_width: `T`, at least their longest target.
-        epoch: Whose drawing of subwords the widths are for; `None`: no drawing.
+        indices: `(B,)` int32 indices of the pairs.
+        source_width: `S`, at least the length of their longest source.
+        target_width: `T`, at least the length of their longest target.
+        epoch: Epoch whose sampled subwords the widths are for; `None`: those of
+            inference.
     """
 
     indices: np.ndarray
@@ -38,34 +39,35 @@ class Batch:
 
 
 def best_widths(
-    lengths: np.ndarray, count: int, times: np.ndarray | None = None
+    lengths: np.ndarray, num_widths: int, counts: np.ndarray | None = None
 ) -> np.ndarray:
-    """Chooses the widths to pad to that waste the fewest positions.
+    """Returns the widths to pad to that need the fewest padded positions.
 
-    With `n_l` the number of lengths `l` and `w(l)` the smallest width of at least
-    `l`, it minimises the sum over `l` of `n_l w(l)`, exactly, by dynamic programming
-    over the last width but one.
+    With `n_l` the number of sentences of length `l` and `w(l)` the smallest width that
+    is at least `l`, the widths minimize the sum over `l` of `n_l w(l)`. The optimum is
+    exact, by dynamic programming over the last width but one.
 
     Args:
         lengths: `(N,)` positive integers.
-        count: The most widths to choose.
-        times: `(N,)` how often each length occurs; `None`: once.
+        num_widths: Maximum number of widths.
+        counts: `(N,)` number of occurrences of each length; `None`: 1.
 
     Returns:
-        At most `count` widths, rising, the last one the longest length.
+        At most `num_widths` widths in increasing order, the last one the longest
+        length.
 
     Example:
     >>> best_widths(np.array([3, 3, 3, 4, 9, 10]), 2)
     array([ 4, 10])
     """
-    candidates, which = np.unique(lengths, return_inverse=True)
-    counts = np.bincount(which, times).astype("int64")
-    below = np.concatenate([[0], np.cumsum(counts)])  # pairs under each candidate
-    # cost[j]: positions for all lengths below candidate j, with the widths so far.
+    candidates, index = np.unique(lengths, return_inverse=True)
+    occurrences = np.bincount(index, counts).astype("int64")
+    below = np.concatenate([[0], np.cumsum(occurrences)])  # shorter than candidate j
+    # cost[j]: positions of all lengths below candidate j, with the widths so far.
     cost = np.where(below == 0, 0.0, np.inf)
     choices = []
-    for _ in range(min(count, len(candidates))):
-        # step[i, j]: candidates i..j-1 are all padded to candidate j-1.
+    for _ in range(min(num_widths, len(candidates))):
+        # step[i, j]: candidates i..j-1 are padded to candidate j-1.
         step = np.full((len(below), len(below)), np.inf)
         for j in range(1, len(below)):
             step[:j, j] = cost[:j] + candidates[j - 1] * (below[j] - below[:j])
@@ -80,95 +82,96 @@ def best_widths(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shapes:
-    """The few shapes that a corpus' sentences are padded to.
+    """The few shapes that the sentences of a corpus are padded to.
 
-    Target widths are the finer, since the decoder's loop and the projection to the
-    vocabulary cost most; each target width has source widths of its own, since
-    long sentences have long translations.
+    There are more target widths, since the decoder's loop and the projection to the
+    vocabulary cost most. Each target width has its own source widths, since long
+    sentences have long translations.
 
     Attributes:
-        target_widths: `(W,)`, rising.
-        source_widths: Those of each target width, rising, the last the same for all.
+        target_widths: `(W,)` in increasing order.
+        source_widths: Widths for each target width in increasing order, the last one
+            the same for all.
     """
 
     target_widths: np.ndarray
     source_widths: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(
+    def choose(
         cls,
         source_lengths: np.ndarray,
         target_lengths: np.ndarray,
-        times: np.ndarray | None = None,
+        counts: np.ndarray | None = None,
         *,
         few: bool = False,
     ) -> "Shapes":
         """Chooses the shapes.
 
         Args:
-            source_lengths: `(N,)` tokens of each source.
-            target_lengths: `(N,)` tokens of each target.
-            times: `(N,)` how often each pair of lengths occurs; `None`: once.
-            few: For a compiler that takes seconds for each shape: 14 target widths at
-                most, and 3 source widths for each; otherwise 20, and 8.
+            source_lengths: `(N,)` number of tokens of each source.
+            target_lengths: `(N,)` number of tokens of each target.
+            counts: `(N,)` number of occurrences of each pair of lengths; `None`: 1.
+            few: For a compiler that takes seconds for each shape: at most 14 target
+                widths, and 3 source widths for each; otherwise 20, and 8.
         """
-        target_widths, source_widths = _FEW if few else _MANY
-        if times is None:
-            times = np.ones(len(target_lengths), "int64")
-        widths = best_widths(target_lengths, target_widths, times)
+        num_target_widths, num_source_widths = _FEW_WIDTHS if few else _MANY_WIDTHS
+        if counts is None:
+            counts = np.ones(len(target_lengths), "int64")
+        widths = best_widths(target_lengths, num_target_widths, counts)
         padded = widths[np.searchsorted(widths, target_lengths)]
-        # Other lengths of the same sentences may bring a long source to any width.
+        # With sampled subwords, any target width may have the longest source.
         longest = source_lengths.max()
-        choices = (
-            best_widths(source_lengths[inside], source_widths, times[inside])
+        source_widths = (
+            best_widths(source_lengths[inside], num_source_widths, counts[inside])
             for inside in (padded == width for width in widths)
         )
-        return cls(widths, tuple(np.union1d(choice, longest) for choice in choices))
+        return cls(widths, tuple(np.union1d(own, longest) for own in source_widths))
 
     def pad(
         self, source_lengths: np.ndarray, target_lengths: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the width of each source and target, `(N,)` each, that holds it.
+        """Returns the padded width of each source and each target, `(N,)`.
 
-        No length may be over the longest that the shapes were chosen for.
+        No length may exceed the longest that the shapes were chosen for.
         """
         longest = max(self.target_widths[-1], self.source_widths[-1][-1])
         padded = np.empty((2, len(target_lengths)), np.min_scalar_type(int(longest)))
-        for first in range(0, len(target_lengths), _AT_ONCE):
-            part = slice(first, first + _AT_ONCE)
-            padded[:, part] = self._padded(source_lengths[part], target_lengths[part])
+        for first in range(0, len(target_lengths), _CHUNK):
+            chunk = slice(first, first + _CHUNK)
+            padded[:, chunk] = self._pad(source_lengths[chunk], target_lengths[chunk])
         source, target = padded
         return source, target
 
-    def _padded(self, source_lengths, target_lengths):
-        place = np.searchsorted(self.target_widths, target_lengths)
-        padded_source = np.zeros_like(place)
+    def _pad(self, source_lengths, target_lengths):
+        target_index = np.searchsorted(self.target_widths, target_lengths)
+        padded_source = np.zeros_like(target_index)
         for index, widths in enumerate(self.source_widths):
-            inside = place == index
+            inside = target_index == index
             lengths = source_lengths[inside]
             padded_source[inside] = widths[np.searchsorted(widths, lengths)]
-        return padded_source, self.target_widths[place]
+        return padded_source, self.target_widths[target_index]
 
 
 def joint_lengths(
-    parts: Iterable[tuple[np.ndarray, np.ndarray]],
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counts pairs of lengths, of which there are few.
+    """Counts the distinct pairs of lengths.
 
     Args:
-        parts: Source and target lengths of some pairs, `(n,)` each.
+        chunks: Source and target lengths of some sentence pairs, `(n,)` each.
 
     Returns:
-        Source lengths, target lengths and how often they come together, `(N,)` each.
+        Source lengths, target lengths and how often they occur together, `(N,)` each.
 
     Example:
     >>> joint_lengths([(np.array([3, 3]), np.array([4, 4]))])
     (array([3]), array([4]), array([2]))
     """
     counts: collections.Counter[tuple[int, int]] = collections.Counter()
-    for source, target in parts:
-        both, times = np.unique(np.stack([source, target]), axis=1, return_counts=True)
-        pairs = map(tuple, both.T.tolist())
+    for chunk in chunks:
+        distinct, times = np.unique(np.stack(chunk), axis=1, return_counts=True)
+        pairs = map(tuple, distinct.T.tolist())
         counts.update(dict(zip(pairs, times.tolist(), strict=True)))
     lengths = np.array(list(counts), "int64").reshape(-1, 2)
     return lengths[:, 0], lengths[:, 1], np.array(list(counts.values()), "int64")
@@ -183,36 +186,36 @@ def plan_epoch(
     seed: int | None,
     epoch: int | None,
 ) -> Sequence[Batch]:
-    """Deals every pair to exactly one batch.
+    """Returns the batches of an epoch, with every pair in exactly one of them.
 
     A pure function of its arguments, so a resumed run continues in the same order.
-    Pairs are shuffled, sorted by shape (the sort keeps the order within a shape),
-    cut into batches, and the batches are shuffled. Where pairs of one shape do not
-    fill a batch, the next shape fills it: source widths run up and down in turn, so
-    that neighbours in this order are always of like shape.
+    Pairs are shuffled, sorted by shape (the sort keeps the order within a shape), and
+    cut into batches, which are shuffled. Where the pairs of one shape do not fill a
+    batch, those of the next shape do: source widths increase and decrease alternately,
+    so that neighbours in this order have similar shapes.
 
-    How many batches there are, and their sizes and shapes, does not depend on seed
-    and epoch.
+    The number, sizes and shapes of the batches do not depend on seed and epoch.
 
     Args:
         padded_source: `(N,)` source widths from `Shapes.pad`.
         padded_target: `(N,)` target widths from `Shapes.pad`.
-        batch_size: Pairs in a batch; all but one are full.
-        batch_tokens: Instead of `batch_size`: most positions of a side of a batch, so
-            that long sentences share a batch with few others. At least the largest
-            width.
-        seed: Of the order; `None` for one fixed order, short sentences first.
-        epoch: Each epoch has an order of its own; `None`: the fixed one.
+        batch_size: Number of pairs in a batch; all batches but one are full.
+        batch_tokens: Instead of `batch_size`: maximum number of positions of a side of
+            a batch, so that long sentences share a batch with few others. At least the
+            largest width.
+        seed: Random seed of the order; `None`: a fixed order, short sentences first.
+        epoch: Number of the epoch, on which the order depends, too; `None`: the fixed
+            order.
 
     Returns:
-        The batches, `ceil(N / batch_size)` or as many as the tokens ask for.
+        The batches, `ceil(N / batch_size)` unless `batch_tokens` decides.
     """
     order = np.arange(len(padded_target), dtype="int32")
     random = None
     if seed is not None and epoch is not None:
         random = np.random.default_rng([seed, epoch])
         order = random.permutation(order)
-    shapes, codes = _walk(padded_source, padded_target)
+    shapes, codes = _order_shapes(padded_source, padded_target)
     order = order[np.argsort(codes[order], kind="stable")]
     ends = np.cumsum(np.bincount(codes, minlength=len(shapes))).tolist()
 
@@ -221,7 +224,7 @@ def plan_epoch(
 
     batches = [
         Batch(order[begin:end], source_width, target_width, epoch)
-        for begin, end, source_width, target_width in _cut(
+        for begin, end, source_width, target_width in _cut_batches(
             ends, shapes.tolist(), capacity
         )
     ]
@@ -230,41 +233,40 @@ def plan_epoch(
     return batches
 
 
-def _walk(padded_source, padded_target):
-    """Puts the shapes into an order of likeness.
+def _order_shapes(padded_source, padded_target):
+    """Orders the shapes so that neighbours are similar.
 
     Returns:
-        `(K, 2)` the source and target width of each, and `(N,)` uint16, which of them
-        each pair has.
+        `(K, 2)` source and target width of each shape, and `(N,)` uint16, the index of
+        the shape of each pair.
     """
     base = int(padded_source.max(initial=0)) + 1
-    parts = [
-        slice(first, first + _AT_ONCE)
-        for first in range(0, len(padded_target), _AT_ONCE)
+    chunks = [
+        slice(first, first + _CHUNK) for first in range(0, len(padded_target), _CHUNK)
     ]
 
-    def keys(part):
-        return padded_target[part].astype("int64") * base + padded_source[part]
+    def keys(chunk):
+        return padded_target[chunk].astype("int64") * base + padded_source[chunk]
 
-    found = np.unique(np.concatenate([np.unique(keys(part)) for part in parts]))
-    target, source = np.divmod(found, base)
+    distinct = np.unique(np.concatenate([np.unique(keys(chunk)) for chunk in chunks]))
+    target, source = np.divmod(distinct, base)
     _, rank = np.unique(target, return_inverse=True)
     order = np.lexsort((np.where(rank % 2 == 0, source, -source), rank))
-    place = np.empty(len(found), "uint16")
-    place[order] = np.arange(len(found))
+    code_of_key = np.empty(len(distinct), "uint16")
+    code_of_key[order] = np.arange(len(distinct))
     codes = np.empty(len(padded_target), "uint16")
-    for part in parts:
-        codes[part] = place[np.searchsorted(found, keys(part))]
+    for chunk in chunks:
+        codes[chunk] = code_of_key[np.searchsorted(distinct, keys(chunk))]
     return np.stack([source, target], axis=1)[order], codes
 
 
-def _cut(ends, shapes, capacity):
+def _cut_batches(ends, shapes, capacity):
     """Yields begin, end and widths of each batch of pairs that are sorted by shape.
 
     Args:
-        ends: Where the pairs of each shape end.
-        shapes: Source and target width of each.
-        capacity: From the larger width of a batch to the most pairs in it.
+        ends: End of the pairs of each shape.
+        shapes: Source and target width of each shape.
+        capacity: Function from the larger width of a batch to its number of pairs.
     """
     begin = shape = 0
     while begin < ends[-1]:
@@ -276,10 +278,10 @@ def _cut(ends, shapes, capacity):
         while end == ends[last] and last + 1 < len(ends):
             last += 1
             wider = max(source, shapes[last][0]), max(target, shapes[last][1])
-            room = begin + capacity(max(wider))
-            if room <= end:
+            limit = begin + capacity(max(wider))
+            if limit <= end:
                 break
             source, target = wider
-            end = min(ends[last], room)
+            end = min(ends[last], limit)
         yield begin, end, source, target
         begin = end

@@ -1,9 +1,12 @@
-"""From sentence pairs to the batches of ids that a model trains on."""
+"""The input pipeline: sentence pairs in, batches of padded ids out.
+
+`make_pipeline` tells its story: token ids on disk (`tokens`, `token_cache`), the pairs
+that are kept, sampled subwords (`subwords`), the shapes and the plan of the batches
+(`bucketing`), and the padded arrays of a batch.
+"""
 
 import dataclasses
 import functools
-import hashlib
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,43 +20,207 @@ from keras_attn.training.batches.bucketing import (
     joint_lengths,
     plan_epoch,
 )
-from keras_attn.training.batches.subwords import SubwordSampling, draw_epochs
-from keras_attn.training.batches.token_cache import cached_tokens, pair_tokens
-from keras_attn.training.batches.tokens import TokenPairs
+from keras_attn.training.batches.subwords import SampledEpochs, SubwordSampling
+from keras_attn.training.batches.token_cache import cached_tokens
+from keras_attn.training.batches.tokens import TokenPairs, tokenize_pairs
 from keras_attn.training.corpora.pairs import SentencePair
 from keras_attn.training.corpora.stored_file import StoredFile
 
-__all__ = ["Pipeline", "dataset_of", "make_pipeline"]
+__all__ = ["Pipeline", "batch_dataset", "make_pipeline"]
 
-_MADE_AHEAD = 4  # batches
+_PREFETCH = 4  # batches
+
+
+def make_pipeline(
+    pairs: Sequence[SentencePair],
+    source_codec: Any,
+    target_codec: Any,
+    *,
+    batch_size: int,
+    batch_tokens: int | None = None,
+    max_length: int,
+    shuffle_seed: int | None,
+    sampling: SubwordSampling | None = None,
+    few_shapes: bool = False,
+    cache: Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> "Pipeline":
+    """Tokenizes pairs once, drops and counts those that are too long, plans batches.
+
+    Sentences of similar length share a batch and one of a few shapes (see `bucketing`),
+    so that little is padding. Ids are on disk, the lengths of the sentences in memory.
+
+    Args:
+        pairs: The sentence pairs.
+        source_codec: Has `tokenize(texts) -> RaggedTensor` of int32 ids without
+            start and end, `end_id` and `pad_id`, such as `SubwordCodec`.
+        target_codec: The same, and `start_id`.
+        batch_size: Number of pairs in a batch; the last one of an epoch may have fewer.
+        batch_tokens: Instead of `batch_size`: maximum number of positions of a batch's
+            longer side, padding included. Not with `sampling`, by which the number of
+            batches would change.
+        max_length: Maximum number of tokens of a side, end token included.
+        shuffle_seed: Seed of the order, which changes every epoch; `None`: the same
+            order in all epochs, for validation.
+        sampling: How to sample subwords anew for every epoch; `None`: the subwords of
+            inference. Which pairs are dropped does not depend on it.
+        few_shapes: Whether to use fewer shapes, with more padding, for a compiler that
+            takes seconds for each shape, as XLA does.
+        cache: Folder of the token cache (see
+            `keras_attn.training.batches.token_cache`); `None`: an unnamed file.
+        log: Gets a line about a damaged cache.
+
+    Raises:
+        OSError: The disk is full.
+        ValueError: `batch_size`, `batch_tokens` or `max_length` is too small, or no
+            pair is left.
+    """
+    _check_options(batch_size, batch_tokens, max_length, sampling)
+    codecs = source_codec, target_codec
+
+    # Token ids of all pairs, on disk.
+    if cache is None:
+        chunks = tokenize_pairs(pairs, *codecs)
+        tokens = TokenPairs.write(chunks, StoredFile.unnamed(None))
+    else:
+        tokens = cached_tokens(pairs, *codecs, cache, log)
+
+    # The pairs that are neither empty nor, with the end token, too long.
+    longest = np.maximum(tokens.source_lengths, tokens.target_lengths)
+    is_empty = np.minimum(tokens.source_lengths, tokens.target_lengths) == 0
+    is_long = (longest >= max_length) & ~is_empty
+    is_kept = ~is_empty & ~is_long
+    if not is_kept.any():
+        raise ValueError(
+            "At least one pair must be within the length limit. Received: "
+            f"max_length={max_length}, {is_long.sum()} of {len(tokens)} pairs longer, "
+            f"{is_empty.sum()} without tokens. Raise `max_length`."
+        )
+    rows = np.flatnonzero(is_kept).astype("int32")
+    tokens = tokens.select(rows)
+
+    # Token ids of each epoch, and the shapes that hold those of all epochs.
+    if sampling is None:
+        lengths = joint_lengths(tokens.length_chunks())
+
+        def epoch_tokens(epoch: int | None) -> TokenPairs:
+            return tokens
+
+    else:
+        sampled = SampledEpochs(
+            pairs, is_kept, tokens, codecs, sampling, max_length, cache
+        )
+        lengths, epoch_tokens = sampled.lengths, sampled.tokens
+    source_lengths, target_lengths, counts = lengths
+    shapes = Shapes.choose(
+        source_lengths + 1, target_lengths + 1, counts, few=few_shapes
+    )
+
+    # The batches of an epoch, and the arrays of a batch.
+    @functools.lru_cache(maxsize=1)
+    def padded_widths(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
+        return shapes.pad(
+            tokens.source_lengths.astype("int32") + 1,
+            tokens.target_lengths.astype("int32") + 1,
+        )
+
+    def plan(epoch: int | None) -> Sequence[Batch]:
+        return plan_epoch(
+            *padded_widths(epoch_tokens(epoch)),
+            batch_size=batch_size,
+            batch_tokens=batch_tokens,
+            seed=shuffle_seed,
+            epoch=epoch,
+        )
+
+    def collate(batch: Batch) -> Any:
+        return _collate(batch, epoch_tokens(batch.epoch), source_codec, target_codec)
+
+    first = epoch_tokens(0)
+    return Pipeline(
+        pair_count=len(rows),
+        rows=rows,
+        dropped_too_long=int(is_long.sum()),
+        dropped_empty=int(is_empty.sum()),
+        max_length=max_length,
+        steps_per_epoch=len(plan(0)),
+        source_tokens=int(first.source_lengths.sum(dtype="int64")) + len(rows),
+        target_tokens=int(first.target_lengths.sum(dtype="int64")) + len(rows),
+        fingerprint=tokens.fingerprint(),
+        plan=plan,
+        collate=collate,
+    )
+
+
+def _check_options(batch_size, batch_tokens, max_length, sampling):
+    if batch_size < 1 or max_length < 2:
+        raise ValueError(
+            "`batch_size` is at least 1, and `max_length` at least 2: a token and the "
+            f"end token. Received: batch_size={batch_size}, max_length={max_length}."
+        )
+    if batch_tokens is None:
+        return
+    if batch_tokens < max_length:
+        raise ValueError(
+            "A batch must have room for the longest sentence, so `batch_tokens` is at "
+            f"least `max_length`. Received: batch_tokens={batch_tokens}, "
+            f"max_length={max_length}."
+        )
+    if sampling is not None:
+        raise ValueError(
+            "Where subwords are sampled, the tokens of an epoch change, and "
+            "`batch_tokens` would change its number of batches. Received: "
+            f"batch_tokens={batch_tokens}, sampling={sampling}. Use `batch_size`."
+        )
+
+
+def _collate(
+    batch: Batch, tokens: TokenPairs, source_codec: Any, target_codec: Any
+) -> Any:
+    source, target = tokens.read(batch.indices)
+    rows = np.arange(len(batch.indices))
+    source_shape = (len(rows), batch.source_width)
+    target_shape = (len(rows), batch.target_width)
+    sources = np.full(source_shape, source_codec.pad_id, "int32")
+    source.fill(sources)
+    sources[rows, source.lengths] = source_codec.end_id
+    labels = np.full(target_shape, target_codec.pad_id, "int32")
+    target.fill(labels)
+    # Teacher forcing: the labels one step later, without the end token.
+    inputs = np.full(target_shape, target_codec.pad_id, "int32")
+    inputs[:, 0] = target_codec.start_id
+    inputs[:, 1:] = labels[:, :-1]
+    labels[rows, target.lengths] = target_codec.end_id
+    return {"source": sources, "target": inputs}, labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Pipeline:
-    """Batches for training or validation, the same for every run with one seed.
+    """Batches for training or validation, the same in every run with one seed.
 
     An element is `({"source": (B, S), "target": (B, T)}, labels (B, T))`, all int32:
     `source` is the ids and the end token, `target` the start token and the ids,
-    `labels` the ids and the end token, and the codec's `pad_id` beyond.
+    `labels` the ids and the end token; the rest is the codec's `pad_id`.
 
     Attributes:
-        kept: Pairs in an epoch; each occurs exactly once.
-        rows: `(kept,)` int32, which of the pairs they are; `plan` counts among these.
-        dropped_too_long: Pairs left out because a side is over the length limit.
-        dropped_empty: Pairs left out because a side has no token.
-        max_length: That limit, in tokens of a side, end token included.
-        steps_per_epoch: Batches in an epoch, the same in every epoch.
-        source_tokens: Source tokens in an epoch, end tokens included; in the first,
-            where subwords are sampled.
-        target_tokens: Target tokens, the same.
-        fingerprint: Of the ids of all kept pairs: other sentences or subwords have
-            another one.
-        plan: The batches of an epoch, as indices and shapes, by epoch number; `None`:
-            in fixed order and in the subwords of inference.
-        collate: The element of a batch, as NumPy arrays.
+        pair_count: Number of pairs in an epoch; each occurs exactly once.
+        rows: `(pair_count,)` int32, indices of these pairs among all pairs; indices in
+            `plan` are indices into it.
+        dropped_too_long: Number of pairs left out because a side exceeds `max_length`.
+        dropped_empty: Number of pairs left out because a side has no token.
+        max_length: Maximum number of tokens of a side, end token included.
+        steps_per_epoch: Number of batches in an epoch, the same in every epoch.
+        source_tokens: Number of source tokens in an epoch, end tokens included; that of
+            the first epoch if subwords are sampled.
+        target_tokens: Number of target tokens, the same.
+        fingerprint: Digest of the ids of the pairs: it changes with sentences and
+            subwords.
+        plan: Function from the number of an epoch to its batches, as indices and
+            shapes; from `None` to batches in fixed order, in the subwords of inference.
+        collate: Function from a batch to its element, as NumPy arrays.
     """
 
-    kept: int
+    pair_count: int
     rows: np.ndarray
     dropped_too_long: int
     dropped_empty: int
@@ -70,21 +237,21 @@ class Pipeline:
 
         Args:
             epoch: The number of the epoch.
-            step: Batches at its beginning to leave out: an interrupted run has had
-                them.
+            step: Number of batches to skip at its beginning, which an interrupted run
+                has trained on.
         """
         return self._dataset(epoch, step, self.steps_per_epoch - step)
 
     def epochs(self, first: int = 0) -> tf.data.Dataset:
-        """Returns the batches of epoch `first` and all after it, without end.
+        """Returns the batches of epoch `first` and all later ones, without end.
 
         For `model.fit(pipeline.epochs(), steps_per_epoch=..., shuffle=False)`.
         """
         return self._dataset(first, 0, None)
 
     def describe(self) -> str:
-        """Returns a line saying what is kept and what was left out, and why."""
-        line = f"{self.kept:,} pairs in {self.steps_per_epoch:,} batches"
+        """Returns a line with the numbers of pairs that are kept and left out."""
+        line = f"{self.pair_count:,} pairs in {self.steps_per_epoch:,} batches"
         if self.dropped_too_long:
             line += (
                 f"; {self.dropped_too_long:,} dropped with a side over "
@@ -109,224 +276,44 @@ class Pipeline:
             epoch, step = divmod(index + skip, steps)
             return self.collate(plan(first + epoch)[step])
 
-        return dataset_of(element, count)
+        return batch_dataset(element, count)
 
 
-def dataset_of(element: Callable[[int], Any], count: int | None) -> tf.data.Dataset:
-    """Returns a dataset of batches that Python makes, each from its number.
+def batch_dataset(element: Callable[[int], Any], count: int | None) -> tf.data.Dataset:
+    """Returns a dataset of batches that a Python function returns.
 
-    `Dataset.from_generator` would be the shorter way. It also makes the C library give
-    freed memory back to the kernel at once, against `loop.allocator`: every step of a
-    training would ask for its pages again.
+    `Dataset.from_generator` would be shorter. But it makes the C library return freed
+    memory to the kernel at once, against `loop.machine`: every training step would have
+    to get its pages again.
 
     Args:
-        element: From a number to `({"source": (B, S), "target": (B, T)}, labels)`, the
-            labels `(B, T)` too, int32 NumPy arrays. There may be further inputs; all
-            elements have those of the first, of the same dtypes and ranks.
-        count: Elements; `None`: no end.
+        element: Function from an index to `({"source": (B, S), "target": (B, T)},
+            labels (B, T))`, int32 NumPy arrays. There may be further inputs; all
+            elements have the structure, dtypes and ranks of the first.
+        count: Number of elements; `None`: no end.
     """
-    like = element(0)
+    first = element(0)
 
     def arrays(index: Any) -> Any:
         return tf.nest.flatten(element(int(index)))
 
     def tensors(index: Any) -> Any:
-        kinds = tf.nest.flatten(like)
-        found = tf.numpy_function(arrays, [index], [each.dtype for each in kinds])
-        pairs = zip(found, kinds, strict=True)
-        shaped = [tf.ensure_shape(each, (None,) * kind.ndim) for each, kind in pairs]
-        return tf.nest.pack_sequence_as(like, shaped)
+        specs = tf.nest.flatten(first)
+        outputs = tf.numpy_function(arrays, [index], [spec.dtype for spec in specs])
+        shaped = [
+            tf.ensure_shape(output, (None,) * spec.ndim)
+            for output, spec in zip(outputs, specs, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(first, shaped)
 
-    numbers = tf.data.Dataset.range(tf.int64.max if count is None else count)
-    # In this order: another would change what a seed gives.
-    dataset = numbers.map(tensors, num_parallel_calls=1, deterministic=True)
+    indices = tf.data.Dataset.range(tf.int64.max if count is None else count)
+    # One call at a time, in order: otherwise a seed would give other batches.
+    dataset = indices.map(tensors, num_parallel_calls=1, deterministic=True)
     if count is None:
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         dataset = dataset.apply(endless)
-    # A few batches made ahead are enough. Autotuning would look for the best number in
-    # a thread that sleeps longer each time, and an epoch ends only when it wakes.
+    # A few prefetched batches are enough. Autotuning would search the best number in a
+    # thread that sleeps longer each time, and an epoch ends only when it wakes.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.prefetch(_MADE_AHEAD).with_options(options)
-
-
-def make_pipeline(
-    pairs: Sequence[SentencePair],
-    source_codec: Any,
-    target_codec: Any,
-    *,
-    batch_size: int,
-    batch_tokens: int | None = None,
-    max_length: int,
-    shuffle_seed: int | None,
-    sampling: SubwordSampling | None = None,
-    few_shapes: bool = False,
-    cache: Path | None = None,
-    log: Callable[[str], None] = lambda line: None,
-) -> Pipeline:
-    """Tokenises pairs once, drops and counts what is too long, and plans batches.
-
-    Sentences of like length share a batch and a small set of shapes (see
-    `bucketing`), so that few positions are padding. Ids lie on disk; in memory
-    are the lengths of the sentences.
-
-    Args:
-        pairs: The sentence pairs.
-        source_codec: Has `tokenize(texts) -> RaggedTensor` of int32 ids without
-            start and end, `end_id` and `pad_id`, such as `SubwordCodec`.
-        target_codec: The same, and `start_id`.
-        batch_size: Pairs in a batch; the last one of an epoch may have fewer.
-        batch_tokens: Instead: most positions of a batch's longer side, padding
-            included. Not with `sampling`, by which the number of batches would change.
-        max_length: Most tokens of a side, counting the end token.
-        shuffle_seed: Seed of the order, which changes every epoch; `None` for the
-            same fixed order in all, as validation wants.
-        sampling: How to cut the texts into other subwords every epoch; `None`: always
-            as at inference. Which pairs are kept does not depend
-            on it.
-        few_shapes: For a compiler that takes seconds for each shape, as XLA does, and
-            with it JAX. Then more positions are padding.
-        cache: Folder for tokens, to be found there by the next run (see
-            `keras_attn.training.batches.token_cache`); `None`: a file without a name.
-        log: Gets a line about a damaged cache.
-
-    Raises:
-        OSError: The disk is full.
-        ValueError: `batch_size`, `batch_tokens` or `max_length` is too small, or no
-            pair is kept.
-    """
-    _check(batch_size, batch_tokens, max_length, sampling)
-    tokens = _tokenized(pairs, source_codec, target_codec, cache, log)
-    longest = np.maximum(tokens.source_lengths, tokens.target_lengths)
-    is_empty = np.minimum(tokens.source_lengths, tokens.target_lengths) == 0
-    is_long = (longest >= max_length) & ~is_empty
-    rows = np.flatnonzero(~is_empty & ~is_long).astype("int32")
-    if not len(rows):
-        raise ValueError(
-            "At least one pair must be within the length limit. Received: "
-            f"max_length={max_length}, {is_long.sum()} of {len(tokens)} pairs longer, "
-            f"{is_empty.sum()} without tokens. Raise `max_length`."
-        )
-    plain = tokens.select(rows)
-    kept = _Chosen(pairs, ~is_empty & ~is_long)
-    codecs = source_codec, target_codec
-    of_epoch, shapes = _epochs(
-        plain, kept, codecs, sampling, max_length, few_shapes, cache
-    )
-
-    @functools.lru_cache(maxsize=1)
-    def padded(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
-        return shapes.pad(*_with_end(tokens))
-
-    def plan(epoch: int | None) -> Sequence[Batch]:
-        return plan_epoch(
-            *padded(of_epoch(epoch)),
-            batch_size=batch_size,
-            batch_tokens=batch_tokens,
-            seed=shuffle_seed,
-            epoch=epoch,
-        )
-
-    def collate(batch: Batch) -> Any:
-        return _collate(batch, of_epoch(batch.epoch), source_codec, target_codec)
-
-    first = of_epoch(0)
-    return Pipeline(
-        kept=len(rows),
-        rows=rows,
-        dropped_too_long=int(is_long.sum()),
-        dropped_empty=int(is_empty.sum()),
-        max_length=max_length,
-        steps_per_epoch=len(plan(0)),
-        source_tokens=int(first.source_lengths.sum(dtype="int64")) + len(rows),
-        target_tokens=int(first.target_lengths.sum(dtype="int64")) + len(rows),
-        fingerprint=_fingerprint(plain),
-        plan=plan,
-        collate=collate,
-    )
-
-
-def _check(batch_size, batch_tokens, max_length, sampling):
-    if batch_size < 1 or max_length < 2:
-        raise ValueError(
-            "`batch_size` is at least 1, and `max_length` at least 2: a token and the "
-            f"end token. Received: batch_size={batch_size}, max_length={max_length}."
-        )
-    if batch_tokens is None:
-        return
-    if batch_tokens < max_length:
-        raise ValueError(
-            "A batch must have room for the longest sentence, so `batch_tokens` is at "
-            f"least `max_length`. Received: batch_tokens={batch_tokens}, "
-            f"max_length={max_length}."
-        )
-    if sampling is not None:
-        raise ValueError(
-            "Where subwords are sampled, the tokens of an epoch change, and "
-            "`batch_tokens` would change its number of batches. Received: "
-            f"batch_tokens={batch_tokens}, sampling={sampling}. Use `batch_size`."
-        )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Chosen:
-    """Some of the pairs, to be read from the first to the last."""
-
-    pairs: Sequence[SentencePair]
-    where: np.ndarray
-
-    def __iter__(self):
-        return itertools.compress(self.pairs, self.where)
-
-
-def _tokenized(pairs, source_codec, target_codec, cache, log) -> TokenPairs:
-    if cache is None:
-        parts = pair_tokens(pairs, source_codec, target_codec)
-        return TokenPairs.written(parts, StoredFile.unnamed(None))
-    return cached_tokens(pairs, source_codec, target_codec, cache, log)
-
-
-def _epochs(plain, kept, codecs, sampling, max_length, few_shapes, cache):
-    """Returns the tokens by epoch (`None`: plain), and the shapes that hold them."""
-    if sampling is not None:
-        return draw_epochs(kept, plain, codecs, sampling, max_length, few_shapes, cache)
-    source, target, times = joint_lengths(plain.lengths())
-    shapes = Shapes.of(source + 1, target + 1, times, few=few_shapes)
-    return (lambda epoch: plain), shapes
-
-
-def _with_end(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the lengths, end tokens counted."""
-    source, target = (
-        lengths.astype("int32") + 1
-        for lengths in (tokens.source_lengths, tokens.target_lengths)
-    )
-    return source, target
-
-
-def _fingerprint(tokens: TokenPairs) -> str:
-    digest = hashlib.sha256()
-    for source, target in tokens:
-        digest.update(np.stack([source.lengths, target.lengths]).tobytes())
-        digest.update(source.joined(target).tobytes())
-    return digest.hexdigest()
-
-
-def _collate(
-    batch: Batch, tokens: TokenPairs, source_codec: Any, target_codec: Any
-) -> Any:
-    source, target = tokens.read(batch.indices)
-    rows = np.arange(len(batch.indices))
-    source_shape = (len(rows), batch.source_width)
-    target_shape = (len(rows), batch.target_width)
-    sources = np.full(source_shape, source_codec.pad_id, "int32")
-    source.fill(sources)
-    sources[rows, source.lengths] = source_codec.end_id
-    labels = np.full(target_shape, target_codec.pad_id, "int32")
-    target.fill(labels)
-    # The decoder reads the same ids one step later, so without the end token.
-    inputs = np.full(target_shape, target_codec.pad_id, "int32")
-    inputs[:, 0] = target_codec.start_id
-    inputs[:, 1:] = labels[:, :-1]
-    labels[rows, target.lengths] = target_codec.end_id
-    return {"source": sources, "target": inputs}, labels
+    return dataset.prefetch(_PREFETCH).with_options(options)

@@ -1,79 +1,65 @@
-"""What people see beside the gradient steps: how far they are."""
-
-import sys
+"""The progress bar of an epoch, and the line of metrics after it."""
 
 import keras
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-__all__ = ["ShowProgress"]
+from keras_attn.command_line import log, progress_bar
+
+__all__ = ["EpochProgress"]
 
 
-class ShowProgress(keras.callbacks.Callback):
-    """A bar within the epoch, then a line that stays; both on standard error.
+class EpochProgress(keras.callbacks.Callback):
+    """Displays a bar within the epoch, then a line that stays; on standard error.
 
     Args:
-        steps: Steps an epoch.
+        steps: Number of steps in an epoch.
     """
 
     def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
-        self.console = Console(file=sys.stderr)
-        self.progress: Progress | None = None
+        self.bar = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.progress = Progress(
+        self.bar = progress_bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[numbers]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
+            TextColumn("{task.fields[metrics]}"),
         )
-        self.progress.start()
+        self.bar.start()
         name = f"epoch {epoch + 1}/{self.params['epochs']}"
-        self.task = self.progress.add_task(name, total=self.steps, numbers="")
+        self.task = self.bar.add_task(name, total=self.steps, metrics="")
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.progress.disable:
+        if self.bar.disable:
             return
         speed = logs["tokens_per_second"]
-        self.progress.update(
+        self.bar.update(
             self.task,
             completed=batch + 1,
-            numbers=f"{_numbers(logs, '')} · {speed:,.0f} tokens/s",
+            metrics=f"{_format_metrics(logs)} · {speed:,.0f} tokens/s",
         )
 
     def on_test_begin(self, logs=None):
-        if self.progress is not None:
-            self.progress.update(self.task, description="validating")
+        self.bar.update(self.task, description="validating")
 
     def on_epoch_end(self, epoch, logs=None):
-        self.progress.stop()
-        self.console.print(
-            f"epoch {epoch + 1}/{self.params['epochs']}  train {_numbers(logs, '')}  "
-            f"validation {_numbers(logs, 'val_')}  "
-            f"{logs['tokens_per_second']:,.0f} tokens/s  {logs['seconds']:.0f} s",
-            highlight=False,
-            soft_wrap=True,
+        self.bar.stop()
+        log(
+            f"epoch {epoch + 1}/{self.params['epochs']}  train {_format_metrics(logs)}"
+            f"  validation {_format_metrics(logs, 'val_')}  "
+            f"{logs['tokens_per_second']:,.0f} tokens/s  {logs['seconds']:.0f} s"
         )
 
     def on_train_end(self, logs=None):
-        if self.progress is not None:
-            self.progress.stop()
+        if self.bar is not None:
+            self.bar.stop()
 
 
-def _numbers(logs, prefix):
-    names = {
+def _format_metrics(logs, prefix=""):
+    formats = {
         "loss": "loss {:.3f}",
         "token_accuracy": "accuracy {:.3f}",
         "perplexity": "perplexity {:.2f}",
@@ -81,6 +67,6 @@ def _numbers(logs, prefix):
     }
     return " ".join(
         text.format(float(logs[prefix + name]))
-        for name, text in names.items()
+        for name, text in formats.items()
         if prefix + name in logs
     )

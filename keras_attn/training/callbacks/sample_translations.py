@@ -1,4 +1,4 @@
-"""What the model says after each epoch: sample translations, and BLEU."""
+"""Sample translations and validation BLEU after each epoch."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,24 +10,23 @@ from keras_attn.training.corpora import SentencePair
 from keras_attn.training.runs.run_folder import RunFolder
 from keras_attn.translation import Translation
 
-__all__ = ["WatchTranslations"]
+__all__ = ["SampleTranslations"]
 
 
-class WatchTranslations(keras.callbacks.Callback):
+class SampleTranslations(keras.callbacks.Callback):
     """Translates validation sentences by greedy search at the end of epochs.
 
-    It stands before the callbacks that read `val_bleu` from an epoch's logs, and after
-    those that put averaged weights in place.
+    It adds `val_bleu` to the logs, so it comes before the callbacks that read it.
 
     Args:
-        translator: Of the model in training, whose weights it shares.
+        translator: Translator of the model in training, whose weights it shares.
         pairs: The validation split.
-        every: Epochs from one BLEU to the next, beginning with the first; the last
-            one has its BLEU, too. `None`: no BLEU.
-        samples: How many of the pairs to show and keep after every epoch; they lie
-            evenly in the split and stay the same.
-        run: Keeps the samples in `samples.jsonl`.
-        log: Gets lines for people.
+        bleu_every: Number of epochs from one BLEU to the next, beginning with the
+            first; the last epoch has a BLEU, too. `None`: no BLEU.
+        samples: Number of pairs to log and store after every epoch; they are spread
+            evenly over the split and stay the same.
+        run: The run folder, whose `samples.jsonl` gets the samples.
+        log: Called with lines for people.
 
     Attributes:
         latest: The last epoch's samples, each with its reference.
@@ -38,7 +37,7 @@ class WatchTranslations(keras.callbacks.Callback):
         translator: Translator,
         pairs: Sequence[SentencePair],
         *,
-        every: int | None,
+        bleu_every: int | None,
         samples: int,
         run: RunFolder,
         log: Callable[[str], None],
@@ -46,7 +45,7 @@ class WatchTranslations(keras.callbacks.Callback):
         super().__init__()
         self.translator = translator
         self.pairs = list(pairs)
-        self.every = every
+        self.bleu_every = bleu_every
         count = min(samples, len(self.pairs))
         self.rows = [row * len(self.pairs) // count for row in range(count)]
         self.run = run
@@ -55,25 +54,28 @@ class WatchTranslations(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         is_last = epoch + 1 == self.params["epochs"]
-        bleu = None
-        if self.every is not None and (epoch % self.every == 0 or is_last):
-            found = self._translate(self.pairs)
-            texts = [answer.text for answer in found]
-            bleu = score_corpus(texts, [pair.target for pair in self.pairs]).bleu
-            logs["val_bleu"] = bleu
-            shown = [found[row] for row in self.rows]
+        every = self.bleu_every
+        if every is not None and (epoch % every == 0 or is_last):
+            translations = self._translate(self.pairs)
+            texts = [translation.text for translation in translations]
+            references = [pair.target for pair in self.pairs]
+            logs["val_bleu"] = score_corpus(texts, references).bleu
+            samples = [translations[row] for row in self.rows]
         else:
-            shown = self._translate([self.pairs[row] for row in self.rows])
+            samples = self._translate([self.pairs[row] for row in self.rows])
         references = [self.pairs[row].target for row in self.rows]
-        self.latest = list(zip(references, shown, strict=True))
+        self.latest = list(zip(references, samples, strict=True))
         if self.latest:
             self.log(f"after epoch {epoch + 1}:")
-        for reference, answer in self.latest:
-            # As many digits as anyone can see; all of them would take twice the room.
-            rounded = {"attention": answer.attention.astype(float).round(4).tolist()}
-            values = {"epoch": epoch + 1, "reference": reference, **answer.to_dict()}
-            self.run.append_sample({**values, **rounded})
-            self.log(f"  {answer.source}\n    -> {answer.text}\n    =  {reference}")
+        for reference, translation in self.latest:
+            # Four digits are all that anyone sees, in half of the space.
+            attention = translation.attention.astype(float).round(4).tolist()
+            values = {"epoch": epoch + 1, "reference": reference}
+            values |= {**translation.to_dict(), "attention": attention}
+            self.run.append_sample(values)
+            self.log(
+                f"  {translation.source}\n    -> {translation.text}\n    =  {reference}"
+            )
 
     def _translate(self, pairs):
         texts = [pair.source for pair in pairs]

@@ -15,14 +15,13 @@ _ENDING = ".weights.h5"
 
 
 class EpochWeights(keras.callbacks.Callback):
-    """Keeps the weights of some epochs as files that say their epoch and loss.
+    """Saves the weights of some epochs as files named after their epoch and loss.
 
-    It remembers nothing itself: a run that is continued goes on with what its folder
-    holds.
+    It has no state of its own: a resumed run uses what its folder holds.
 
     Args:
-        folder: Where they are kept.
-        count: How many.
+        folder: Folder of the files.
+        count: Number of epochs to keep.
         choice: `"last"`, or `"best"`: those with the lowest validation loss.
     """
 
@@ -35,21 +34,55 @@ class EpochWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.folder.mkdir(exist_ok=True)
         name = f"{epoch + 1:05}-{float(logs['val_loss'])!r}{_ENDING}"
-        with atomic_write(self.folder / name) as aside:
-            self.model.save_weights(aside)
-        kept = sorted(_kept(self.folder), key=_epoch, reverse=True)
+        with atomic_write(self.folder / name) as temporary:
+            self.model.save_weights(temporary)
+        files = sorted(_weight_files(self.folder), key=_epoch_of, reverse=True)
         if self.choice == "best":
-            kept.sort(key=_loss)
-        for path in kept[self.count :]:
+            files.sort(key=_loss_of)
+        for path in files[self.count :]:
             path.unlink()
+
+
+def average_if_better(
+    model: keras.Model,
+    run: RunFolder,
+    evaluate: Callable[[], dict[str, float]],
+    best: dict[str, float],
+) -> tuple[list[np.ndarray] | None, dict[str, Any]]:
+    """Averages the saved epochs and decides whether to use the average.
+
+    Args:
+        model: A model with the weights' shapes; holds their average afterwards.
+        run: The run folder, which holds the epochs' weights; gets
+            `average.weights.h5`.
+        evaluate: Returns the loss and metrics of the model on the validation batches.
+        best: Validation metrics of the best epoch.
+
+    Returns:
+        The average, where its validation loss is not above the best epoch's, else
+        `None`; and the entries of the report.
+    """
+    files = sorted(_weight_files(run.epoch_weights), key=_epoch_of)
+    average = average_weights(model, files)
+    model.set_weights(average)
+    metrics = {name: float(value) for name, value in evaluate().items()}
+    with atomic_write(run.average_weights) as temporary:
+        model.save_weights(temporary)
+    is_better = metrics["loss"] <= best["loss"]
+    epochs = [_epoch_of(path) for path in files]
+    return average if is_better else None, {
+        "average": {"epochs": epochs, "taken": is_better, **metrics},
+        "validation": metrics if is_better else best,
+    }
 
 
 def average_weights(model: keras.Model, files: Sequence[Path]) -> list[np.ndarray]:
     """Returns the mean of each of the model's weights over files of weights.
 
     Args:
-        model: Has the weights' shapes; holds those of the last file afterwards.
-        files: At least one, as `save_weights` writes them.
+        model: A model with the weights' shapes; holds those of the last file
+            afterwards.
+        files: At least one file, as `save_weights` writes them.
 
     Example:
     >>> import tempfile
@@ -66,51 +99,21 @@ def average_weights(model: keras.Model, files: Sequence[Path]) -> list[np.ndarra
     for path in files:
         model.load_weights(path)
         # In float64, so that the mean does not depend on the order.
-        found = [np.asarray(weight, "float64") for weight in model.get_weights()]
-        total = [a + b for a, b in zip(total, found, strict=True)] if total else found
-    return [each / len(files) for each in total]
+        weights = [np.asarray(weight, "float64") for weight in model.get_weights()]
+        total = (
+            [a + b for a, b in zip(total, weights, strict=True)] if total else weights
+        )
+    return [array / len(files) for array in total]
 
 
-def average_if_better(
-    model: keras.Model,
-    run: RunFolder,
-    evaluate: Callable[[], dict[str, float]],
-    best: dict[str, float],
-) -> tuple[list[np.ndarray] | None, dict[str, Any]]:
-    """Averages the epochs that were kept, and says which weights to use.
-
-    Args:
-        model: Has the weights' shapes; holds their average afterwards.
-        run: Holds the epochs' weights; gets `average.weights.h5`.
-        evaluate: Returns the model's loss and metrics on the validation batches.
-        best: Those of the best epoch, and perhaps others.
-
-    Returns:
-        The average, where its validation loss is not above the best epoch's, else
-        `None`; and what a report says of it.
-    """
-    files = sorted(_kept(run.epoch_weights), key=_epoch)
-    average = average_weights(model, files)
-    model.set_weights(average)
-    figures = {name: float(value) for name, value in evaluate().items()}
-    with atomic_write(run.average_weights) as aside:
-        model.save_weights(aside)
-    taken = figures["loss"] <= best["loss"]
-    told = {"epochs": [_epoch(path) for path in files], "taken": taken, **figures}
-    return average if taken else None, {
-        "average": told,
-        "validation": figures if taken else best,
-    }
-
-
-def _kept(folder: Path) -> list[Path]:
-    # What begins with a dot was being written when a process ended.
+def _weight_files(folder: Path) -> list[Path]:
+    # A leading dot: left by a process that ended while it wrote.
     return [p for p in folder.glob(f"*{_ENDING}") if not p.name.startswith(".")]
 
 
-def _epoch(path: Path) -> int:
+def _epoch_of(path: Path) -> int:
     return int(path.name.partition("-")[0])
 
 
-def _loss(path: Path) -> float:
+def _loss_of(path: Path) -> float:
     return float(path.name.partition("-")[2].removesuffix(_ENDING))

@@ -1,1 +1,5 @@
-"""The subcommands of `keras-attn` that train and evaluate."""
+"""The subcommands of `keras-attn` that train and evaluate, a module each.
+
+They are entry points of the group `keras_attn.commands`. Heavy modules are imported
+inside the functions, so that `keras-attn --help` is fast.
+"""

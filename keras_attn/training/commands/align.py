@@ -1,15 +1,11 @@
-"""The subcommand `keras-attn align`: word alignments of a parallel file.
-
-Registered as an entry point of the group `keras_attn.commands`. What is heavy is
-imported when it is needed, so that `keras-attn --help` is quick.
-"""
+"""`keras-attn align`: word alignments of a parallel file."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, track, waiting
+from keras_attn.command_line import AsJson, log, print_result, waiting
 
 __all__ = ["align"]
 
@@ -22,7 +18,7 @@ def align(
     target: Annotated[Path, typer.Option(help="Their translations, one a line.")],
     reverse: Annotated[
         Path | None,
-        typer.Option(help="A translator of the other direction, to combine with."),
+        typer.Option(help="A translator for the other direction, to combine with."),
     ] = None,
     symmetrise: Annotated[
         str,
@@ -41,44 +37,44 @@ def align(
         bool,
         typer.Option(
             "--posterior",
-            help="Where, given each word, the translator found it, instead of where it "
-            "looked before: better links, for as many times the work as a source has "
-            "tokens.",
+            help="Posterior attention, computed after each target word is known, not "
+            "the attention that predicts it: better links, for as many times the work "
+            "as a source has tokens.",
         ),
     ] = False,
     relative: Annotated[
         bool,
         typer.Option(
             "--relative",
-            help="Weigh attention to a source word against what it gets from all "
-            "target words: better links where attention was not guided.",
+            help="Divide attention to a source word by its attention from all target "
+            "words: better links where attention was not guided.",
         ),
     ] = False,
     words: Annotated[
         str,
         typer.Option(
-            help="What links count: marks (words, and each punctuation mark), or "
-            "spaces (what they separate, in text that is tokenised already)."
+            help="Units that links count: marks (words and punctuation marks), or "
+            "spaces (tokens of text that is already tokenised, separated by spaces)."
         ),
     ] = "marks",
     gold: Annotated[
         Path | None,
         typer.Option(
-            help="Known alignments, i-j sure, ipj possible: print scores, not links."
+            help="Gold alignments, i-j sure, ipj possible: print scores, not links."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the links here, not to standard output."),
+        typer.Option(help="File for the links, instead of standard output."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Align the words of sentence pairs by where a translator looks.
+    """Align the words of sentence pairs by a translator's attention.
 
-    Prints one line a pair, links i-j of source word i and target word j, counted from
-    0 (the Pharaoh format), or {"links": [[i, j], ...]} with --json; with --gold, one
-    JSON line of AER, precision and recall.
+    Prints a line for each pair: links i-j of source word i and target word j, counted
+    from 0 (the Pharaoh format), or with --json an object with a list of links. With
+    --gold, prints one JSON line of AER, precision and recall.
 
     Examples: keras-attn align runs/de-en --source test.de --target test.en
 
@@ -93,14 +89,11 @@ def align(
     )
     from keras_attn.metrics import symmetrise as combine
     from keras_attn.saved import find_translator
-    from keras_attn.training.evaluation.evaluation_pairs import pairs_from_files
-    from keras_attn.training.runs.run_folder import atomic_write
+    from keras_attn.training.commands.output import check_output, write_lines
+    from keras_attn.training.evaluation.pairs import pairs_from_files
 
-    combine((), (), symmetrise)  # refuses an unknown word before the work
-    if out is not None and not out.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder of --out must exist. Received: --out {out}. Make it first."
-        )
+    combine((), (), symmetrise)  # refuses an unknown method before the work
+    check_output(out)
     _, pairs = pairs_from_files(source, target, gold, words)
     sources = [pair.source for pair in pairs]
     targets = [pair.target for pair in pairs]
@@ -114,27 +107,27 @@ def align(
     }
     links = _links(paths[0], sources, targets, "aligning", options)
     if reverse is not None:
-        turned = _links(paths[1], targets, sources, "aligning in reverse", options)
-        backward = [{(i, j) for j, i in each} for each in turned]
-        both = zip(links, backward, strict=True)
-        links = [combine(*each, symmetrise) for each in both]
-    lines = "".join(format_pharaoh(Alignment(each)) + "\n" for each in links)
+        transposed = _links(paths[1], targets, sources, "aligning in reverse", options)
+        backward = [{(i, j) for j, i in pair_links} for pair_links in transposed]
+        links = [
+            combine(*directions, symmetrise)
+            for directions in zip(links, backward, strict=True)
+        ]
+    lines = [format_pharaoh(Alignment(pair_links)) for pair_links in links]
     if out is not None:
-        with atomic_write(out) as aside:
-            aside.write_text(lines, encoding="utf-8", newline="\n")
+        write_lines(out, lines)
     if gold is not None:
-        known = [parse_pharaoh(pair.alignment) for pair in pairs]
-        scores = alignment_scores(links, known)
+        scores = alignment_scores(links, [parse_pharaoh(p.alignment) for p in pairs])
         print_result({"pairs": len(pairs), **scores}, "", as_json=True)
     elif out is not None and as_json:
         print_result({"pairs": len(pairs), "file": out}, "", as_json)
     elif out is None:
-        for each, line in zip(links, lines.splitlines(), strict=True):
-            print_result({"links": sorted(map(list, each))}, line, as_json)
+        for pair_links, line in zip(links, lines, strict=True):
+            print_result({"links": sorted(map(list, pair_links))}, line, as_json)
 
 
-def _links(path, sources, targets, doing, options):
-    """Returns the links of pairs by one translator, which is dropped afterwards."""
+def _links(path, sources, targets, name, options):
+    """Returns the links by one translator, which is freed afterwards."""
     from keras_attn.quiet import import_tensorflow
 
     with waiting(f"loading {path}"):
@@ -145,16 +138,10 @@ def _links(path, sources, targets, doing, options):
 
         graph.share_cores()
         translator = Translator.load(path)
-    found = forced_links(
-        translator,
-        sources,
-        targets,
-        track=lambda chunks: track(chunks, doing),
-        **options,
-    )
-    if found.truncated:
+    result = forced_links(translator, sources, targets, name=name, **options)
+    if result.truncated:
         log(
-            f"{path}: {found.truncated:,} of {len(sources):,} pairs are longer than it "
-            "reads: their last words have no links."
+            f"{path}: {result.truncated:,} of {len(sources):,} pairs are longer than "
+            "it reads: their last words have no links."
         )
-    return found.links
+    return result.links

@@ -1,4 +1,4 @@
-"""The subcommand that makes one translator of several."""
+"""`keras-attn ensemble`: one translator of several."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,15 +24,15 @@ def ensemble(
     ] = ...,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
-    """Join translators into one that averages their probabilities.
+    """Combine translators into one that averages their probabilities.
 
-    They must have the same vocabularies: runs on one corpus, with other seeds or
-    models. The path of the new translator is printed.
+    They must have the same vocabularies: runs on one corpus, with different seeds or
+    models. Prints the path of the new translator.
 
     Example: keras-attn ensemble runs/1 runs/2 --out ensemble.keras
     """
     from keras_attn.saved import find_translator
-    from keras_attn.training.commands.new_translator import (
+    from keras_attn.training.commands.output import (
         check_new_translator,
         save_new_translator,
     )
@@ -42,19 +42,19 @@ def ensemble(
 
     from keras_attn.quiet import import_tensorflow
 
-    with waiting(f"joining {len(paths)} translators"):
+    with waiting(f"combining {len(paths)} translators"):
         import_tensorflow()
         save_new_translator(load_ensemble(paths), out)
     print_result({"translator": out, "members": paths}, str(out), as_json)
 
 
 def load_ensemble(paths: Sequence[Path]) -> "Translator":
-    """Returns a translator that decodes by several saved ones together.
+    """Returns a translator that decodes with an ensemble of saved ones.
 
     Args:
         paths: Saved translators with the same vocabularies. Beam size, length penalty,
-            limits and shortlist are those of the first. One that is an ensemble already
-            counts with each of its members.
+            limits and shortlist are those of the first. An ensemble among them adds
+            each of its members.
 
     Raises:
         ValueError: If there are fewer than two, or vocabularies differ.
@@ -78,5 +78,7 @@ def load_ensemble(paths: Sequence[Path]) -> "Translator":
                     "Train on the same pairs with the same options of `text`."
                 )
     models = [translator.seq2seq for translator in translators]
-    members = [m for model in models for m in getattr(model, "members", [model])]
+    members = [
+        member for model in models for member in getattr(model, "members", [model])
+    ]
     return first.with_model(Ensemble(members))

@@ -1,13 +1,14 @@
-"""`keras-attn evaluate`: scores of a translator, as one cites them."""
+"""`keras-attn evaluate`: scores of a translator, ready to cite."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, track, waiting
+from keras_attn.command_line import AsJson, log, print_result, waiting
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "find_other_system"]
 
 
 def evaluate(
@@ -16,7 +17,9 @@ def evaluate(
     ],
     source: Annotated[
         Path | None,
-        typer.Option(help="Source sentences, one a line. Default: the run's test."),
+        typer.Option(
+            help="Source sentences, one a line.", show_default="the run's test set"
+        ),
     ] = None,
     target: Annotated[
         Path | None, typer.Option(help="Their reference translations, one a line.")
@@ -36,23 +39,26 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split of the run's own corpus: validation, or a test by name.",
-            show_default="the first test",
+            help="Split of the run's corpus: validation, or the name of a test set.",
+            show_default="the first test set",
         ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Where the run's corpus lies now.")
+        str | None,
+        typer.Option(
+            help="Path of the run's corpus.", show_default="that of the recipe"
+        ),
     ] = None,
     against: Annotated[
         Path | None,
         typer.Option(
-            help="Compare with another system: its translations, one a line, or "
-            "another run or .keras file, which translates now."
+            help="Another system to compare with: a file of its translations, one a "
+            "line, or a run or .keras file that translates now."
         ),
     ] = None,
     lowercase: Annotated[
         bool,
-        typer.Option("--lowercase", help="Score chrF and TER lower-cased, too."),
+        typer.Option("--lowercase", help="Also score lower-cased chrF and TER."),
     ] = False,
     beam_size: Annotated[
         int | None, typer.Option(min=1, show_default="the translator's own")
@@ -66,21 +72,21 @@ def evaluate(
     words: Annotated[
         str | None,
         typer.Option(
-            help="Words that alignments count: marks, or spaces.",
+            help="Units that alignments count: marks, or spaces.",
             show_default="the run's own; with --source, marks",
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     outputs: Annotated[
-        Path | None, typer.Option(help="Write the translations here, one a line.")
+        Path | None, typer.Option(help="File for the translations, one a line.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a translator as one cites it, with signatures and intervals.
+    """Score a translator, with signatures and confidence intervals.
 
     BLEU, chrF and TER with 95 % bootstrap intervals by sacreBLEU; BLEU by source
-    length; the significance of a difference to another system; AER where alignments
-    are known.
+    length; significance of the difference to another system; AER where there are gold
+    alignments.
 
     Examples: keras-attn evaluate runs/demo
 
@@ -91,17 +97,13 @@ def evaluate(
     from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
-    from keras_attn.training.evaluation.evaluation_request import (
-        check_output,
-        find_other,
-        find_pairs,
-        run_words,
-    )
+    from keras_attn.training.commands.output import check_output, write_lines
+    from keras_attn.training.evaluation.pairs import find_pairs
 
-    # All that may be refused comes before the first sentence is translated.
+    # Options are checked before the first sentence is translated.
     path = find_translator(translator)
-    of_the_run = source is None and tsv is None
-    words = words or (run_words(path.parent) if of_the_run else "marks")
+    own_corpus = source is None and tsv is None
+    words = words or (_words_of_run(path.parent) if own_corpus else "marks")
     name, pairs = find_pairs(
         path.parent,
         words=words,
@@ -113,12 +115,12 @@ def evaluate(
         split=split,
         data=data,
     )
-    other = find_other(against, len(pairs))
+    other = find_other_system(against, len(pairs))
     check_output(outputs)
     with waiting("loading TensorFlow"):
         import_sacrebleu()
         import_tensorflow()
-        from keras_attn.training.evaluation.cited_scores import (
+        from keras_attn.training.evaluation.scores import (
             cited_scores,
             table_of_scores,
         )
@@ -130,22 +132,22 @@ def evaluate(
     }
     texts, scores = _translate(path, name, pairs, search, words, batch_size)
     if outputs is not None:
-        _write_lines(outputs, texts)
+        write_lines(outputs, texts)
     if isinstance(other, Path):
         other, _ = _translate(other, name, pairs, search, words, batch_size)
     compared = None if other is None else (str(against), other)
-    with waiting("resampling the test for intervals"):
+    with waiting("resampling for intervals"):
         scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
-    if of_the_run:
-        _keep_scores(path.parent, scores)
+    if own_corpus:
+        _append_scores(path.parent, scores)
     print_result(scores, table_of_scores(scores), as_json)
 
 
 def _translate(path, name, pairs, search, words, batch_size):
-    """Translates a test by a saved translator; returns one line each, and scores."""
+    """Returns the translations by a saved translator, a line each, and scores."""
     from keras_attn import Translator
     from keras_attn.text import graph
-    from keras_attn.training.evaluation.evaluation import evaluate_translator
+    from keras_attn.training.evaluation.evaluate import evaluate_translator
 
     graph.share_cores()
     translator = Translator.load(path)
@@ -158,23 +160,52 @@ def _translate(path, name, pairs, search, words, batch_size):
         pairs,
         words=words,
         batch_size=batch_size,
-        track=lambda work: track(work, f"translating {name} by {path}"),
+        name=f"translating {name} by {path}",
         **search,
     )
-    lines = [" ".join(answer.text.splitlines()) for answer in result.hypotheses]
+    lines = [
+        " ".join(translation.text.splitlines()) for translation in result.hypotheses
+    ]
     return lines, {"data": name, **search, **result.scores}
 
 
-def _write_lines(path, lines):
-    from keras_attn.training.runs.run_folder import atomic_write
+def _words_of_run(folder):
+    """Returns the rule by which alignments of a run's own corpus count words."""
+    from keras_attn.training.recipes import load_recipe
 
-    with atomic_write(path) as aside:
-        text = "".join(line + "\n" for line in lines)
-        aside.write_text(text, encoding="utf-8", newline="\n")
+    recipe = folder / "recipe.toml"
+    return load_recipe(recipe).corpus.words if recipe.exists() else "marks"
 
 
-def _keep_scores(folder, scores):
-    """Adds scores to the run, for its report; a run may be only for reading."""
+def find_other_system(against: Path | None, count: int) -> Path | Sequence[str] | None:
+    """Returns the path of another system's translator, or its translations.
+
+    Args:
+        against: A run folder, a .keras file, or a file of translations, one a line.
+        count: Number of sentences of the test set.
+
+    Raises:
+        CorpusError: If a file of translations has not `count` lines.
+        FileNotFoundError: If the folder holds no translator.
+    """
+    from keras_attn.saved import SAVED_NAME, find_translator
+    from keras_attn.training.corpora import CorpusError, read_lines
+
+    if against is None:
+        return None
+    if against.is_dir() or against.suffix == Path(SAVED_NAME).suffix:
+        return find_translator(against)
+    lines = read_lines(against)
+    if len(lines) != count:
+        raise CorpusError(
+            "Another system is compared on the same sentences, one a line. Received: "
+            f"--against {against} with {len(lines)} lines for {count} sentences."
+        )
+    return lines
+
+
+def _append_scores(folder, scores):
+    """Adds scores to the run, for its report; the run may be read-only."""
     from keras_attn.training.runs.run_folder import RunFolder
 
     try:

@@ -1,4 +1,4 @@
-"""`keras-attn report`: a run as one page."""
+"""`keras-attn report`: an HTML page about a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,18 +13,18 @@ __all__ = ["report", "write_report"]
 def report(
     run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page.", show_default="RUN/report.html")
+        Path | None, typer.Option(help="HTML file.", show_default="RUN/report.html")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a page about a run: curves, recipe, scores, samples.
 
-    It is one file that loads nothing. A run that is still training may be looked at,
-    too; scores are those of `keras-attn evaluate RUN`.
+    The page is one self-contained file. The run may still be training; scores are
+    those of `keras-attn evaluate RUN`.
 
     Example: keras-attn report runs/demo
     """
-    from keras_attn.training.evaluation.evaluation_request import check_output
+    from keras_attn.training.commands.output import check_output
 
     check_output(out)
     with waiting("writing the page"):
@@ -34,11 +34,12 @@ def report(
 
 def write_report(run: Path, out: Path | None = None) -> Path:
     """Writes the page of a run and returns its path."""
-    from keras_attn.training.runs import read_run, report_html
+    from keras_attn.training.runs.report_page import report_html
     from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+    from keras_attn.training.runs.run_record import read_run
 
     path = RunFolder(run).page if out is None else out
     page = report_html(read_run(run))
-    with atomic_write(path) as aside:
-        aside.write_text(page, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path

@@ -16,7 +16,7 @@ def train(
         str | None,
         typer.Argument(
             help="Name of a recipe (demo, multi30k, multi30k-best), or a .toml file.",
-            show_default="with --resume that of OUT",
+            show_default="with --resume: that of OUT",
         ),
     ] = None,
     overrides: Annotated[
@@ -28,22 +28,22 @@ def train(
     ] = None,
     out: Annotated[
         Path,
-        typer.Option(help="Run folder: a new one, or that of an unfinished run."),
+        typer.Option(help="Run folder: new, or of an unfinished run."),
     ] = ...,  # type: ignore[assignment]
     data: Annotated[
         str | None,
-        typer.Option(help="Where the corpus lies; the same as corpus.data=PATH."),
+        typer.Option(help="Path of the corpus; the same as corpus.data=PATH."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")
+        bool, typer.Option("--resume", help="Continue the unfinished run in OUT.")
     ] = False,
 ) -> None:
     """Train a translator and save it as OUT/translator.keras.
 
-    Progress goes to standard error; the last line on standard output is the report
-    as JSON. The translator appears only when training is finished, then a page about
-    the run as OUT/report.html. What was stopped or killed goes on by --resume, or by
-    the same command again.
+    Progress goes to standard error; the last line on standard output is the report as
+    JSON. The translator is written when training is finished, then a page about the
+    run, OUT/report.html. An interrupted run is continued by --resume, or by the same
+    command.
 
     Examples: keras-attn train demo --out runs/demo
 
@@ -60,28 +60,27 @@ def train(
     assignments = list(overrides or [])
     if data is not None:
         assignments.append(f"corpus.data={data}")
-    # With a recipe named beside it, `fit` compares the two.
-    begun = RunFolder(out).begun_recipe() if resume else None
+    base = RunFolder(out).load_recipe() if resume else None
     if recipe is not None:
-        begun = load_recipe(recipe)
-    if begun is None:
+        base = load_recipe(recipe)  # `fit` compares it with that of an unfinished run
+    if base is None:
         raise ValueError(
-            "A run needs a recipe. Received: none. Name one, such as demo, or go on "
-            "with an unfinished run by --resume."
+            "A run needs a recipe. Received: none. Name one, such as demo, or continue "
+            "an unfinished run by --resume."
         )
-    resolved = begun.override(assignments)
+    resolved = base.override(assignments)
 
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import SAVED_NAME
-    from keras_attn.training.loop.allocator import keep_freed_memory
+    from keras_attn.training.loop.machine import keep_freed_memory
 
     keep_freed_memory()
     import_tensorflow()
     from keras_attn.training.fit import fit
 
-    found = fit(resolved, out, log=log)
-    saved = out / SAVED_NAME
-    if saved.exists():  # one of many workers has it
+    report = fit(resolved, out, log=log)
+    translator = out / SAVED_NAME
+    if translator.exists():  # only the chief of several workers writes it
         log(f"wrote {write_report(out)}")
-        found = {"translator": str(saved), **found}
-    print_result(found, "", as_json=True)
+        report = {"translator": str(translator), **report}
+    print_result(report, "", as_json=True)

@@ -1,18 +1,22 @@
-"""Two parallel text files, one sentence a line, and folders of them."""
+"""Parallel text files, one sentence a line, and the alignments beside them."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from keras_attn.command_line import track_progress
+from keras_attn.metrics import parse_pharaoh
+from keras_attn.text.words import word_spans
+from keras_attn.training.corpora.corpus import Split
 from keras_attn.training.corpora.lines import stream_lines
-from keras_attn.training.corpora.links import check_count, check_line
-from keras_attn.training.corpora.pairs import CorpusError, SentencePair, Split
-from keras_attn.training.progress import shown
+from keras_attn.training.corpora.pairs import CorpusError, SentencePair
 
 __all__ = [
+    "check_links",
     "find_links",
     "find_parallel",
     "find_tests",
+    "list_folder",
     "read_parallel",
 ]
 
@@ -31,19 +35,21 @@ def read_parallel(
         target_path: Their translations, one a line, plain or gzip.
         links_path: Their word alignments in the Pharaoh format, one line a pair, plain
             or gzip; `None`: no pair has one.
-        words: Which words the links count, a rule of `word_spans`.
-        folder: On whose disk the pairs are kept, as in `Split.of`.
+        words: Rule by which the links count words, see `word_spans`.
+        folder: Folder on whose disk the pairs are stored, as in `Split.of`.
 
     Returns:
         The pairs in order; pairs with an empty side are skipped and counted.
 
     Raises:
         CorpusError: A file cannot be read (see `read_lines`), the line counts
-            differ, no line has text on both sides, or a line of links is none.
+            differ, no line has text on both sides, or a line of links is invalid.
     """
     rows = _rows(source_path, target_path, links_path, words)
     name = f"reading {Path(source_path).name}"
-    split = Split.of(shown(rows, name), folder, lambda line: f"{source_path}:{line}")
+    split = Split.of(
+        track_progress(rows, name), folder, lambda line: f"{source_path}:{line}"
+    )
     if not split:
         raise CorpusError(
             "A corpus needs at least one pair with text on both sides. Received: "
@@ -54,7 +60,7 @@ def read_parallel(
 
 
 def _rows(source_path, target_path, links_path, words) -> Iterator[SentencePair]:
-    """Yields the pair of each line, and refuses files of other lengths at the end."""
+    """Yields the pair of each line; raises at the end if line counts differ."""
     sources, targets = stream_lines(source_path), stream_lines(target_path)
     links = iter(()) if links_path is None else stream_lines(links_path)
     count, alignment = 0, None
@@ -69,18 +75,17 @@ def _rows(source_path, target_path, links_path, words) -> Iterator[SentencePair]
             alignment = next(links, None)
             if alignment is None:
                 break
-            check_line(links_path, count, alignment, source, target, words)
+            _check_line(links_path, count, alignment, source, target, words)
         yield SentencePair(source, target, alignment)
     if links_path is not None:
         pairs = count + sum(1 for _ in sources)
-        check_count(
-            links_path, count - (alignment is None) + sum(1 for _ in links), pairs
-        )
+        lines = count - (alignment is None) + sum(1 for _ in links)
+        _check_count(links_path, lines, pairs)
 
 
 def _unequal(*sides) -> CorpusError:
-    """Returns the error for (path, lines so far, the rest of them) of each side."""
-    counts = [seen + sum(1 for _ in rest) for _, seen, rest in sides]
+    """Returns the error for (path, lines read, remaining lines) of each side."""
+    counts = [read + sum(1 for _ in remaining) for _, read, remaining in sides]
     (source_path, *_), (target_path, *_) = sides
     longer = source_path if counts[0] > counts[1] else target_path
     return CorpusError(
@@ -97,11 +102,11 @@ def find_parallel(
 ) -> tuple[Path, Path] | None:
     """Finds the two files of a split in a folder.
 
-    The files are `STEM.LANGUAGE` or `STEM.LANGUAGE.gz`; the plain one wins.
+    The files are `STEM.LANGUAGE` or else `STEM.LANGUAGE.gz`.
 
     Args:
-        folder: Where to look.
-        stems: Names that the split may have; the first that is there wins.
+        folder: The folder.
+        stems: Names that the split may have; the first one that exists is taken.
         source_language: Ending of the source file, such as `de`.
         target_language: Ending of the target file.
 
@@ -158,10 +163,10 @@ def find_tests(
 
 
 def list_folder(folder: Path) -> str:
-    """Returns a sentence that says what is in a folder, for error messages."""
+    """Returns a sentence that lists a folder, for error messages."""
     names = sorted(path.name for path in folder.iterdir())
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return f"{folder} holds: {shown or 'nothing'}."
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"{folder} holds: {listed or 'nothing'}."
 
 
 def _existing_folder(folder: str | Path) -> Path:
@@ -179,3 +184,58 @@ def _plain_or_gzip(folder: Path, name: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def check_links(
+    path: str | Path,
+    lines: Sequence[str],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    words: str = "marks",
+) -> None:
+    """Refuses alignments that cannot be those of two parallel files.
+
+    Args:
+        path: Path of the alignments, for messages.
+        lines: Its lines, in the Pharaoh format.
+        sources: The source sentences.
+        targets: Their translations.
+        words: Rule by which the links count words, see `word_spans`.
+
+    Raises:
+        CorpusError: If there is not one line for each pair, a line is no list of
+            links, or a link is to a word that the pair lacks; names file and line.
+    """
+    _check_count(path, len(lines), len(sources))
+    rows = zip(lines, sources, targets, strict=True)
+    for number, (line, source, target) in enumerate(rows, start=1):
+        _check_line(path, number, line, source, target, words)
+
+
+def _check_count(path, lines, pairs):
+    if lines != pairs:
+        raise CorpusError(
+            "Line n of an alignment file links line n of the parallel files. "
+            f"Received: {path} with {lines} lines for {pairs} pairs. The "
+            "file may be cut short, or of another corpus."
+        )
+
+
+def _check_line(path, number, line, source, target, words):
+    try:
+        links = parse_pharaoh(line).possible
+    except ValueError as error:
+        raise CorpusError(f"{path}:{number}: {error}") from error
+    if not links:
+        return
+    source_count, target_count = (
+        len(word_spans(text, words)) for text in (source, target)
+    )
+    for i, j in sorted(links):
+        if i >= source_count or j >= target_count:
+            raise CorpusError(
+                f"{path}:{number}: A link is between a source and a target word, "
+                f"counted from 0. Received: {i}-{j} for a pair of {source_count} "
+                f"and {target_count} words (rule {words!r}). Is it of another "
+                "tokenisation, or of the other direction?"
+            )

@@ -1,4 +1,4 @@
-"""The lines of a UTF-8 text file, plain or gzip, one after the other."""
+"""Lines of UTF-8 text files, plain or gzip."""
 
 import gzip
 import zlib
@@ -15,7 +15,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """Returns the lines of `stream_lines` as a list.
+    """Reads all lines of a file, as `stream_lines` does.
 
     Raises:
         CorpusError: As `stream_lines`.
@@ -26,9 +26,9 @@ def read_lines(path: str | Path) -> list[str]:
 def stream_lines(path: str | Path) -> Iterator[str]:
     r"""Reads a UTF-8 text file, plain or gzip, line by line.
 
-    A line ends at `\n` or `\r\n` and nowhere else. `str.splitlines` would also
-    split at U+2028, U+0085 and others, which occur inside sentences, and shift
-    every later line against its translation.
+    A line ends at `\n` or `\r\n` only. `str.splitlines` would also split at U+2028,
+    U+0085 and others, which occur inside sentences, and misalign all later lines with
+    their translations.
 
     Args:
         path: The file; gzip is recognised by content, not by name.
@@ -41,7 +41,7 @@ def stream_lines(path: str | Path) -> Iterator[str]:
             UTF-8; names the file, and for bad UTF-8 the line and byte.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with _open(path) as file:
         number = 0
         for number, line in enumerate(_raw_lines(path, file), start=1):
             try:
@@ -73,11 +73,11 @@ def _without_end(line: bytes) -> bytes:
     return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     try:
         with open(path, "rb") as file:
             magic = file.read(len(_GZIP_MAGIC))
-        # No UTF-8 text begins with these bytes, so the name need not be trusted.
+        # No UTF-8 text begins with these bytes, so the name does not matter.
         return gzip.open(path) if magic == _GZIP_MAGIC else open(path, "rb")
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -89,11 +89,11 @@ def _unreadable(path: Path, error: OSError) -> CorpusError:
     )
 
 
-def _bad_utf8(path: Path, number: int, line: bytes, place: int) -> CorpusError:
+def _bad_utf8(path: Path, number: int, line: bytes, index: int) -> CorpusError:
     remedy = "Convert the file to UTF-8."
     if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
         remedy = "The file looks like UTF-16: convert it to UTF-8."
     return CorpusError(
-        f"A corpus file must be UTF-8. Received: {path}:{number}, byte {place + 1} of "
-        f"the line is 0x{line[place]:02x}. {remedy}"
+        f"A corpus file must be UTF-8. Received: {path}:{number}, byte {index + 1} of "
+        f"the line is 0x{line[index]:02x}. {remedy}"
     )

@@ -1,8 +1,10 @@
-"""From a recipe's corpus section to the corpus, whatever kind it is."""
+"""From a recipe's corpus section to the corpus, for every kind."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keras_attn.command_line import track_progress
+from keras_attn.training.corpora.corpus import Corpus, Split, hold_out
 from keras_attn.training.corpora.files import (
     find_links,
     find_parallel,
@@ -10,11 +12,9 @@ from keras_attn.training.corpora.files import (
     list_folder,
     read_parallel,
 )
-from keras_attn.training.corpora.held_out import hold_out
-from keras_attn.training.corpora.pairs import Corpus, CorpusError, SentencePair, Split
+from keras_attn.training.corpora.pairs import CorpusError, SentencePair
 from keras_attn.training.corpora.tfds import TfdsReader
 from keras_attn.training.corpora.tsv import read_tsv
-from keras_attn.training.progress import shown
 from keras_attn.training.recipes.sections import CorpusOptions
 
 __all__ = ["load_corpus"]
@@ -26,18 +26,18 @@ _Splits = tuple[Split, Split, dict[str, Split]]  # train, validation, tests
 
 
 def load_corpus(options: CorpusOptions, folder: Path | None = None) -> Corpus:
-    """Reads or generates the corpus that a recipe asks for.
+    """Reads or generates the corpus of a recipe.
 
     Args:
         options: The recipe's corpus section.
-        folder: On whose disk the pairs are kept until the corpus is no longer used, in
-            files without a name; `None`: where the system has its temporary files.
+        folder: Folder on whose disk the pairs are stored while the corpus is used, in
+            unnamed files; `None`: the system's folder for temporary files.
 
     Returns:
         The corpus, every split with at least one pair.
 
     Raises:
-        CorpusError: The corpus cannot be read as asked; names file and line.
+        CorpusError: The corpus cannot be read as requested; names file and line.
         ImportError: A package that this kind needs is not installed.
     """
     readers = {
@@ -64,7 +64,7 @@ def load_corpus(options: CorpusOptions, folder: Path | None = None) -> Corpus:
     return corpus
 
 
-def _builtin(options: CorpusOptions, kept: Path | None) -> _Splits:
+def _builtin(options: CorpusOptions, storage: Path | None) -> _Splits:
     languages = (options.source_language, options.target_language)
     if sorted(languages) != ["de", "en"]:
         raise CorpusError(
@@ -80,7 +80,7 @@ def _builtin(options: CorpusOptions, kept: Path | None) -> _Splits:
         )
         if languages[0] == "en":
             pairs = (pair.swapped() for pair in pairs)
-        return Split.of(shown(pairs, f"generating {name}", count), kept)
+        return Split.of(track_progress(pairs, f"generating {name}", count), storage)
 
     return (
         split("train", options.train_pairs),
@@ -89,7 +89,7 @@ def _builtin(options: CorpusOptions, kept: Path | None) -> _Splits:
     )
 
 
-def _files(options: CorpusOptions, kept: Path | None) -> _Splits:
+def _files(options: CorpusOptions, storage: Path | None) -> _Splits:
     folder = _data(options)
     languages = (options.source_language, options.target_language)
 
@@ -106,55 +106,55 @@ def _files(options: CorpusOptions, kept: Path | None) -> _Splits:
                 f"corpus.validation_split={HELD_OUT} takes it out of train."
             )
         links = find_links(paths[0], *languages)
-        return read_parallel(*paths, links, options.words, kept)
+        return read_parallel(*paths, links, options.words, storage)
 
     tests = options.test_splits or find_tests(folder, *languages)
-    return _assemble(options, read, tests, kept)
+    return _assemble(options, read, tests, storage)
 
 
-def _tsv(options: CorpusOptions, kept: Path | None) -> _Splits:
+def _tsv(options: CorpusOptions, storage: Path | None) -> _Splits:
     pairs = read_tsv(
         _data(options),
         source_column=options.columns.index(options.source_language) + 1,
         target_column=options.columns.index(options.target_language) + 1,
-        folder=kept,
+        folder=storage,
     )
     train, validation, test = hold_out(
         pairs,
         validation_share=options.validation_share,
         test_share=options.test_share,
-        folder=kept,
+        folder=storage,
     )
     return train, validation, {"test": test} if options.test_share else {}
 
 
-def _tfds(options: CorpusOptions, kept: Path | None) -> _Splits:
+def _tfds(options: CorpusOptions, storage: Path | None) -> _Splits:
     reader = TfdsReader(
         options.name or "", data_dir=options.data, download=options.download
     )
 
     def read(names: Sequence[str]) -> Split:
-        found = [name for name in names if name in reader.splits]
+        existing = [name for name in names if name in reader.splits]
         return reader.read(
-            (found or names)[0],
+            (existing or names)[0],
             source_language=options.source_language,
             target_language=options.target_language,
-            folder=kept,
+            folder=storage,
         )
 
     tests = options.test_splits or [
         name for name in reader.splits if name.startswith("test")
     ]
-    return _assemble(options, read, tests, kept)
+    return _assemble(options, read, tests, storage)
 
 
 def _assemble(
     options: CorpusOptions,
     read: Callable[[Sequence[str]], Split],
     tests: Sequence[str],
-    kept: Path | None,
+    storage: Path | None,
 ) -> _Splits:
-    """Reads each split by name, or takes it out of train where that is asked."""
+    """Reads each split by name, or holds it out of train if that is set."""
     train = read([options.train_split])
     hold_validation = options.validation_split == HELD_OUT
     hold_test = HELD_OUT in tests
@@ -162,11 +162,11 @@ def _assemble(
         train,
         validation_share=options.validation_share if hold_validation else 0,
         test_share=options.test_share if hold_test else 0,
-        folder=kept,
+        folder=storage,
     )
     if not hold_validation:
-        named = options.validation_split
-        validation = read([named] if named else _VALIDATION_NAMES)
+        name = options.validation_split
+        validation = read([name] if name else _VALIDATION_NAMES)
     return (
         train,
         validation,

@@ -1,83 +1,74 @@
-"""What a corpus is once it has been read: pairs, splits and what was left out."""
+"""Sentence pairs: one, and many of them on disk."""
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import marshal
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from keras_attn.training.corpora.sentence_pair import SentencePair
-from keras_attn.training.corpora.stored import StoredPairs, store_pairs
+from keras_attn.training.corpora.stored_file import StoredFile
 
-__all__ = ["Corpus", "CorpusError", "SentencePair", "Split"]
+__all__ = ["CorpusError", "PairWriter", "SentencePair", "StoredPairs", "store_pairs"]
+
+_BLOCK = 512  # pairs that are read and written together
+_LINK = re.compile(r"(\d+)([-p])(\d+)")
 
 
 class CorpusError(ValueError):
-    """A corpus cannot be read as asked; the message names the file and line."""
+    """A corpus cannot be read as requested; the message names the file and line."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Split(Sequence[SentencePair]):
-    """The pairs of one split, with the count of those that could not be used.
+@dataclasses.dataclass(frozen=True, slots=True)
+class SentencePair:
+    """A sentence and its translation.
 
     Attributes:
-        pairs: Pairs with text on both sides.
-        skipped_empty: Pairs left out because a side held nothing but white space.
-        first_skipped: Where the first of these is, if that is known.
+        source: The sentence to translate.
+        target: Its translation.
+        alignment: Gold word alignment, if known: links `i-j` (sure) or `ipj`
+            (possible), zero-based, source-target, separated by spaces.
 
     Example:
-    >>> split = Split.of([SentencePair("eins", "one"), SentencePair("zwei", " ")])
-    >>> len(split), split[0].target, split.skipped_empty
-    (1, 'one', 1)
+    >>> SentencePair("Guten Tag", "Hello", "0-0 1p0").swapped()
+    SentencePair(source='Hello', target='Guten Tag', alignment='0-0 0p1')
     """
 
-    pairs: Sequence[SentencePair]
-    skipped_empty: int = 0
-    first_skipped: str | None = None
+    source: str
+    target: str
+    alignment: str | None = None
 
-    @classmethod
-    def of(
-        cls,
-        pairs: Iterable[SentencePair],
-        folder: str | Path | None = None,
-        place: Callable[[int], str] | None = None,
-    ) -> "Split":
-        """Stores pairs as they come, counting those with an empty side instead.
+    def swapped(self) -> "SentencePair":
+        """Returns the pair for the other direction, with its alignment."""
+        alignment = self.alignment
+        if alignment is not None:
+            alignment = _LINK.sub(r"\3\2\1", alignment)
+        return SentencePair(self.target, self.source, alignment)
 
-        Args:
-            pairs: Read once; they go to disk, not to memory.
-            folder: As in `keras_attn.training.corpora.stored.store_pairs`.
-            place: From the number of a pair, the first being 1, to where it was read.
-        """
-        skipped: list[int] = []  # the number of the first, and how many
 
-        def kept():
-            for number, pair in enumerate(pairs, start=1):
-                if pair.source.strip() and pair.target.strip():
-                    yield pair
-                elif skipped:
-                    skipped[1] += 1
-                else:
-                    skipped[:] = number, 1
+class StoredPairs(Sequence[SentencePair]):
+    """Pairs in an unnamed file; only the offsets of its blocks are in memory.
 
-        stored = store_pairs(kept(), folder)
-        if not skipped:
-            return cls(stored)
-        number, count = skipped
-        return cls(stored, count, place(number) if place else None)
+    Returned by a `PairWriter`. Several threads may read it.
+    """
 
-    def first(self, count: int | None) -> "Split":
+    def __init__(self, file: StoredFile, begins: array, count: int):
+        self._file, self._begins, self._count = file, begins, count
+        self._last: tuple[int, list[SentencePair]] = (-1, [])
+
+    def first(self, count: int | None) -> "StoredPairs":
         """Returns the first `count` pairs, or all of them for `None`."""
-        pairs = self.pairs
-        if isinstance(pairs, StoredPairs):
-            return dataclasses.replace(self, pairs=pairs.first(count))
-        return dataclasses.replace(self, pairs=pairs[:count])
+        if count is None or count >= self._count:
+            return self
+        return StoredPairs(self._file, self._begins, count)
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return self._count
 
     def __iter__(self) -> Iterator[SentencePair]:
-        return iter(self.pairs)
+        for number in range(-(-self._count // _BLOCK)):
+            yield from self._block(number)[: self._count - number * _BLOCK]
 
     @overload
     def __getitem__(self, index: int) -> SentencePair: ...
@@ -86,39 +77,77 @@ class Split(Sequence[SentencePair]):
     def __getitem__(self, index: slice) -> tuple[SentencePair, ...]: ...
 
     def __getitem__(self, index):
-        return self.pairs[index]
+        if isinstance(index, slice):
+            return tuple(self[row] for row in range(*index.indices(self._count)))
+        row = range(self._count)[index]
+        number, offset = divmod(row, _BLOCK)
+        last = self._last
+        if last[0] != number:
+            # Neighbours are often read one after the other.
+            self._last = last = number, self._block(number)
+        return last[1][offset]
+
+    def _block(self, number):
+        begin, end = self._begins[number : number + 2]
+        rows = marshal.loads(self._file.read(begin, end - begin))
+        return [SentencePair(*row) for row in rows]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """A corpus ready for training: every kind of corpus is read into this.
+class PairWriter:
+    """Writes pairs to disk one after the other.
 
-    Attributes:
-        source_language: Name of the language translated from.
-        target_language: Name of the language translated into.
-        train: Pairs to learn from, the subword vocabulary included.
-        validation: Pairs that choose the checkpoint.
-        tests: Further splits by name; may be empty.
+    Args:
+        folder: Folder on whose disk the unnamed file lies; `None`: the system's folder
+            for temporary files.
     """
 
-    source_language: str
-    target_language: str
-    train: Split
-    validation: Split
-    tests: dict[str, Split] = dataclasses.field(default_factory=dict)
+    def __init__(self, folder: str | Path | None = None):
+        self._file = StoredFile.unnamed(folder)
+        self._begins, self._count = array("q", [0]), 0
+        self._rows: list[tuple[str, str, str | None]] = []
 
-    def describe(self) -> list[str]:
-        """Returns one line a split: its size, and what was left out of it."""
-        lines = []
-        for name, split in itertools.chain(
-            [("train", self.train), ("validation", self.validation)],
-            self.tests.items(),
-        ):
-            line = f"{name}: {len(split):,} pairs"
-            if split.skipped_empty:
-                line += f" ({split.skipped_empty:,} with an empty side skipped"
-                if split.first_skipped:
-                    line += f", the first at {split.first_skipped}"
-                line += ")"
-            lines.append(line)
-        return lines
+    def append(self, pair: SentencePair) -> None:
+        """Adds a pair.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        self._rows.append((pair.source, pair.target, pair.alignment))
+        self._count += 1
+        if len(self._rows) == _BLOCK:
+            self._write()
+
+    def stored(self) -> StoredPairs:
+        """Returns all pairs, after the last one was appended."""
+        if self._rows:
+            self._write()
+        return StoredPairs(self._file, self._begins, self._count)
+
+    def _write(self):
+        data = marshal.dumps(self._rows)
+        self._file.append(data)
+        self._begins.append(self._begins[-1] + len(data))
+        self._rows.clear()
+
+
+def store_pairs(
+    pairs: Iterable[SentencePair], folder: str | Path | None = None
+) -> StoredPairs:
+    """Writes pairs to disk one after the other, and returns them from there.
+
+    Args:
+        pairs: The pairs, read once; at most a block of them is in memory.
+        folder: As in `PairWriter`.
+
+    Raises:
+        OSError: The disk is full.
+
+    Example:
+    >>> stored = store_pairs(SentencePair(str(n), "x") for n in range(1000))
+    >>> len(stored), stored[-1].source, len(stored.first(10))
+    (1000, '999', 10)
+    """
+    writer = PairWriter(folder)
+    for pair in pairs:
+        writer.append(pair)
+    return writer.stored()

@@ -1,4 +1,4 @@
-"""A file that is read at any place, for what need not be in memory."""
+"""A file on disk for data that need not be in memory."""
 
 import os
 import tempfile
@@ -9,17 +9,17 @@ __all__ = ["StoredFile"]
 
 
 class StoredFile:
-    """Bytes on disk, open as long as the object lives.
+    """A file with random access, open as long as the object lives.
 
-    Each piece is read into memory when it is asked for. A memory map would do the
-    same, but all that was read counts as memory of the process until the kernel wants
-    it back, and a file that is cut short would end the process.
+    A memory map would do the same, but every page that was read would count as memory
+    of the process until the kernel reclaims it, and a truncated file would kill the
+    process.
 
     Args:
         path: The file.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
     """
 
     def __init__(self, path: str | Path):
@@ -31,31 +31,32 @@ class StoredFile:
 
     @classmethod
     def unnamed(cls, folder: str | Path | None) -> "StoredFile":
-        """Makes an empty file to write to, that nobody has to remove.
+        """Returns an empty file without a name.
 
-        It has no name, so that it is gone with the object, or with the process.
+        The system removes it with the object, or with the process.
 
         Args:
-            folder: On whose disk; `None`: where the system has its temporary files.
+            folder: Folder on whose disk it is; `None`: the system's folder for
+                temporary files.
         """
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=".writing-")
         os.unlink(name)
-        made = cls.__new__(cls)
-        made._own(descriptor)
-        return made
+        file = cls.__new__(cls)
+        file._own(descriptor)
+        return file
 
     def append(self, data: bytes) -> None:
-        """Writes at the end.
+        """Appends bytes.
 
         Raises:
             OSError: The disk is full, or cannot be written to.
         """
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(self._descriptor, remaining) :]
 
     def read(self, begin: int, size: int) -> bytes:
-        """Returns `size` bytes from `begin` on.
+        """Returns `size` bytes from offset `begin`.
 
         Raises:
             OSError: The file is shorter, or cannot be read.

@@ -1,12 +1,14 @@
 """A translation dataset that TensorFlow Datasets has prepared, by name."""
 
-from collections.abc import Iterator
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_attn.training.corpora.pairs import CorpusError, SentencePair, Split
-from keras_attn.training.corpora.tfds_features import TextPlace, text_places
-from keras_attn.training.progress import shown
+from keras_attn.command_line import track_progress
+from keras_attn.training.corpora.corpus import Split
+from keras_attn.training.corpora.pairs import CorpusError, SentencePair
 
 __all__ = ["TfdsReader"]
 
@@ -36,11 +38,11 @@ class TfdsReader:
         self.name = name
         folder = None if data_dir is None else str(Path(data_dir).expanduser())
         self._builder = _find(name, folder) or _prepare(name, folder, download)
-        self._places = text_places(self._builder.info.features)
-        if not self._places:
+        self._features = _find_text_features(self._builder.info.features)
+        if not self._features:
             raise CorpusError(
-                "A TFDS corpus must have a Translation feature, or texts of which each "
-                f"has its language as its key. Received: {name!r} with the features "
+                "A TFDS corpus must have a Translation feature, or texts whose keys "
+                f"are their languages. Received: {name!r} with the features "
                 f"{', '.join(sorted(self._builder.info.features))}."
             )
 
@@ -51,8 +53,8 @@ class TfdsReader:
 
     @property
     def languages(self) -> list[str]:
-        """The names of the languages; none where only the rows know them."""
-        return sorted({each for place in self._places for each in place.languages})
+        """The names of the languages; empty if only the rows name them."""
+        return sorted({name for text in self._features for name in text.languages})
 
     def read(
         self,
@@ -69,7 +71,7 @@ class TfdsReader:
                 `train+validation`).
             source_language: Language of the sentences to translate.
             target_language: Language of their translations.
-            folder: On whose disk the pairs are kept, as in `Split.of`.
+            folder: Folder on whose disk the pairs are stored, as in `Split.of`.
 
         Returns:
             The pairs in stored order; those with an empty side, or without one of the
@@ -81,27 +83,27 @@ class TfdsReader:
                 both sides.
         """
         self._check_split(split)
-        place = self._place(source_language, target_language)
-        pairs = self._pairs(split, place, source_language, target_language)
-        name = f"reading {self.name} {split}"
-        found = Split.of(shown(pairs, name), folder, lambda n: f"pair {n:,} of {split}")
-        if not found:
+        feature = self._feature(source_language, target_language)
+        rows = self._pairs(split, feature, source_language, target_language)
+        rows = track_progress(rows, f"reading {self.name} {split}")
+        pairs = Split.of(rows, folder, lambda n: f"pair {n:,} of {split}")
+        if not pairs:
             raise CorpusError(
                 "A corpus needs at least one pair with text on both sides. Received: "
-                f"split {split!r} of {self.name!r}, where {found.skipped_empty} pairs "
+                f"split {split!r} of {self.name!r}, where {pairs.skipped_empty} pairs "
                 f"have an empty side. Does it have {source_language!r} and "
                 f"{target_language!r}?"
             )
-        return found
+        return pairs
 
-    def _pairs(self, split, place, source, target) -> Iterator[SentencePair]:
+    def _pairs(self, split, feature, source, target) -> Iterator[SentencePair]:
         # Caching would put a whole split into memory.
         config = _import_tfds().ReadConfig(try_autocache=False)
         dataset = self._builder.as_dataset(
             split=split, shuffle_files=False, read_config=config
         )
         for number, row in enumerate(dataset.as_numpy_iterator(), start=1):
-            for texts in place.pairs(row, source, target):
+            for texts in feature.pairs(row, source, target):
                 try:
                     yield SentencePair(*(text.decode("utf-8") for text in texts))
                 except UnicodeDecodeError as error:
@@ -120,23 +122,25 @@ class TfdsReader:
                 "are written like train[:10%] and joined by +."
             ) from error
 
-    def _place(self, source: str, target: str) -> TextPlace:
-        found = [each for each in self._places if each.has(source, target)]
-        if not found:
+    def _feature(self, source: str, target: str) -> "_TextFeature":
+        matching = [
+            feature for feature in self._features if feature.has(source, target)
+        ]
+        if not matching:
             for language in (source, target):
-                if not any(each.has(language) for each in self._places):
+                if not any(feature.has(language) for feature in self._features):
                     raise CorpusError(
                         f"The dataset {self.name!r} has no such language. Received: "
                         f"{language!r}. There are: {', '.join(self.languages)}."
                     )
-        if len(found) != 1:
-            places = ", ".join(each.name for each in found or self._places)
+        if len(matching) != 1:
+            names = ", ".join(feature.name for feature in matching or self._features)
             raise CorpusError(
                 "Exactly one feature of a TFDS corpus must hold both languages. "
-                f"Received: {source!r} and {target!r}, in {len(found)} features of "
-                f"{self.name!r}: {places}."
+                f"Received: {source!r} and {target!r}, in {len(matching)} features of "
+                f"{self.name!r}: {names}."
             )
-        return found[0]
+        return matching[0]
 
 
 def _find(name: str, folder: str | None) -> Any:
@@ -179,8 +183,8 @@ def _prepared(folder: str) -> list[str]:
     """Returns `NAME` or `NAME/CONFIG` of each prepared dataset in a folder."""
     root = Path(folder).expanduser()
     depths = ("*/*/dataset_info.json", "*/*/*/dataset_info.json")
-    found = (path for depth in depths for path in root.glob(depth))
-    return sorted({path.parents[1].relative_to(root).as_posix() for path in found})
+    paths = (path for depth in depths for path in root.glob(depth))
+    return sorted({path.parents[1].relative_to(root).as_posix() for path in paths})
 
 
 def _import_tfds() -> Any:
@@ -192,3 +196,83 @@ def _import_tfds() -> Any:
             "with: pip install 'keras-attn[tfds]'"
         ) from error
     return tensorflow_datasets
+
+
+@dataclasses.dataclass(frozen=True)
+class _TextFeature:
+    """A feature that holds one text in several languages.
+
+    Attributes:
+        path: Keys that lead from the row to the feature; empty: it is the row.
+        languages: Its languages; empty: only the rows name them.
+        varies: Whether each row names the languages of its texts.
+    """
+
+    path: tuple[str, ...]
+    languages: tuple[str, ...]
+    varies: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name for messages."""
+        return "/".join(self.path) or "the row"
+
+    def has(self, *languages: str) -> bool:
+        """Returns whether it may hold texts in all these languages."""
+        unknown = self.varies and not self.languages
+        return unknown or set(languages) <= set(self.languages)
+
+    def pairs(
+        self, row: Any, source: str, target: str
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the pairs of a row; empty ones where it lacks one of the languages."""
+        for key in self.path:
+            row = row[key]
+        if not self.varies:
+            yield row[source], row[target]
+            return
+        names = [name.decode("utf-8", "replace") for name in row["language"]]
+        texts = list(zip(names, row["translation"], strict=True))
+        sources, targets = (
+            [text for name, text in texts if name == language]
+            for language in (source, target)
+        )
+        if sources and targets:
+            yield from itertools.product(sources, targets)
+        else:
+            yield b"", b""
+
+
+def _find_text_features(features: Any) -> Sequence[_TextFeature]:
+    """Returns the translation features or, without any, the dictionaries of texts.
+
+    Args:
+        features: Features of a `tfds.core.DatasetInfo`.
+    """
+    # Imported late: other corpora do not need the package.
+    from tensorflow_datasets import features as kinds
+
+    translations, dictionaries = [], []
+    for path, feature in _walk(features, (), kinds.FeaturesDict):
+        if isinstance(feature, kinds.TranslationVariableLanguages):
+            languages = tuple(feature.languages or ())
+            translations.append(_TextFeature(path, languages, varies=True))
+        elif isinstance(feature, kinds.Translation):
+            translations.append(_TextFeature(path, tuple(feature.languages)))
+        elif isinstance(feature, kinds.FeaturesDict):
+            texts = tuple(sorted(key for key in feature if _is_text(feature[key])))
+            if len(texts) > 1:
+                dictionaries.append(_TextFeature(path, texts))
+    return translations or dictionaries
+
+
+def _walk(feature: Any, path: tuple[str, ...], dictionary: Any) -> Iterator[Any]:
+    """Yields path and feature of all features, nested ones included."""
+    yield path, feature
+    if isinstance(feature, dictionary):
+        for key in feature:
+            yield from _walk(feature[key], (*path, key), dictionary)
+
+
+def _is_text(feature: Any) -> bool:
+    return feature.shape == () and feature.tf_dtype == "string"

@@ -1,11 +1,12 @@
-"""One table of sentence pairs, as Tatoeba and Anki ship it."""
+"""Tables of sentence pairs, as Tatoeba and Anki distribute them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_attn.command_line import track_progress
+from keras_attn.training.corpora.corpus import Split
 from keras_attn.training.corpora.lines import stream_lines
-from keras_attn.training.corpora.pairs import CorpusError, SentencePair, Split
-from keras_attn.training.progress import shown
+from keras_attn.training.corpora.pairs import CorpusError, SentencePair
 
 __all__ = ["read_tsv", "read_tsv_rows"]
 
@@ -26,7 +27,7 @@ def read_tsv(
         path: The file, UTF-8, plain or gzip.
         source_column: Column of the sentences to translate, the first being 1.
         target_column: Column of their translations.
-        folder: On whose disk the pairs are kept, as in `Split.of`.
+        folder: Folder on whose disk the pairs are stored, as in `Split.of`.
 
     Returns:
         The pairs in order; pairs with an empty side, blank lines among them, are
@@ -39,7 +40,7 @@ def read_tsv(
     """
     pairs = _rows(Path(path), source_column, target_column)
     name = f"reading {Path(path).name}"
-    split = Split.of(shown(pairs, name), folder, lambda line: f"{path}:{line}")
+    split = Split.of(track_progress(pairs, name), folder, lambda line: f"{path}:{line}")
     if not split:
         raise CorpusError(
             "A corpus needs at least one pair with text on both sides. Received: "
@@ -52,7 +53,7 @@ def read_tsv(
 def read_tsv_rows(
     path: str | Path, *, source_column: int = 1, target_column: int = 2
 ) -> list[SentencePair]:
-    """Reads a table as `read_tsv` does, but leaves out nothing: pair n is of line n.
+    """Reads a table as `read_tsv` does, with all lines: pair n is that of line n.
 
     Raises:
         CorpusError: The file cannot be read, or a line has too few columns.

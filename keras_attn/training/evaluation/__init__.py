@@ -1,1 +1,1 @@
-"""Scores of a translator on a test set."""
+"""Evaluation: the pairs of a test set, their translations, and the scores."""

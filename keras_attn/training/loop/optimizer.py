@@ -1,23 +1,130 @@
-"""Adam whose update is one operation for each weight on TensorFlow."""
+"""The optimizer of training: Adam, its learning-rate schedules, accumulation, EMA."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
-__all__ = ["FusedAdam"]
+from keras_attn.training.recipes import TrainingOptions
+
+__all__ = ["FusedAdam", "make_optimizer", "make_schedule", "plateau_rate"]
+
+
+def make_optimizer(options: TrainingOptions, steps: int) -> "FusedAdam":
+    """Returns the optimizer that the training section of a recipe describes.
+
+    Args:
+        options: Learning rate, schedule, clipping, accumulation, averages.
+        steps: Number of batches until the schedule ends.
+    """
+    average = {}
+    if options.ema_momentum is not None:
+        average = {"use_ema": True, "ema_momentum": options.ema_momentum}
+    accumulation_steps = options.gradient_accumulation_steps
+    return FusedAdam(
+        make_schedule(options, steps),
+        # With a `weight_decay` this is AdamW. `None` saves the pass over all weights.
+        weight_decay=options.weight_decay or None,
+        global_clipnorm=options.clip_norm,
+        # Keras takes `None` for "no accumulation", and refuses 1.
+        gradient_accumulation_steps=(
+            accumulation_steps if accumulation_steps > 1 else None
+        ),
+        **average,
+    )
+
+
+def make_schedule(options: TrainingOptions, steps: int) -> Any:
+    """Returns the learning rate as a function of the step: linear warm-up, then decay.
+
+    Args:
+        options: Learning rate, warm-up and schedule.
+        steps: Number of batches of the training, after which a cosine ends.
+
+    Returns:
+        What a Keras optimizer takes as learning rate. A plateau depends on validation
+        losses, not on the step: there it is the peak as a number, and the training
+        loop assigns `plateau_rate` before each step.
+    """
+    peak, warmup = options.learning_rate, options.warmup_steps
+    if options.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else peak,
+            decay_steps=max(steps - warmup, 1),
+            alpha=options.final_learning_rate / peak,
+            warmup_target=peak if warmup else None,
+            warmup_steps=warmup,
+        )
+    if options.schedule == "plateau":
+        return peak
+    return _Warmup(peak, warmup, inverse_sqrt=options.schedule == "inverse_sqrt")
+
+
+class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a constant rate or decay with 1 / sqrt(step)."""
+
+    def __init__(self, peak, warmup, inverse_sqrt):
+        self.peak = peak
+        self.warmup = max(warmup, 1)
+        self.inverse_sqrt = inverse_sqrt
+
+    def __call__(self, step):
+        ops = keras.ops
+        step = ops.cast(step, "float32") + 1
+        rise = step / self.warmup
+        decay = ops.sqrt(self.warmup / step) if self.inverse_sqrt else 1.0
+        return self.peak * ops.minimum(rise, decay)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "peak": self.peak,
+            "warmup": self.warmup,
+            "inverse_sqrt": self.inverse_sqrt,
+        }
+
+
+def plateau_rate(options: TrainingOptions, step: int, losses: Sequence[float]) -> float:
+    """Returns the learning rate of the plateau schedule.
+
+    It rises linearly over the warm-up. After `plateau_patience` epochs in a row without
+    a new lowest validation loss it is multiplied by `plateau_factor`, and again after
+    as many more.
+
+    Args:
+        options: Learning rate, warm-up and plateau.
+        step: Number of batches before this one.
+        losses: Validation loss of each epoch so far.
+
+    Example:
+    >>> options = TrainingOptions(learning_rate=0.1, plateau_patience=2)
+    >>> plateau_rate(options, 50, [3.0, 2.0, 2.5, 2.1])
+    0.05
+    """
+    rate = options.learning_rate * min((step + 1) / max(options.warmup_steps, 1), 1.0)
+    lowest, epochs_without_progress = math.inf, 0
+    for loss in losses:
+        epochs_without_progress = 0 if loss < lowest else epochs_without_progress + 1
+        lowest = min(lowest, loss)
+        if epochs_without_progress == options.plateau_patience:
+            rate *= options.plateau_factor
+            epochs_without_progress = 0
+    return rate
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class FusedAdam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam`, faster on TensorFlow, with the same updates.
+    """`keras.optimizers.Adam` with the same updates, faster on TensorFlow.
 
-    Keras composes the update of a weight from a dozen operations, each of which goes
-    over all numbers; TensorFlow has it in one:
+    Keras composes the update of a weight from a dozen operations, each of which reads
+    and writes all of its elements. TensorFlow has one fused operation:
 
         m = m + (g - m) (1 - beta_1)
         v = v + (g^2 - v) (1 - beta_2)
         w = w - rate m / (sqrt(v) + epsilon)
         rate = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)
 
-    and the norm of all gradients together takes one pass over each instead of two.
+    The global norm of the gradients takes one pass over each of them instead of two.
 
     Arguments are those of `keras.optimizers.Adam`. With `amsgrad`, and on other
     backends, the update is Keras's own.
@@ -34,7 +141,7 @@ class FusedAdam(keras.optimizers.Adam):
     """
 
     def _clip_gradients(self, grads):
-        # Where Keras clips: with gradient accumulation, the mean of what was collected.
+        # Keras calls this with the accumulated mean where gradients are accumulated.
         only_globally = self.global_clipnorm and not self.clipnorm
         if only_globally and keras.backend.backend() == "tensorflow":
             return _clip_by_global_norm(grads, self.global_clipnorm)
@@ -49,11 +156,11 @@ class FusedAdam(keras.optimizers.Adam):
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         step = tf.cast(keras.ops.convert_to_tensor(self.iterations) + 1, dtype)
-        beta_1, beta_2 = (tf.cast(each, dtype) for each in (self.beta_1, self.beta_2))
+        beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
-            var=_handle(variable),
-            m=_handle(self._momentums[index]),
-            v=_handle(self._velocities[index]),
+            var=_resource_handle(variable),
+            m=_resource_handle(self._momentums[index]),
+            v=_resource_handle(self._velocities[index]),
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(learning_rate, dtype),
@@ -64,22 +171,20 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def _handle(variable):
-    # Keras hands over its own variables or TensorFlow's, depending on who asks.
+def _resource_handle(variable):
+    # Keras passes its own variables or TensorFlow's, depending on the caller.
     if isinstance(variable, keras.Variable):
         variable = variable.value
     return variable.handle
 
 
-def _clip_by_global_norm(gradients, norm):
-    """Scales all gradients so that their norm together is at most `norm`."""
+def _clip_by_global_norm(gradients, max_norm):
+    """Scales all gradients so that their global norm is at most `max_norm`."""
     import tensorflow as tf
 
-    dense = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
-    # Half of a sum of squares, in one operation.
-    halves = [tf.nn.l2_loss(tf.cast(e, "float32")) for e in dense if e is not None]
-    found = tf.sqrt(2.0 * tf.add_n(halves))
-    scale = norm / tf.maximum(found, norm)
-    return [
-        None if each is None else each * tf.cast(scale, each.dtype) for each in dense
-    ]
+    dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+    # `l2_loss` is half of a sum of squares, in one operation.
+    halves = [tf.nn.l2_loss(tf.cast(g, "float32")) for g in dense if g is not None]
+    norm = tf.sqrt(2.0 * tf.add_n(halves))
+    scale = max_norm / tf.maximum(norm, max_norm)
+    return [None if g is None else g * tf.cast(scale, g.dtype) for g in dense]

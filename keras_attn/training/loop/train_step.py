@@ -10,45 +10,47 @@ import tensorflow as tf
 
 from keras_attn import Seq2Seq
 from keras_attn.metrics import symmetric_divergence
-from keras_attn.metrics.loss import token_figures
+from keras_attn.metrics.loss import token_statistics
 from keras_attn.training.loop.workers import Workers
 
-__all__ = ["NO_SUMS", "Steps", "evaluate", "means"]
+__all__ = ["ZERO_SUMS", "TrainStep", "evaluate", "mean_metrics"]
 
-# Of the tokens seen: loss, cross-entropy without smoothing, right ones, all.
-NO_SUMS = (0.0, 0.0, 0.0, 0.0)
+# Sums over target tokens: loss, cross-entropy without smoothing, number of right
+# predictions, number of tokens.
+ZERO_SUMS = (0.0, 0.0, 0.0, 0.0)
 
-_SUMS = tf.TensorSpec((len(NO_SUMS),), tf.float64)
+_SUMS = tf.TensorSpec((len(ZERO_SUMS),), tf.float64)
 _STOP = tf.TensorSpec((), tf.bool)
 
 
-class Steps:
-    """A training step and a validation step, on batches that replicas share.
+class TrainStep:
+    """A training step and a validation step, on batches that are split over replicas.
 
-    Every replica gets the whole batch of ids and takes its rows of it. Its gradient is
-    that of the mean over the real target tokens of the whole batch,
+    Every replica gets the whole batch of ids and takes its own rows. The loss is the
+    mean over the real target tokens of the whole batch,
 
         loss = sum over all replicas of (sum of its tokens' losses) / N
 
-    so gradients of replicas add up to that of one device with the same batch. What the
-    model adds to its loss itself is weighed by the tokens of the replica's rows. Each
-    process keeps weights of its own, which every one changes by the same sum.
+    so the gradients of all replicas add up to that of one device with the same batch.
+    Losses that the model adds itself are weighted by the tokens of the replica's rows.
+    Each process keeps its own weights, to which it applies the same summed gradient.
 
-    Both steps take and return running sums, float64 `(4,)`, and whether to stop: the
-    answer is True on all workers when it is True on one.
+    `train(batch, sums, stop)` and `validate(batch, sums, stop)` add the metric sums of
+    the batch to `sums`, float64 `(4,)`, see `ZERO_SUMS`. They return the new sums and
+    whether any worker passed `stop=True`.
 
     Args:
         seq2seq: The model; for training compiled, its optimizer built.
-        workers: Who trains.
-        batches: What a batch is: the `element_spec` of their dataset. Besides source
-            and target there may be inputs that the model knows.
-        label_smoothing: Of the training loss.
-        parts: How many shares of a replica's rows are computed at the same time.
-            Operations too small to keep all cores busy then leave none idle.
-        r_drop: Weight of the divergence between two passes of R-Drop; `None`: there is
-            one pass.
-        own_words: From the updates made to the share of words that the decoder has
-            predicted itself, for a `GuidedSeq2Seq`; `None`: it reads the given ones.
+        workers: The processes and devices that train together.
+        batch_spec: `element_spec` of the dataset of batches. Besides source and target
+            there may be further inputs of the model.
+        label_smoothing: Label smoothing of the training loss.
+        parts: Number of parts of a replica's rows that are computed at the same time.
+            It keeps all cores busy where single operations are too small to do so.
+        r_drop: Weight of the divergence between two passes of R-Drop; `None`: one pass.
+        sampling_probability: Function from the number of updates to the probability of
+            feeding the model's own predictions to the decoder of a `GuidedSeq2Seq`;
+            `None`: no scheduled sampling.
         jit_compile: Whether XLA compiles the model's part of a training step.
     """
 
@@ -57,11 +59,11 @@ class Steps:
         seq2seq: Seq2Seq,
         workers: Workers,
         *,
-        batches: Any,
+        batch_spec: Any,
         label_smoothing: float,
         parts: int = 1,
         r_drop: float | None = None,
-        own_words: Callable[[Any], Any] | None = None,
+        sampling_probability: Callable[[Any], Any] | None = None,
         jit_compile: bool = False,
     ):
         self.seq2seq = seq2seq
@@ -69,120 +71,124 @@ class Steps:
         self.parts = parts
         self.label_smoothing = label_smoothing
         self.r_drop = r_drop
-        self.own_words = own_words
+        self.sampling_probability = sampling_probability
         self.pad_id = seq2seq.config.pad_id
         # As in Keras: no Python here depends on the value of a tensor.
         graph = functools.partial(tf.function, autograph=False)
         compiled = functools.partial(graph, jit_compile=jit_compile or None)
         self._forward_compiled = compiled(self._forward)
         self._backward_compiled = compiled(self._backward)
-        signature = (batches, _SUMS, _STOP)
+        signature = (batch_spec, _SUMS, _STOP)
         self.train = graph(self._train, input_signature=signature)
         self.validate = graph(self._validate, input_signature=signature)
 
     def _train(self, batch, sums, stop):
-        gradients, found, stops = self._on_replicas(
+        gradients, batch_sums, stops = self._on_replicas(
             self._backward_compiled, batch, stop
         )
         self.seq2seq.optimizer.apply(gradients, self.seq2seq.trainable_variables)
-        return sums + found, stops > 0
+        return sums + batch_sums, stops > 0
 
     def _validate(self, batch, sums, stop):
-        found, stops = self._on_replicas(self._forward_compiled, batch, stop)
-        return sums + found, stops > 0
+        batch_sums, stops = self._on_replicas(self._forward_compiled, batch, stop)
+        return sums + batch_sums, stops > 0
 
     def _on_replicas(self, compute, batch, stop):
-        """Returns what all replicas found, added up, and how many want to stop."""
-        strategy, figures = self.workers.strategy, self._figures()
+        """Returns the results of all replicas, summed, and how many want to stop."""
+        strategy, metric_variables = self.workers.strategy, self._metric_variables()
 
         def run():
             context = tf.distribute.get_replica_context()
             first = context.replica_id_in_sync_group * self.parts
-            shares = [self._share(batch, first + part) for part in range(self.parts)]
-            before = [tf.convert_to_tensor(each) for each in figures]
-            found = compute(shares, self._real(batch[1]))
-            more = [now - old for now, old in zip(figures, before, strict=True)]
-            return self.workers.add((more, (*found, tf.cast(stop, tf.float32))))
+            parts = [self._part(batch, first + part) for part in range(self.parts)]
+            before = [tf.convert_to_tensor(v) for v in metric_variables]
+            results = compute(parts, self._count_tokens(batch[1]))
+            increases = [
+                now - old for now, old in zip(metric_variables, before, strict=True)
+            ]
+            return self.workers.add((increases, (*results, tf.cast(stop, tf.float32))))
 
-        before = [tf.convert_to_tensor(each) for each in figures]
-        more, found = keras.tree.map_structure(
-            lambda each: strategy.experimental_local_results(each)[0],
+        before = [tf.convert_to_tensor(variable) for variable in metric_variables]
+        increases, results = keras.tree.map_structure(
+            lambda value: strategy.experimental_local_results(value)[0],
             strategy.run(run),
         )
-        # What the model measures is then of all rows, in each process.
-        for figure, old, new in zip(figures, before, more, strict=True):
-            figure.assign(old + new)
-        return found
+        # The model's own metrics then count all rows, in each process.
+        for variable, old, increase in zip(
+            metric_variables, before, increases, strict=True
+        ):
+            variable.assign(old + increase)
+        return results
 
-    def _figures(self):
-        # A plain `Seq2Seq` measures nothing.
-        figures = getattr(self.seq2seq, "figures", {}).values()
-        return [variable for each in figures for variable in each.variables]
+    def _metric_variables(self):
+        # A plain `Seq2Seq` has no metrics of its own.
+        metrics = getattr(self.seq2seq, "attention_metrics", {}).values()
+        return [variable for metric in metrics for variable in metric.variables]
 
-    def _share(self, batch, number):
-        """Returns one share of the rows: as many as every other has.
+    def _part(self, batch, number):
+        """Returns one of the equally large parts that the rows are split into.
 
-        Where rows do not go round, it repeats the last one's source, and all else of
-        the row is padding: that counts for nothing.
+        Where rows are missing, it repeats the source of the last row, and the rest of
+        the row is padding, which counts for nothing.
         """
-        shares = self.workers.replicas * self.parts
-        if shares == 1:
+        parts = self.workers.replicas * self.parts
+        if parts == 1:
             return batch
         rows = tf.shape(batch[1])[0]
-        share = (rows + shares - 1) // shares
-        mine = number * share + tf.range(share)
-        is_real = mine < rows
-        mine = tf.minimum(mine, rows - 1)
+        size = (rows + parts - 1) // parts
+        indices = number * size + tf.range(size)
+        is_real = indices < rows
+        indices = tf.minimum(indices, rows - 1)
 
-        def padded(values):
-            found = tf.gather(values, mine)
-            nothing = False if found.dtype == tf.bool else self.pad_id
-            shape = tf.concat([[share], tf.ones(found.shape.rank - 1, tf.int32)], 0)
-            return tf.where(tf.reshape(is_real, shape), found, nothing)
+        def take_rows(values):
+            taken = tf.gather(values, indices)
+            padding = False if taken.dtype == tf.bool else self.pad_id
+            shape = tf.concat([[size], tf.ones(taken.shape.rank - 1, tf.int32)], 0)
+            return tf.where(tf.reshape(is_real, shape), taken, padding)
 
-        inputs, labels = keras.tree.map_structure(padded, batch)
-        return {**inputs, "source": tf.gather(batch[0]["source"], mine)}, labels
+        inputs, labels = keras.tree.map_structure(take_rows, batch)
+        return {**inputs, "source": tf.gather(batch[0]["source"], indices)}, labels
 
-    def _real(self, labels):
+    def _count_tokens(self, labels):
         return tf.math.count_nonzero(labels != self.pad_id, dtype=tf.float32)
 
-    def _backward(self, shares, tokens):
-        """Returns the gradient of the shares' loss, and the shares' sums."""
-        variables = [each.value for each in self.seq2seq.trainable_variables]
+    def _backward(self, parts, tokens):
+        """Returns the gradient of the parts' loss, and the parts' metric sums."""
+        variables = [weight.value for weight in self.seq2seq.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, found = self._summed(self._training_losses, shares)
+            loss, sums = self._sum_parts(self._training_loss, parts)
             loss = loss / tokens
         gradients = tape.gradient(
             loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return [tf.convert_to_tensor(each) for each in gradients], found
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
 
-    def _forward(self, shares, tokens):
-        del tokens  # a step without a gradient only adds up
-        _, found = self._summed(self._validation_losses, shares)
-        return (found,)
+    def _forward(self, parts, tokens):
+        del tokens  # only needed with a gradient
+        _, sums = self._sum_parts(self._validation_loss, parts)
+        return (sums,)
 
-    def _summed(self, losses_of, shares):
+    def _sum_parts(self, loss_of, parts):
         # In one graph: of two functions that draw dropout, one waits for the other.
-        losses, found = zip(*(losses_of(*share) for share in shares), strict=True)
-        return tf.add_n(losses), tf.add_n(found)
+        losses, sums = zip(*(loss_of(*part) for part in parts), strict=True)
+        return tf.add_n(losses), tf.add_n(sums)
 
-    def _validation_losses(self, inputs, labels):
-        loss, found, _ = self._losses(inputs, labels, training=False)
-        return loss, found
+    def _validation_loss(self, inputs, labels):
+        loss, sums, _ = self._loss(inputs, labels, training=False)
+        return loss, sums
 
-    def _training_losses(self, inputs, labels):
-        """Returns the sum of the tokens' losses, and the sums to report."""
-        if self.own_words is not None:
-            share = self.own_words(self.seq2seq.optimizer.iterations)
-            inputs = self.seq2seq.with_own_words(inputs, labels, share)
+    def _training_loss(self, inputs, labels):
+        """Returns the sum of the tokens' losses, and the metric sums."""
+        if self.sampling_probability is not None:
+            probability = self.sampling_probability(self.seq2seq.optimizer.iterations)
+            inputs = self.seq2seq.sample_inputs(inputs, labels, probability)
         if self.r_drop is not None:
-            return self._losses_of_two_passes(inputs, labels)
-        loss, found, _ = self._losses(inputs, labels, training=True)
-        return loss, found
+            return self._r_drop_loss(inputs, labels)
+        loss, sums, _ = self._loss(inputs, labels, training=True)
+        return loss, sums
 
-    def _losses_of_two_passes(self, inputs, labels):
-        """R-Drop: the mean of two passes, and how far apart they are.
+    def _r_drop_loss(self, inputs, labels):
+        """R-Drop: the mean loss of two passes, and their divergence.
 
             loss = 1/2 [ -log p_1(y) - log p_2(y) ] + r_drop / 2 * d(p_1, p_2)
 
@@ -190,62 +196,69 @@ class Steps:
         it has the scale of one pass. Both are one pass of a batch that holds every row
         twice: each row has dropout masks of its own.
         """
+        # Two calls would need as much memory, in smaller matrix products.
         twice = keras.tree.map_structure(
-            lambda each: tf.concat([each, each], axis=0), (inputs, labels)
+            lambda values: tf.concat([values, values], axis=0), (inputs, labels)
         )
-        loss, found, logits = self._losses(*twice, training=True)
-        real = tf.cast(labels != self.pad_id, tf.float32)
-        apart = tf.reduce_sum(symmetric_divergence(*tf.split(logits, 2)) * real)
-        apart = self.r_drop / 2 * apart
-        more = tf.stack([tf.cast(apart, tf.float64), *[0.0] * (len(NO_SUMS) - 1)])
-        return loss / 2 + apart, found / 2 + more
+        loss, sums, logits = self._loss(*twice, training=True)
+        is_real = tf.cast(labels != self.pad_id, tf.float32)
+        divergences = symmetric_divergence(*tf.split(logits, 2))
+        divergence = self.r_drop / 2 * tf.reduce_sum(divergences * is_real)
+        in_sums = tf.stack(
+            [tf.cast(divergence, tf.float64), *[0.0] * (len(ZERO_SUMS) - 1)]
+        )
+        return loss / 2 + divergence, sums / 2 + in_sums
 
-    def _losses(self, inputs, labels, training):
-        """Returns the sum of the tokens' losses, the sums to report, the logits."""
+    def _loss(self, inputs, labels, training):
+        """Returns the sum of the tokens' losses, the metric sums, the logits."""
         logits = self.seq2seq(inputs, training=training)
-        real = tf.cast(labels != self.pad_id, tf.float32)
-        losses, plain, right = token_figures(labels, logits, self.label_smoothing)
-        # The model's own losses are means, too.
-        loss = tf.reduce_sum(losses * real)
-        loss += sum(self.seq2seq.losses) * self._real(labels)
-        plain, right = tf.reduce_sum(plain * real), tf.reduce_sum(right * real)
-        found = tf.stack([loss, plain, right, self._real(labels)])
-        return loss, tf.cast(found, tf.float64), logits
+        is_real = tf.cast(labels != self.pad_id, tf.float32)
+        losses, unsmoothed, right = token_statistics(
+            labels, logits, self.label_smoothing
+        )
+        loss = tf.reduce_sum(losses * is_real)
+        # The losses that the model adds are means over tokens.
+        loss += sum(self.seq2seq.losses) * self._count_tokens(labels)
+        unsmoothed = tf.reduce_sum(unsmoothed * is_real)
+        right = tf.reduce_sum(right * is_real)
+        sums = tf.stack([loss, unsmoothed, right, self._count_tokens(labels)])
+        return loss, tf.cast(sums, tf.float64), logits
 
 
 def evaluate(
     seq2seq: Seq2Seq, batches: tf.data.Dataset, label_smoothing: float
 ) -> dict[str, float]:
-    """Returns the figures of a model, compiled or not, on one device of this process.
+    """Returns the metrics of a model on one device of this process.
 
     Args:
-        seq2seq: The model.
-        batches: As in training.
-        label_smoothing: Of the loss.
+        seq2seq: The model, compiled or not.
+        batches: Batches as in training.
+        label_smoothing: Label smoothing of the loss.
     """
-    alone = Workers(tf.distribute.get_strategy())
+    workers = Workers(tf.distribute.get_strategy())
     spec = batches.element_spec
-    steps = Steps(seq2seq, alone, batches=spec, label_smoothing=label_smoothing)
-    sums = tf.constant(NO_SUMS, tf.float64)
+    step = TrainStep(seq2seq, workers, batch_spec=spec, label_smoothing=label_smoothing)
+    sums = tf.constant(ZERO_SUMS, tf.float64)
     for batch in batches:
-        sums, _ = steps.validate(batch, sums, False)
-    return means(sums.numpy())
+        sums, _ = step.validate(batch, sums, False)
+    return mean_metrics(sums.numpy())
 
 
-def means(sums: Any) -> dict[str, float]:
-    """Returns the figures per real target token of some running sums.
+def mean_metrics(sums: Any) -> dict[str, float]:
+    """Returns the metrics per real target token.
 
     Args:
-        sums: `(4,)` float64, from the steps of `Steps`.
+        sums: `(4,)` float64 metric sums of a `TrainStep`.
 
     Example:
-    >>> means([30.0, 0.0, 5.0, 10.0])
+    >>> mean_metrics([30.0, 0.0, 5.0, 10.0])
     {'loss': 3.0, 'token_accuracy': 0.5, 'perplexity': 1.0}
     """
-    loss, plain, right, tokens = (float(each) for each in sums)
+    loss, cross_entropy, right, tokens = map(float, sums)
     tokens = max(tokens, 1.0)
     return {
         "loss": loss / tokens,
         "token_accuracy": right / tokens,
-        "perplexity": math.exp(min(plain / tokens, 700.0)),  # no overflow of float64
+        # Capped below the overflow of float64.
+        "perplexity": math.exp(min(cross_entropy / tokens, 700.0)),
     }

@@ -1,205 +1,319 @@
-"""The loop over epochs and steps, from wherever a training stands to its end."""
+"""The training loop: resume, epochs, steps, validation, checkpoints, stopping."""
 
 import contextlib
 import dataclasses
 import json
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_attn.training.batches.pipeline import Pipeline
-from keras_attn.training.loop.interruption import Interruption
-from keras_attn.training.loop.schedule import plateau_rate
-from keras_attn.training.loop.train_step import NO_SUMS, Steps, means
-from keras_attn.training.loop.training_state import Progress, State
-from keras_attn.training.recipes import TrainingOptions
+from keras_attn.training.loop.checkpoints import Checkpoints
+from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq, sampling_schedule
+from keras_attn.training.loop.optimizer import plateau_rate
+from keras_attn.training.loop.train_step import ZERO_SUMS, TrainStep, mean_metrics
+from keras_attn.training.loop.training_state import TrainingProgress, TrainingState
+from keras_attn.training.loop.workers import Workers
+from keras_attn.training.recipes import Recipe
+from keras_attn.training.runs.run_folder import RunFolder
 
-__all__ = ["Loop", "Stopped", "best_epoch"]
-
-
-class Stopped(Exception):
-    """A signal asked some worker to stop; the state is that after a whole step.
-
-    Args:
-        signal: What came.
-    """
-
-    def __init__(self, signal: signal.Signals):
-        super().__init__(signal.name)
-        self.signal = signal
+__all__ = ["TrainingLoop", "TrainingResult", "best_epoch"]
 
 
-@dataclasses.dataclass(kw_only=True)
-class Loop:
-    """Trains until the recipe's end; what it changes is in its `State`.
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """The outcome of a training.
 
     Attributes:
-        steps: The compiled steps; they know the model, the optimizer and the workers.
-        state: Where the training stands.
-        train: The training batches.
-        validation: The validation batches.
-        options: When to stop, and when to save.
-        callbacks: Told of epochs and of batches. What they add to the figures of an
-            epoch, whose averaged weights are in place, is kept.
-        save: Called when the state should be saved.
+        metrics: What the report says about it.
+        weights: Weights of the best epoch.
     """
 
-    steps: Steps
-    state: State
-    train: Pipeline
-    validation: Pipeline
-    options: TrainingOptions
-    callbacks: Sequence[keras.callbacks.Callback]
-    save: Callable[[], None]
+    metrics: dict[str, Any]
+    weights: list[np.ndarray]
 
-    def run(self) -> None:
+
+class TrainingLoop:
+    """Trains a model to the end, from the newest checkpoint of its run if any.
+
+    Args:
+        seq2seq: The model, compiled.
+        recipe: Every option of the run.
+        train: The training batches.
+        validation: The validation batches.
+        run: The run folder, where the chief writes checkpoints and history.
+        workers: The processes and devices that train together.
+        callbacks: Called at the start and end of training, epochs and validation, and
+            after each training batch; at the end of an epoch while averaged weights
+            are in place. Metrics that they add to the logs of an epoch are stored.
+        log: Called with a line for people.
+
+    Raises:
+        ValueError: If the batches of one update do not fit into the training.
+    """
+
+    def __init__(
+        self,
+        seq2seq: GuidedSeq2Seq,
+        recipe: Recipe,
+        train: Pipeline,
+        validation: Pipeline,
+        run: RunFolder,
+        workers: Workers,
+        callbacks: Sequence[keras.callbacks.Callback],
+        log: Callable[[str], None],
+    ):
+        self.seq2seq = seq2seq
+        self.recipe = recipe
+        self.options = recipe.training
+        self.train = train
+        self.validation = validation
+        self.run_folder = run
+        self.workers = workers
+        self.callbacks = callbacks
+        self.log = log
+        options = recipe.training
+        if options.gradient_accumulation_steps > train.steps_per_epoch * options.epochs:
+            raise ValueError(
+                "The batches of one update must fit into the training. Received: "
+                "training.gradient_accumulation_steps="
+                f"{options.gradient_accumulation_steps}, for "
+                f"{train.steps_per_epoch * options.epochs} batches. Lower it."
+            )
+        seq2seq.optimizer.build(seq2seq.trainable_variables)
+        self.state = TrainingState(seq2seq, seq2seq.optimizer)
+        self.checkpoints = Checkpoints(run.checkpoints, options.checkpoints_kept)
+        # Identifies the sentences and subwords that a checkpoint belongs to.
+        self.corpus = f"{train.fingerprint} {validation.fingerprint}"
+        self.interruption = _Interruption()
+        self.step = TrainStep(
+            seq2seq,
+            workers,
+            batch_spec=train.epoch().element_spec,
+            label_smoothing=options.label_smoothing,
+            parts=options.batch_parts,
+            r_drop=options.r_drop,
+            sampling_probability=sampling_schedule(options, train.steps_per_epoch),
+            jit_compile=options.jit_compile,
+        )
+
+    def run(self) -> TrainingResult:
         """Trains to the end.
 
         Raises:
-            Stopped: If a signal came. The state is good to be saved.
-            RuntimeError: If a loss or a weight is no finite number. It is not.
+            OSError: If a checkpoint cannot be written.
+            RuntimeError: If training diverges. The last checkpoint stays.
+            SystemExit: When SIGINT or SIGTERM came, after saving a checkpoint.
+            ValueError: If the run cannot be continued with this model, corpus or
+                recipe, or workers differ in what they train on.
         """
-        self._note_saved()
-        for callback in self.callbacks:
-            callback.set_model(self.steps.seq2seq)
-            callback.set_params({"epochs": self.options.epochs})
-        self._tell("on_train_begin")
+        self._resume()
         try:
-            with Interruption() as interruption:
-                while not _is_done(self.state.progress, self.options):
-                    self._epoch(interruption)
-        finally:
-            self._tell("on_train_end")
+            self._train_epochs()
+        except _Stopped as stopped:
+            self._save_checkpoint()
+            self.workers.wait()
+            self.log(
+                f"stopped by {stopped.signal.name} {self._position()}. Resume by: "
+                f"keras-attn train --resume --out {self.run_folder.path}"
+            )
+            raise SystemExit(128 + stopped.signal) from stopped
+        return TrainingResult(self._report(), self.state.best_weights)
 
-    def _epoch(self, interruption):
+    def _resume(self):
+        """Restores the newest checkpoint of the run, the same one on all workers."""
+        self.workers.check_agreement("recipe", self.recipe.to_toml())
+        self.workers.check_agreement("corpus and vocabulary", self.corpus)
+        if self.workers.is_chief:
+            arrays = self.checkpoints.load_newest(self.log)
+            if arrays is not None:
+                self._restore(arrays)
+            self.run_folder.forget_after(len(self.state.progress.history))
+        self.state.copy_from_chief(self.workers)
+        self._restart_checkpoint_timer()
+
+    def _restore(self, arrays):
+        if str(arrays["corpus"]) != self.corpus:
+            raise ValueError(
+                "A run is continued with the sentences and subwords that it began "
+                "with. Received: others than those of the checkpoints in "
+                f"{self.checkpoints.folder}. Restore the old corpus, or start a new "
+                "run."
+            )
+        self.state.restore(arrays)
+        self.log(f"resuming {self._position()}")
+
+    def _train_epochs(self):
+        for callback in self.callbacks:
+            callback.set_model(self.seq2seq)
+            callback.set_params({"epochs": self.options.epochs})
+        self._call_back("on_train_begin")
+        try:
+            with self.interruption:
+                while not _is_done(self.state.progress, self.options):
+                    self._train_epoch()
+        finally:
+            self._call_back("on_train_end")
+
+    def _train_epoch(self):
         progress = self.state.progress
         epoch = len(progress.history)
-        self._tell("on_epoch_begin", epoch)
-        self._train(interruption)
+        self._call_back("on_epoch_begin", epoch)
+        self._take_steps()
         started = time.monotonic()
-        logs = {**means(progress.sums), **self._figures()}
+        logs = {**mean_metrics(progress.sums), **self._attention_metrics()}
         speed = self.train.target_tokens / max(progress.seconds, 1e-9)
-        with self._put_aside():
-            for name, value in self._validate(interruption).items():
+        with self._validation_weights():
+            for name, value in self._validate().items():
                 logs[f"val_{name}"] = value
             _check_finite(logs["val_loss"], f"in the validation of epoch {epoch + 1}")
             logs |= {"tokens_per_second": speed, "seconds": progress.seconds}
-            self._tell("on_epoch_end", epoch, logs)
-            by = self.options.best_by
-            if best_epoch([*progress.history, logs], by) > epoch:
-                self.state.keep_best()
-        spent = progress.spent + time.monotonic() - started
+            self._call_back("on_epoch_end", epoch, logs)
+            if best_epoch([*progress.history, logs], self.options.best_by) > epoch:
+                self.state.keep_best_weights()
+        total_seconds = progress.total_seconds + time.monotonic() - started
         # By the chief's clock, since all workers must stop after the same epoch.
-        line = json.dumps([{"epoch": epoch + 1, **logs}, spent])
-        line, spent = json.loads(self.steps.workers.text_from_chief(line))
-        self.state.progress = Progress(history=[*progress.history, line], spent=spent)
-        self._save()
+        text = json.dumps([{"epoch": epoch + 1, **logs}, total_seconds])
+        metrics, total_seconds = json.loads(self.workers.text_from_chief(text))
+        self.state.progress = TrainingProgress(
+            history=[*progress.history, metrics], total_seconds=total_seconds
+        )
+        self._save_checkpoint()
 
-    def _train(self, interruption):
-        """Takes the steps of the epoch that are left, and counts them."""
+    def _take_steps(self):
+        """Takes the remaining training steps of the epoch."""
         progress = self.state.progress
         epoch = len(progress.history)
         if not progress.step:
-            self._reset_figures()
+            self._reset_attention_metrics()
         sums = tf.constant(progress.sums, tf.float64)
         last = time.monotonic()
         for batch in self.train.epoch(epoch, progress.step):
-            self._set_rate()
-            sums, stop = self.steps.train(batch, sums, interruption.signal is not None)
+            self._set_plateau_rate()
+            sums, stop = self.step.train(batch, sums, self.interruption.came)
             progress.sums = tuple(sums.numpy().tolist())
             seconds = time.monotonic() - last
             last += seconds
             progress.step += 1
             progress.seconds += seconds
-            progress.spent += seconds
-            where = f"in step {progress.step} of epoch {epoch + 1}"
-            _check_finite(progress.sums[0], where)
+            progress.total_seconds += seconds
+            _check_finite(
+                progress.sums[0], f"in step {progress.step} of epoch {epoch + 1}"
+            )
             share = progress.step / self.train.steps_per_epoch
             speed = self.train.target_tokens * share / progress.seconds
-            logs = {**means(progress.sums), "tokens_per_second": speed}
-            self._tell("on_train_batch_end", progress.step - 1, logs)
+            logs = {**mean_metrics(progress.sums), "tokens_per_second": speed}
+            self._call_back("on_train_batch_end", progress.step - 1, logs)
             if stop:
-                raise Stopped(interruption.signal or signal.SIGTERM)
-            if self._is_due():
-                self._save()
+                raise _Stopped(self.interruption.signal)
+            self.unsaved_steps += 1
+            if self._checkpoint_is_due():
+                self._save_checkpoint()
 
-    def _validate(self, interruption):
-        self._tell("on_test_begin")
-        sums = tf.constant(NO_SUMS, tf.float64)
+    def _set_plateau_rate(self):
+        if self.options.schedule != "plateau":
+            return
+        progress = self.state.progress
+        steps = len(progress.history) * self.train.steps_per_epoch + progress.step
+        losses = [metrics["val_loss"] for metrics in progress.history]
+        self.seq2seq.optimizer.learning_rate = plateau_rate(self.options, steps, losses)
+
+    def _validate(self):
+        self._call_back("on_test_begin")
+        sums = tf.constant(ZERO_SUMS, tf.float64)
         for batch in self.validation.epoch():
-            asked = interruption.signal is not None
-            sums, stop = self.steps.validate(batch, sums, asked)
+            sums, stop = self.step.validate(batch, sums, self.interruption.came)
             if stop:
-                raise Stopped(interruption.signal or signal.SIGTERM)
-        self._tell("on_test_end")
-        return {**means(sums.numpy()), **self._figures()}
+                raise _Stopped(self.interruption.signal)
+        self._call_back("on_test_end")
+        return {**mean_metrics(sums.numpy()), **self._attention_metrics()}
 
     @contextlib.contextmanager
-    def _put_aside(self):
-        """Makes place for validation: figures anew, and averaged weights if any."""
-        seq2seq = self.steps.seq2seq
-        changed = list(self.state.figures)
-        if seq2seq.optimizer.use_ema:
-            changed += seq2seq.trainable_variables
-        kept = [variable.numpy() for variable in changed]
-        self._reset_figures()
+    def _validation_weights(self):
+        """Puts averaged weights in place and resets metrics; undoes both at the end."""
+        optimizer = self.seq2seq.optimizer
+        changed = list(self.state.metric_variables)
+        if optimizer.use_ema:
+            changed += self.seq2seq.trainable_variables
+        values = [variable.numpy() for variable in changed]
+        self._reset_attention_metrics()
         # Without moving averages it leaves the weights as they are.
-        seq2seq.optimizer.finalize_variable_values(seq2seq.trainable_variables)
+        optimizer.finalize_variable_values(self.seq2seq.trainable_variables)
         try:
             yield
         finally:
-            for variable, value in zip(changed, kept, strict=True):
+            for variable, value in zip(changed, values, strict=True):
                 variable.assign(value)
 
-    def _figures(self):
-        """Returns what the model itself measures."""
-        figures = self.steps.seq2seq.figures
-        return {name: float(each.result()) for name, each in figures.items()}
+    def _attention_metrics(self):
+        metrics = self.seq2seq.attention_metrics
+        return {name: float(metric.result()) for name, metric in metrics.items()}
 
-    def _reset_figures(self):
-        for each in self.steps.seq2seq.figures.values():
-            each.reset_state()
+    def _reset_attention_metrics(self):
+        for metric in self.seq2seq.attention_metrics.values():
+            metric.reset_state()
 
-    def _tell(self, event, *values):
-        # One after the other, with the same figures: `keras.callbacks.CallbackList`
-        # hands over a copy of them.
-        for callback in self.callbacks:
-            getattr(callback, event)(*values)
-
-    def _set_rate(self):
-        if self.options.schedule == "plateau":
-            progress = self.state.progress
-            taken = len(progress.history) * self.train.steps_per_epoch + progress.step
-            self.steps.seq2seq.optimizer.learning_rate = plateau_rate(
-                self.options, taken, _losses(progress)
-            )
-
-    def _is_due(self):
-        self.unsaved_steps += 1
+    def _checkpoint_is_due(self):
         steps, minutes = self.options.checkpoint_steps, self.options.checkpoint_minutes
-        by_steps = steps is not None and self.unsaved_steps >= steps
-        waited = time.monotonic() - self.saved
-        return by_steps or (minutes is not None and waited >= minutes * 60)
+        if steps is not None and self.unsaved_steps >= steps:
+            return True
+        seconds = time.monotonic() - self.saved_at
+        return minutes is not None and seconds >= minutes * 60
 
-    def _save(self):
-        self.save()
-        self._note_saved()
+    def _save_checkpoint(self):
+        if self.workers.is_chief:
+            progress = self.state.progress
+            step = len(progress.history) * self.train.steps_per_epoch + progress.step
+            arrays = {**self.state.to_arrays(), "corpus": np.array(self.corpus)}
+            self.checkpoints.save(step, arrays)
+            self.run_folder.write_history(progress.history)
+        self._restart_checkpoint_timer()
 
-    def _note_saved(self):
-        self.saved, self.unsaved_steps = time.monotonic(), 0
+    def _restart_checkpoint_timer(self):
+        self.saved_at, self.unsaved_steps = time.monotonic(), 0
+
+    def _call_back(self, event, *arguments):
+        # Not by `keras.callbacks.CallbackList`, which gives each callback a copy of the
+        # logs: here, later callbacks see the metrics that earlier ones add.
+        for callback in self.callbacks:
+            getattr(callback, event)(*arguments)
+
+    def _position(self):
+        progress = self.state.progress
+        return f"after step {progress.step} of epoch {len(progress.history) + 1}"
+
+    def _report(self):
+        history = self.state.progress.history
+        best = history[best_epoch(history, self.options.best_by) - 1]
+        seconds = sum(metrics["seconds"] for metrics in history)
+        speed = len(history) * self.train.target_tokens / max(seconds, 1e-9)
+        return {
+            "epochs": len(history),
+            "best_epoch": best["epoch"],
+            "validation": {
+                name.removeprefix("val_"): value
+                for name, value in best.items()
+                if name.startswith("val_")
+            },
+            "train_seconds": round(self.state.progress.total_seconds, 1),
+            "target_tokens_per_second": round(speed, 1),
+        }
 
 
 def best_epoch(history: Sequence[Mapping[str, float]], by: str) -> int:
-    """Returns the number of the best epoch, from 1; of equal ones, the first.
+    """Returns the number of the best epoch, from 1; the first one of equals.
 
     Args:
-        history: The figures of each epoch, in order.
-        by: `loss`, the lowest of the validation, or `bleu`, the highest. Epochs without
-            a BLEU do not count.
+        history: Metrics of each epoch, in order.
+        by: `loss`, the lowest validation loss, or `bleu`, the highest validation BLEU.
+            Epochs without a BLEU do not count.
 
     Returns:
         The number; 0 where no epoch counts.
@@ -210,33 +324,29 @@ def best_epoch(history: Sequence[Mapping[str, float]], by: str) -> int:
     """
     sign = -1 if by == "bleu" else 1
     costs = {
-        epoch: sign * line[f"val_{by}"]
-        for epoch, line in enumerate(history, start=1)
-        if f"val_{by}" in line
+        epoch: sign * metrics[f"val_{by}"]
+        for epoch, metrics in enumerate(history, start=1)
+        if f"val_{by}" in metrics
     }
     return min(costs, key=costs.__getitem__, default=0)
-
-
-def _losses(progress):
-    return [line["val_loss"] for line in progress.history]
 
 
 def _is_done(progress, options):
     history, epochs = progress.history, len(progress.history)
     if epochs >= options.epochs:
         return True
-    # An epoch of which nobody knows how good it is makes nobody impatient.
+    # Epochs without a score do not count toward patience.
     if options.patience is not None and history:
-        counts = f"val_{options.best_by}" in history[-1]
+        has_score = f"val_{options.best_by}" in history[-1]
         waited = epochs - best_epoch(history, options.best_by)
-        if counts and waited >= options.patience:
+        if has_score and waited >= options.patience:
             return True
     # Another epoch would take as long as the mean of those so far.
     return (
         options.minutes is not None
         and epochs > 0
         and not progress.step  # an epoch that has begun is finished
-        and progress.spent * (1 + 1 / epochs) > options.minutes * 60
+        and progress.total_seconds * (1 + 1 / epochs) > options.minutes * 60
     )
 
 
@@ -247,3 +357,56 @@ def _check_finite(loss, where):
             f"loss={loss} {where}. The last good checkpoint stays. Start a new run "
             "with a lower training.learning_rate or training.clip_norm."
         )
+
+
+class _Stopped(Exception):
+    """A signal asked a worker to stop; the state is that after a complete step."""
+
+    def __init__(self, number):
+        # `None`: it came to another worker.
+        self.signal = number or signal.SIGTERM
+        super().__init__(self.signal.name)
+
+
+class _Interruption:
+    """Records SIGINT and SIGTERM while the block runs, instead of dying by them.
+
+    A second signal does what it would have done without this. Outside of the main
+    thread, where Python cannot handle signals, nothing is recorded.
+
+    Attributes:
+        signal: The signal that came; `None` until then.
+
+    Example:
+    >>> import os
+    >>> with _Interruption() as interruption:
+    ...     os.kill(os.getpid(), signal.SIGTERM)
+    ...     interruption.signal is signal.SIGTERM
+    True
+    """
+
+    def __init__(self):
+        self.signal = None
+        self._previous_handlers = {}
+
+    @property
+    def came(self):
+        return self.signal is not None
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.signal(number, self._record)
+                self._previous_handlers[number] = handler
+        return self
+
+    def __exit__(self, *_):
+        self._restore_handlers()
+
+    def _record(self, number, frame):
+        self.signal = signal.Signals(number)
+        self._restore_handlers()
+
+    def _restore_handlers(self):
+        while self._previous_handlers:
+            signal.signal(*self._previous_handlers.popitem())

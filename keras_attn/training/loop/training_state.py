@@ -1,4 +1,4 @@
-"""All that a training changes, as arrays: what a checkpoint holds."""
+"""Everything that training changes, as the arrays of a checkpoint."""
 
 import dataclasses
 import json
@@ -9,70 +9,94 @@ import keras
 import numpy as np
 
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq
-from keras_attn.training.loop.train_step import NO_SUMS
+from keras_attn.training.loop.train_step import ZERO_SUMS
 from keras_attn.training.loop.workers import Workers
 
-__all__ = ["Progress", "State"]
+__all__ = ["TrainingProgress", "TrainingState"]
 
-_SEED_OF_NEXT_WORKER = 1_000_003  # far from the seeds of neighbouring layers
+_WORKER_SEED_OFFSET = 1_000_003  # far from the seeds of neighbouring layers
 
 
 @dataclasses.dataclass(kw_only=True)
-class Progress:
+class TrainingProgress:
     """How far a training has come.
 
     Attributes:
-        history: The figures of each finished epoch.
-        step: Steps taken of the epoch after those.
-        sums: What those steps found, as `loop.train_step` adds it up.
-        seconds: Spent on them.
-        spent: Seconds of the whole training, validation included.
+        history: Metrics of each finished epoch.
+        step: Number of steps taken in the current epoch.
+        sums: Metric sums of these steps, see `train_step.ZERO_SUMS`.
+        seconds: Seconds of these steps.
+        total_seconds: Seconds of the whole training, validation included.
     """
 
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     step: int = 0
-    sums: tuple[float, ...] = NO_SUMS
+    sums: tuple[float, ...] = ZERO_SUMS
     seconds: float = 0.0
-    spent: float = 0.0
+    total_seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """Returns the progress as a checkpoint holds it."""
+        values = dataclasses.asdict(self)
+        values["spent"] = values.pop("total_seconds")  # its name since 0.1.0
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainingProgress":
+        """Reads what `to_json` returned.
+
+        Example:
+        >>> progress = TrainingProgress(step=3, total_seconds=1.5)
+        >>> TrainingProgress.from_json(progress.to_json()) == progress
+        True
+        """
+        values = json.loads(text)
+        total_seconds, sums = values.pop("spent"), tuple(values.pop("sums"))
+        return cls(**values, sums=sums, total_seconds=total_seconds)
 
 
-class State:
+class TrainingState:
     """The variables of a training, its best weights and its progress.
 
-    Variables are those of the model and its figures, of the optimizer with its moments,
+    Variables are those of the model and its metrics, of the optimizer with its moments,
     averages and accumulated gradients, and of every random generator of the model.
 
     Args:
         seq2seq: The model.
-        optimizer: Built for the model.
+        optimizer: An optimizer, built for the model.
     """
 
     def __init__(self, seq2seq: GuidedSeq2Seq, optimizer: keras.optimizers.Optimizer):
-        known = {id(each) for each in (*seq2seq.weights, *seq2seq.metrics_variables)}
         self.seq2seq = seq2seq
+        known = {id(v) for v in (*seq2seq.weights, *seq2seq.metrics_variables)}
         # What Keras counts as variables, but neither as weights nor as metrics.
-        self.seeds = [each for each in seq2seq.variables if id(each) not in known]
-        self.figures = [
-            each for metric in seq2seq.figures.values() for each in metric.variables
+        self.seeds = [v for v in seq2seq.variables if id(v) not in known]
+        self.metric_variables = [
+            variable
+            for metric in seq2seq.attention_metrics.values()
+            for variable in metric.variables
         ]
         self.variables = [
-            *seq2seq.weights, *optimizer.variables, *self.seeds, *self.figures
-        ]  # fmt: skip
-        self.best: list[np.ndarray] = []
-        self.progress = Progress()
+            *seq2seq.weights,
+            *optimizer.variables,
+            *self.seeds,
+            *self.metric_variables,
+        ]
+        self.best_weights: list[np.ndarray] = []
+        self.progress = TrainingProgress()
 
-    def keep_best(self) -> None:
-        """Remembers the weights that the model has now as the best ones."""
-        self.best = self.seq2seq.get_weights()
+    def keep_best_weights(self) -> None:
+        """Stores the current weights of the model as the best ones."""
+        self.best_weights = self.seq2seq.get_weights()
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Returns everything, by name.
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Returns the whole state, by name.
 
         Raises:
-            RuntimeError: If a variable has become infinite or no number.
+            RuntimeError: If a variable is infinite or NaN.
         """
-        found = {f"variable/{i}": v.numpy() for i, v in enumerate(self.variables)}
-        for variable, array in zip(self.variables, found.values(), strict=True):
+        arrays = {f"variable/{i}": v.numpy() for i, v in enumerate(self.variables)}
+        for variable, array in zip(self.variables, arrays.values(), strict=True):
             if not np.isfinite(array).all():
                 raise RuntimeError(
                     "Training has diverged: weights must be finite numbers. Received: "
@@ -81,53 +105,46 @@ class State:
                     "training.clip_norm."
                 )
         return {
-            **found,
-            **{f"best/{i}": array for i, array in enumerate(self.best)},
-            "progress": np.array(_text_of(self.progress)),
+            **arrays,
+            **{f"best/{i}": array for i, array in enumerate(self.best_weights)},
+            "progress": np.array(self.progress.to_json()),
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Takes over what `arrays` returned.
+        """Restores what `to_arrays` returned.
 
         Raises:
             ValueError: If it belongs to another model or optimizer.
         """
         names = [f"variable/{i}" for i in range(len(self.variables))]
-        there = [name for name in arrays if name.startswith("variable/")]
+        saved_names = [name for name in arrays if name.startswith("variable/")]
         shapes = [tuple(variable.shape) for variable in self.variables]
-        if there != names or [arrays[name].shape for name in names] != shapes:
+        if saved_names != names or [arrays[name].shape for name in names] != shapes:
             raise ValueError(
-                "A run goes on with the model that it began with. Received: a "
-                f"checkpoint of {len(there)} variables, for {len(names)} of other "
-                "number or shapes. Go on with the versions of keras-attn and Keras "
-                "that the run began with, or start a new run."
+                "A run is continued with the model that it began with. Received: a "
+                f"checkpoint of {len(saved_names)} variables, for {len(names)} of "
+                "other number or shapes. Continue with the versions of keras-attn and "
+                "Keras that the run began with, or start a new run."
             )
         for name, variable in zip(names, self.variables, strict=True):
             variable.assign(arrays[name])
         count = sum(name.startswith("best/") for name in arrays)
-        self.best = [arrays[f"best/{i}"] for i in range(count)]
-        self.progress = _progress_from(str(arrays["progress"]))
+        self.best_weights = [arrays[f"best/{i}"] for i in range(count)]
+        self.progress = TrainingProgress.from_json(str(arrays["progress"]))
 
-    def start_with(self, workers: Workers) -> None:
-        """Takes over the chief's variables and progress, on every worker.
+    def copy_from_chief(self, workers: Workers) -> None:
+        """Copies the chief's variables and progress to every worker.
 
-        Generators of random numbers are then told apart, or each worker would drop the
-        same places of its own sentences.
+        Random generators then get different seeds, or each worker would drop the same
+        positions of its own sentences.
         """
         if workers.count == 1:
             return
-        values = workers.from_chief([each.numpy() for each in self.variables])
+        values = workers.from_chief([v.numpy() for v in self.variables])
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
-        self.progress = _progress_from(workers.text_from_chief(_text_of(self.progress)))
+        self.progress = TrainingProgress.from_json(
+            workers.text_from_chief(self.progress.to_json())
+        )
         for seed in self.seeds:
-            seed.assign_add([workers.index * _SEED_OF_NEXT_WORKER, 0])
-
-
-def _text_of(progress):
-    return json.dumps(dataclasses.asdict(progress))
-
-
-def _progress_from(text):
-    values = json.loads(text)
-    return Progress(**{**values, "sums": tuple(values["sums"])})
+            seed.assign_add([workers.index * _WORKER_SEED_OFFSET, 0])

@@ -1,5 +1,6 @@
-"""Recipes: what to train on, what to train and how, as typed and checked values."""
+"""Recipes: all options of a training run, typed and checked."""
 
+from keras_attn.training.recipes.options import RecipeError
 from keras_attn.training.recipes.recipe import Recipe, load_recipe, recipe_names
 from keras_attn.training.recipes.sections import (
     CorpusOptions,
@@ -8,7 +9,6 @@ from keras_attn.training.recipes.sections import (
     TextOptions,
     TrainingOptions,
 )
-from keras_attn.training.recipes.typed import RecipeError
 
 __all__ = [
     "CorpusOptions",

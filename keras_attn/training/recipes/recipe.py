@@ -1,14 +1,16 @@
-"""A whole training run as values: read from TOML, overridden, written back."""
+"""Recipes: every option of a training run, read from TOML and overridden."""
 
 import dataclasses
 import difflib
 import importlib.resources
 import json
 import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_attn.training.recipes.options import Options, RecipeError, unknown_key
 from keras_attn.training.recipes.sections import (
     AlignmentOptions,
     CorpusOptions,
@@ -17,7 +19,6 @@ from keras_attn.training.recipes.sections import (
     TextOptions,
     TrainingOptions,
 )
-from keras_attn.training.recipes.typed import Options, RecipeError, unknown_key
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,17 +40,21 @@ _SECTIONS: dict[str, type[Options]] = {
 }
 
 
+# Old and new names of renamed keys, `section.option` each.
+_RENAMED_KEYS: dict[str, str] = {}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides how a translator is trained.
+    """All options that decide how a translator is trained.
 
     Attributes:
-        corpus: Where the sentence pairs come from.
-        text: How text becomes subwords.
+        corpus: Source of the sentence pairs.
+        text: Subword vocabularies.
         model: Sizes and choices of the model.
-        training: How the model learns, and when it stops.
-        alignment: Whether and how attention is guided.
-        decoding: How the saved translator searches.
+        training: Optimization, and when it stops.
+        alignment: Guided attention.
+        decoding: Search of the saved translator.
 
     Raises:
         RecipeError: Options of two sections exclude each other.
@@ -78,21 +83,21 @@ class Recipe:
             )
         if self.model.attention is None and self.alignment.links is not None:
             raise RecipeError(
-                "`alignment.links` guide attention, which the model must have. "
+                "`alignment.links` guide attention, so the model must have attention. "
                 f"Received: alignment.links={self.alignment.links}, "
                 "model.attention=none. Set alignment.links=none."
             )
         if self.text.sampling is not None and self.alignment.links is not None:
             raise RecipeError(
-                "`alignment.links` are links between the subwords of inference, which "
+                "`alignment.links` link the subwords of inference, which "
                 "`text.sampling` replaces. Received: "
                 f"alignment.links={self.alignment.links}, "
                 f"text.sampling={self.text.sampling}. Set one of them to none."
             )
-        if self.training.r_drop is not None and not self.model.drops:
+        if self.training.r_drop is not None and not self.model.uses_dropout:
             raise RecipeError(
-                "`training.r_drop` compares passes that differ in their dropout, so "
-                "the model must have some. Received: "
+                "`training.r_drop` compares passes with different dropout masks, so "
+                "the model must have dropout. Received: "
                 f"training.r_drop={self.training.r_drop}, "
                 f"model.dropout={self.model.dropout}. Set for example "
                 "model.dropout=0.3, or training.r_drop=none."
@@ -107,16 +112,15 @@ class Recipe:
             )
         if self.model.attention is None and self.decoding.coverage_penalty:
             raise RecipeError(
-                "`decoding.coverage_penalty` adds up attention, which the model must "
-                "have. Received: "
+                "`decoding.coverage_penalty` sums attention, so the model must have "
+                "attention. Received: "
                 f"decoding.coverage_penalty={self.decoding.coverage_penalty}, "
                 "model.attention=none. Set decoding.coverage_penalty=0."
             )
-
         if self.model.attention is None and self.decoding.replace_unknown:
             raise RecipeError(
                 "`decoding.replace_unknown` copies the source word with the most "
-                "attention, which the model must have. Received: "
+                "attention, so the model must have attention. Received: "
                 "decoding.replace_unknown=true, model.attention=none. Set "
                 "decoding.replace_unknown=false."
             )
@@ -126,8 +130,9 @@ class Recipe:
         """Builds a recipe from nested dictionaries, refusing unknown keys.
 
         Raises:
-            RecipeError: A section or key is unknown, missing or does not fit.
+            RecipeError: A section or key is unknown or missing, or a value is invalid.
         """
+        values = _rename_keys(values)
         for name, section in values.items():
             if name not in _SECTIONS:
                 raise unknown_key(name, _SECTIONS)
@@ -151,8 +156,7 @@ class Recipe:
             where: Name of its file, for messages.
 
         Raises:
-            RecipeError: It is not TOML, or not a recipe; the message begins with
-                `where`.
+            RecipeError: It is no TOML, or no recipe; the message begins with `where`.
         """
         try:
             return cls.from_values(tomllib.loads(text))
@@ -164,7 +168,7 @@ class Recipe:
             raise RecipeError(f"{where}: {error}") from error
 
     def to_toml(self) -> str:
-        """Returns the recipe as TOML, every option written out and explained."""
+        """Returns the recipe as TOML, with every option and its help text."""
         lines = ["# Every option of this run. `keras-attn train` reads this file back."]
         for name, kind in _SECTIONS.items():
             lines += ["", f"[{name}]"]
@@ -174,37 +178,37 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
     def differences(self, other: "Recipe") -> list[tuple[str, Any, Any]]:
-        """Returns each option that another recipe has otherwise.
+        """Returns the options that differ from those of another recipe.
 
         Returns:
-            `(name, value here, value there)` each.
+            `(name, own value, other value)` of each.
 
         Example:
         >>> recipe = load_recipe("demo")
         >>> recipe.override(["training.seed=7"]).differences(recipe)
         [('training.seed', 7, 0)]
         """
-        found = []
+        differences = []
         for name, kind in _SECTIONS.items():
             ours, theirs = getattr(self, name), getattr(other, name)
             for field in dataclasses.fields(kind):
                 pair = getattr(ours, field.name), getattr(theirs, field.name)
                 if pair[0] != pair[1]:
-                    found.append((f"{name}.{field.name}", *pair))
-        return found
+                    differences.append((f"{name}.{field.name}", *pair))
+        return differences
 
     def override(self, assignments: Iterable[str]) -> "Recipe":
         """Returns the recipe with options changed as on a command line.
 
-        All assignments are applied before their result is checked, so their order
-        does not matter where two options depend on each other.
+        The result is checked after all assignments, so their order does not matter
+        where two options depend on each other.
 
         Args:
             assignments: `section.option=value` each. `none` stands for `None`, a list
                 is written `a,b,c`.
 
         Raises:
-            RecipeError: A key is unknown, or a value does not fit.
+            RecipeError: A key is unknown, or a value is invalid.
         """
         values = {
             name: {
@@ -216,7 +220,7 @@ class Recipe:
         known = [f"{name}.{option}" for name in values for option in values[name]]
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
-            key = key.strip()
+            key = _current_key(key.strip())
             if not equals:
                 raise RecipeError(
                     "An override is written `section.option=value`. Received: "
@@ -232,17 +236,47 @@ class Recipe:
         return Recipe(**sections)
 
 
+def _current_key(key: str) -> str:
+    """Returns the key, or with a warning the new name of a renamed one."""
+    if key not in _RENAMED_KEYS:
+        return key
+    new = _RENAMED_KEYS[key]
+    # Unlike a DeprecationWarning, users of the command line see it.
+    warnings.warn(f"The recipe key `{key}` is now `{new}`.", FutureWarning, 2)
+    return new
+
+
+def _rename_keys(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the nested values of a recipe with the new names of renamed keys."""
+    renamed: dict[str, Any] = {
+        name: dict(section) if isinstance(section, Mapping) else section
+        for name, section in values.items()
+    }
+    for old in _RENAMED_KEYS:
+        section, _, option = old.partition(".")
+        if isinstance(renamed.get(section), dict) and option in renamed[section]:
+            value = renamed[section].pop(option)
+            new_section, _, new_option = _current_key(old).partition(".")
+            if new_option in renamed.setdefault(new_section, {}):
+                raise RecipeError(
+                    f"A recipe has a key once. Received: `{old}` and its new name "
+                    f"`{_RENAMED_KEYS[old]}`. Remove `{old}`."
+                )
+            renamed[new_section][new_option] = value
+    return renamed
+
+
 def recipe_names() -> list[str]:
-    """Returns the names of the recipes that come with the package."""
+    """Returns the names of the recipes in the package."""
     return sorted(
         entry.name.removesuffix(".toml")
-        for entry in _shipped().iterdir()
+        for entry in _package_folder().iterdir()
         if entry.name.endswith(".toml")
     )
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Reads a recipe that comes with the package, or one from a file.
+    """Reads a recipe of the package, or one from a file.
 
     Args:
         name_or_path: A name such as `demo`, or a path ending in `.toml`.
@@ -251,7 +285,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         The recipe.
 
     Raises:
-        RecipeError: There is no such recipe, or it cannot be used.
+        RecipeError: There is no such recipe, or it is invalid.
     """
     path = Path(name_or_path)
     if path.suffix == ".toml":
@@ -271,11 +305,11 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             f"There is no recipe of that name. Received: {name!r}.{hint} Known "
             f"recipes: {', '.join(names)}; or give the path of a .toml file."
         )
-    text = (_shipped() / f"{name}.toml").read_text(encoding="utf-8")
+    text = (_package_folder() / f"{name}.toml").read_text(encoding="utf-8")
     return Recipe.from_toml(text, where=f"recipe {name!r}")
 
 
-def _shipped() -> Any:
+def _package_folder() -> Any:
     return importlib.resources.files("keras_attn.training.recipes")
 
 

@@ -1,4 +1,4 @@
-"""Curves as SVG, drawn by hand: the colours are the page's, light or dark."""
+"""Line charts as SVG, coloured by the style sheet of the page that holds them."""
 
 import html
 import math
@@ -13,17 +13,17 @@ _TICKS = 5
 Points = Sequence[tuple[float, float]]
 
 
-def curves_svg(title: str, series: Mapping[str, Points], across: str = "epoch") -> str:
-    """Draws curves over a common axis.
+def curves_svg(title: str, series: Mapping[str, Points], x_label: str = "epoch") -> str:
+    """Draws curves over a common x axis.
 
     Args:
-        title: What is drawn; stands above.
-        series: Points (x, y) of each curve by its name, which is its class in the
-            style sheet as well. Values that are no finite numbers are left out.
-        across: What x is.
+        title: Title above the chart.
+        series: Points (x, y) of each curve by its name, which is also its class in the
+            style sheet. Points that are not finite are left out.
+        x_label: Label of the x axis.
 
     Returns:
-        An `<svg>` without styles of its own; `""` where there is no point.
+        An `<svg>` element without a style; `""` without any point.
 
     Example:
     >>> curves_svg("Loss", {"train": []})
@@ -43,20 +43,20 @@ def curves_svg(title: str, series: Mapping[str, Points], across: str = "epoch") 
     )
     columns = _ticks(min(xs), max(xs), whole=True)
     rows = _ticks(min(ys), max(ys))
-    place = _Placing(min(xs), max(xs), rows[0], rows[-1])
+    scale = _Scale(min(xs), max(xs), rows[0], rows[-1])
     parts = [
         f'<text class="title" x="{_LEFT}" y="16">{html.escape(title)}</text>',
         *_legend(series),
-        *(_row(place.y(value), _number(value, rows)) for value in rows),
-        *(_column(place.x(value), f"{value:g}") for value in columns),
-        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, across, "middle"),
-        *(_curve(name, points, place) for name, points in series.items()),
+        *(_row(scale.y(value), _number(value, rows)) for value in rows),
+        *(_column(scale.x(value), f"{value:g}") for value in columns),
+        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle"),
+        *(_curve(name, points, scale) for name, points in series.items()),
     ]
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: {points[0][1]:.4g} to {points[-1][1]:.4g}"
         for name, points in series.items()
     )
-    label = html.escape(f"{title}. {said}", quote=True)
+    label = html.escape(f"{title}. {summary}", quote=True)
     return (
         f'<svg role="img" aria-label="{label}" viewBox="0 0 {_WIDTH} {_HEIGHT}">\n'
         + "\n".join(parts)
@@ -64,29 +64,29 @@ def curves_svg(title: str, series: Mapping[str, Points], across: str = "epoch") 
     )
 
 
-class _Placing:
-    """From values to places in the picture."""
+class _Scale:
+    """Maps values to positions in the picture."""
 
     def __init__(self, left, right, low, high):
         self.left, self.low = left, low
-        self.across = (_WIDTH - _LEFT - _RIGHT) / ((right - left) or 1)
-        self.up = (_HEIGHT - _TOP - _BOTTOM) / (high - low)
+        self.x_scale = (_WIDTH - _LEFT - _RIGHT) / ((right - left) or 1)
+        self.y_scale = (_HEIGHT - _TOP - _BOTTOM) / (high - low)
 
     def x(self, value):
-        return _LEFT + (value - self.left) * self.across
+        return _LEFT + (value - self.left) * self.x_scale
 
     def y(self, value):
-        return _HEIGHT - _BOTTOM - (value - self.low) * self.up
+        return _HEIGHT - _BOTTOM - (value - self.low) * self.y_scale
 
 
 def _ticks(low, high, whole=False):
     """Returns round numbers from at most `low` to at least `high`.
 
-    With `whole`, whole numbers between the two.
+    With `whole`, integers between the two.
     """
     step = (high - low) / (_TICKS - 1) or max(abs(low), 1) / (_TICKS - 1)
     unit = 10.0 ** math.floor(math.log10(step))
-    step = next(unit * each for each in (1, 2, 5, 10) if unit * each >= step * 0.999)
+    step = next(unit * n for n in (1, 2, 5, 10) if unit * n >= step * 0.999)
     if whole:
         step = max(round(step), 1)
         first = math.ceil(low / step)
@@ -96,7 +96,7 @@ def _ticks(low, high, whole=False):
 
 
 def _number(value, rows):
-    """Writes a label with the decimals that tell the rows apart."""
+    """Formats a label with as many decimals as distinguish the rows."""
     decimals = max(0, -math.floor(math.log10((rows[1] - rows[0]) * 1.001)))
     return f"{value:,.{decimals}f}"
 
@@ -104,8 +104,8 @@ def _number(value, rows):
 def _legend(series):
     x = _WIDTH - _RIGHT
     for name in reversed(series):
-        place = f'x="{x}" y="16" text-anchor="end"'
-        yield f'<text class="name {name}" {place}>{name}</text>'
+        position = f'x="{x}" y="16" text-anchor="end"'
+        yield f'<text class="name {name}" {position}>{name}</text>'
         x -= 9 * len(name) + 12
 
 
@@ -123,10 +123,10 @@ def _text(x, y, text, anchor):
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped}</text>'
 
 
-def _curve(name, points, place):
-    path = " ".join(f"{place.x(x):.1f},{place.y(y):.1f}" for x, y in points)
+def _curve(name, points, scale):
+    path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in points)
     dots = "".join(
-        f'<circle cx="{place.x(x):.1f}" cy="{place.y(y):.1f}" r="3">'
+        f'<circle cx="{scale.x(x):.1f}" cy="{scale.y(y):.1f}" r="3">'
         f"<title>{name}, {x:g}: {y:.4g}</title></circle>"
         for x, y in points
     )

@@ -1,4 +1,4 @@
-"""The page of a run: `report.html`, which needs nothing but a browser."""
+"""The page of a run, `report.html`: one file that any browser displays offline."""
 
 import dataclasses
 import html
@@ -28,21 +28,22 @@ _SCORES = {
 
 
 def report_html(record: RunRecord) -> str:
-    """Writes a run as a self-contained page.
+    """Returns a run as a self-contained HTML page.
 
-    It loads nothing, follows the browser's light or dark colours, and prints. Sentences
-    may be hostile: everything is escaped, and only the page's own style and script run.
+    It loads nothing, follows the browser's light or dark colours, and can be printed.
+    Sentences may be hostile: everything is escaped, and only the page's own style and
+    script run.
 
     Args:
-        record: From `read_run`.
+        record: The run, from `read_run`.
 
     Returns:
-        The whole document; write it as UTF-8.
+        The document; write it as UTF-8.
 
     Raises:
-        ValueError: If tokens and attention of a sample do not fit together.
+        ValueError: If tokens and attention of a sample disagree in length.
     """
-    parts = attention_parts([found[-1][2] for found in record.samples.values()])
+    parts = attention_parts([by_epoch[-1][2] for by_epoch in record.samples.values()])
     sections = {
         "Scores": _scores(record),
         "Curves": _curves(record),
@@ -67,13 +68,13 @@ def _state(record):
     report = record.report
     if not report:  # killed just before it was written
         return f"Finished after {epochs}."
-    found = ", ".join(
+    metrics = ", ".join(
         f"{'BLEU' if name == 'bleu' else name.replace('_', ' ')} {value:.4g}"
         for name, value in report["validation"].items()
     )
     return (
         f"Finished after {epochs}; the best one is epoch {report['best_epoch']}, "
-        f"with validation {found}."
+        f"with validation {metrics}."
     )
 
 
@@ -81,18 +82,19 @@ def _scores(record):
     if not record.scores:
         return "<p>None yet. <code>keras-attn evaluate</code> adds them.</p>"
     rows = []
-    for each in record.scores:
-        row = [each["data"], each.get("beam_size"), each["sentences"]]
+    for values in record.scores:
+        row = [values["data"], values.get("beam_size"), values["sentences"]]
         row += [
-            f"{each[name]:.1f} ± {each[f'{name}_half_width']:.1f}" for name in _SCORES
+            f"{values[name]:.1f} ± {values[f'{name}_half_width']:.1f}"
+            for name in _SCORES
         ]
-        rows.append([*row, f"{each['aer']:.3f}" if "aer" in each else "-"])
+        rows.append([*row, f"{values['aer']:.3f}" if "aer" in values else "-"])
     head = ["data", "beam", "sentences", *_SCORES.values(), "AER"]
-    signatures = {
-        each[f"{name}_signature"]: None for each in record.scores for name in _SCORES
-    }
-    said = "\n".join(f'<p class="signature">{_escape(s)}</p>' for s in signatures)
-    return f"{_table(head, rows)}\n<p>± is half of the 95 % interval.</p>\n{said}"
+    signatures = dict.fromkeys(
+        values[f"{name}_signature"] for values in record.scores for name in _SCORES
+    )
+    lines = "\n".join(f'<p class="signature">{_escape(s)}</p>' for s in signatures)
+    return f"{_table(head, rows)}\n<p>± is half of the 95 % interval.</p>\n{lines}"
 
 
 def _curves(record):
@@ -117,7 +119,7 @@ def _curves(record):
     table = f'<div class="scroll wide">{_table(columns, rows)}</div>'
     return (
         '<div class="curves">\n' + "\n".join(filter(None, pictures)) + "\n</div>\n"
-        f"<details><summary>All figures</summary>{table}</details>"
+        f"<details><summary>All metrics</summary>{table}</details>"
     )
 
 
@@ -128,41 +130,41 @@ def _recipe(record):
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
             if value != field.default:
-                is_required = field.default is dataclasses.MISSING
-                default = "must be set" if is_required else _shown(field.default)
-                rows.append([f"{section.name}.{field.name}", _shown(value), default])
-    whole = _escape(record.recipe.to_toml())
+                name = f"{section.name}.{field.name}"
+                default = _option_text(field.default)
+                rows.append([name, _option_text(value), default])
+    toml = _escape(record.recipe.to_toml())
     return (
         f"{_table(['option', 'value', 'default'], rows)}\n"
-        f"<details><summary>All options</summary><pre>{whole}</pre></details>"
+        f"<details><summary>All options</summary><pre>{toml}</pre></details>"
     )
 
 
 def _environment(record):
     names = ("params", "train_pairs", "train_seconds", "target_tokens_per_second")
-    known = {name: record.report[name] for name in names if name in record.report}
-    return [[name, value] for name, value in {**record.environment, **known}.items()]
+    sizes = {name: record.report[name] for name in names if name in record.report}
+    return [[name, value] for name, value in {**record.environment, **sizes}.items()]
 
 
 def _samples(record, maps):
     if not record.samples:
         return (
-            "<p>None. <code>training.samples=3</code> translates as many sentences "
-            "after each epoch.</p>"
+            "<p>None. <code>training.samples=3</code> translates three sentences after "
+            "each epoch.</p>"
         )
-    earlier = [
+    tables = [
         f"<details><summary>{_escape(source)}</summary>\n"
         + _table(
             ["epoch", "translation"],
             [
-                ["reference", found[-1][1]],
-                *([epoch, answer.text] for epoch, _, answer in found),
+                ["reference", by_epoch[-1][1]],
+                *([epoch, translation.text] for epoch, _, translation in by_epoch),
             ],
         )
         + "</details>"
-        for source, found in record.samples.items()
+        for source, by_epoch in record.samples.items()
     ]
-    return "<h3>Epoch by epoch</h3>\n" + "\n".join(earlier) + f"\n{maps}"
+    return "<h3>Epoch by epoch</h3>\n" + "\n".join(tables) + f"\n{maps}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -179,7 +181,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     )
 
 
-def _shown(value):
+def _option_text(value):
+    if value is dataclasses.MISSING:
+        return "must be set"
     if value is None:
         return "none"
     if isinstance(value, bool):

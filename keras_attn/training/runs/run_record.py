@@ -1,4 +1,4 @@
-"""What a run folder tells of its run, finished, running or killed."""
+"""The contents of a run folder as values, whether the run is finished or not."""
 
 import dataclasses
 import json
@@ -20,12 +20,12 @@ class RunRecord:
     """A run as values.
 
     Attributes:
-        name: Of its folder.
+        name: Name of the folder.
         recipe: Every option.
-        is_finished: Whether its translator is there.
+        is_finished: Whether the translator exists.
         environment: Packages and machine.
-        report: What `fit` reported at the end; empty before.
-        history: Figures of each epoch, in order.
+        report: The report of `fit`; empty before the end.
+        history: Metrics of each epoch, in order.
         scores: Evaluations on the run's own corpus, the last one of each kind.
         samples: By source sentence: `(epoch, reference, translation)`, in order.
     """
@@ -50,40 +50,41 @@ def read_run(folder: Path) -> RunRecord:
     run = RunFolder(folder)
     if not run.recipe.is_file():
         raise FileNotFoundError(
-            "A run folder is what `keras-attn train --out` made, and holds a "
+            "A run folder is created by `keras-attn train --out` and holds a "
             f"{run.recipe.name}. Received: {folder}."
         )
-    history = {each["epoch"]: each for each in _read_lines(run.history)}
+    history = {metrics["epoch"]: metrics for metrics in _read_lines(run.history)}
+    kind = ("data", "beam_size", "length_penalty")
     scores = {
-        tuple(each.get(name) for name in ("data", "beam_size", "length_penalty")): each
-        for each in _read_lines(run.scores)
+        tuple(values.get(name) for name in kind): values
+        for values in _read_lines(run.scores)
     }
     samples: dict[str, dict[int, tuple[int, str, Translation]]] = {}
-    for each in _read_lines(run.samples):
-        epoch, reference = each.pop("epoch"), each.pop("reference")
-        found = samples.setdefault(each["source"], {})
-        found[epoch] = epoch, reference, _translation(each)
+    for values in _read_lines(run.samples):
+        epoch, reference = values.pop("epoch"), values.pop("reference")
+        by_epoch = samples.setdefault(values["source"], {})
+        by_epoch[epoch] = epoch, reference, _translation(values)
     return RunRecord(
         name=run.path.resolve().name,
         recipe=load_recipe(run.recipe),
         is_finished=run.translator.is_file(),
-        environment=_read_values(run.environment),
-        report=_read_values(run.report),
+        environment=_read_json(run.environment),
+        report=_read_json(run.report),
         history=[history[epoch] for epoch in sorted(history)],
         scores=list(scores.values()),
         samples={
-            source: [found[epoch] for epoch in sorted(found)]
-            for source, found in samples.items()
+            source: [by_epoch[epoch] for epoch in sorted(by_epoch)]
+            for source, by_epoch in samples.items()
         },
     )
 
 
-def _read_values(path):
+def _read_json(path):
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _read_lines(path):
-    """Yields the values of a file of JSON lines; a run may be writing its last one."""
+    """Yields the values of a file of JSON lines, whose last line may be incomplete."""
     if not path.is_file():
         return
     for line in path.read_text(encoding="utf-8").split("\n"):

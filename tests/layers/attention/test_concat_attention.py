@@ -16,8 +16,8 @@ def test_is_additive_attention_with_one_matrix():
     concat(QUERY, MEMORY)
     halves = additive.query_kernel.numpy(), additive.memory_kernel.numpy()
     concat.set_weights([np.concatenate(halves), additive.score_kernel.numpy()])
-    for have, expected in zip(concat(QUERY, MEMORY), want, strict=True):
-        np.testing.assert_allclose(have, expected, rtol=1e-5, atol=1e-6)
+    for actual, expected in zip(concat(QUERY, MEMORY), want, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_matrix_starts_as_one():

@@ -72,8 +72,8 @@ def transcription(kind, layer):
 
 
 def close(got, want, **tolerance):
-    for have, expected in zip(got, want, strict=True):
-        np.testing.assert_allclose(have, expected, **tolerance)
+    for actual, expected in zip(got, want, strict=True):
+        np.testing.assert_allclose(actual, expected, **tolerance)
 
 
 @every_kind
@@ -177,11 +177,11 @@ def test_row_dropout_leaves_rows_out_of_the_context(kind):
     assert kept.any()
     assert not kept.all()
 
-    calm, weights = layer(**batch)
+    plain, weights = layer(**batch)
     batch["memory"] = dropped
     context, same_weights = layer(**batch, keys=keys, training=True)
     np.testing.assert_array_equal(same_weights, weights)  # those before dropout
-    assert np.abs(context - calm).max() > 1e-3
+    assert np.abs(context - plain).max() > 1e-3
     # The context is linear in the rows: those kept count twice at this rate.
     batch["memory"] = np.where(kept[:, :, None], make_batch(kind)["memory"], 0)
     half, _ = layer(**batch, keys=keys)

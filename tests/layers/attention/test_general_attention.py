@@ -17,5 +17,5 @@ def test_with_the_identity_it_is_dot_attention():
     query = generator.normal(size=(2, 6)).astype("float32")
     layer = GeneralAttention(kernel_initializer="identity")
     pairs = zip(layer(query, MEMORY), DotAttention()(query, MEMORY), strict=True)
-    for have, want in pairs:
-        np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-6)
+    for actual, expected in pairs:
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)

@@ -1,9 +1,7 @@
 import history_tools
-import layer_tools
 import numpy as np
 import pytest
 import reference_history
-import tensorflow as tf
 from history_tools import A, B, M, Q, S
 
 from keras_attn.layers.attention.local_attention import LocalAttention
@@ -28,16 +26,8 @@ def test_equals_the_paper(batch, window):
     history_tools.check_equals(decoder(**batch), decoder, attends, batch)
 
 
-@every_window
-def test_step_by_step_equals_the_scan(batch, window):
-    history_tools.check_steps(make_decoder(batch, window), batch)
-
-
-@every_window
-def test_padding_and_batch_mates_change_nothing(batch, window):
-    decoder = make_decoder(batch, window)
-    history_tools.check_padding(decoder, batch)
-    history_tools.check_empty_row(decoder, batch)
+def test_step_by_step_equals_the_scan(batch):
+    history_tools.check_steps(make_decoder(batch, 2), batch)
 
 
 @every_window
@@ -50,20 +40,6 @@ def test_gradients_are_those_of_the_formula(window):
 
 def test_each_hypothesis_has_its_own_window():
     history_tools.check_beam(LocalAttention(A, 2))
-
-
-@pytest.mark.parametrize("run", [layer_tools.graph, layer_tools.xla])
-def test_compiled_equals_eager(batch, run):
-    layer = LocalAttention(A, 2)
-    call = {
-        "query": tf.ones((B, Q)),
-        "memory": tf.constant(batch["memory"]),
-        "memory_mask": tf.constant(batch["memory_mask"]),
-    }
-    layer(**call)
-    layer_tools.randomise(layer)
-    for have, want in zip(run(layer)(**call), layer(**call), strict=True):
-        np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-6)
 
 
 def pointing(share, window):
@@ -106,26 +82,10 @@ def test_the_length_is_that_of_the_row():
 def test_without_mask_all_rows_are_real(batch):
     layer = LocalAttention(A, 2)
     call = {"query": np.ones((B, Q), "float32"), "memory": batch["memory"]}
-    for have, want in zip(
+    for actual, expected in zip(
         layer(**call), layer(**call, memory_mask=np.ones((B, S), bool)), strict=True
     ):
-        np.testing.assert_array_equal(have, want)
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(batch, policy):
-    layer = LocalAttention(A, 2, dtype=policy)
-    call = {"query": np.ones((B, Q), "float32"), **batch}
-    del call["inputs"]
-    context, weights = layer(**call)
-    assert (context.dtype, weights.dtype) == (layer.compute_dtype, "float32")
-    layer_tools.check_gradients(layer_tools.randomise(layer), lambda: layer(**call))
-
-
-def test_config_survives_json():
-    layer = LocalAttention(A, 3, position_initializer="ones", name="look")
-    again = layer_tools.through_json(layer)
-    assert again.get_config() == layer.get_config()
+        np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("changed", [{"units": 0}, {"window": 0}, {"window": 2.5}])

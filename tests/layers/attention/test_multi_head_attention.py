@@ -1,10 +1,8 @@
-import keras
 import layer_batches
 import layer_tools
 import numpy as np
 import pytest
 
-from keras_attn import AttentionDecoder
 from keras_attn.layers.attention.multi_head_attention import MultiHeadDotAttention
 from keras_attn.layers.attention.scaled_dot_attention import ScaledDotAttention
 
@@ -41,29 +39,6 @@ def test_weights_are_the_mean_of_heads_that_differ(batch):
     _, weights = layer(**batch)
     np.testing.assert_allclose(weights, np.mean(heads, axis=1), rtol=1e-6)
     np.testing.assert_allclose(np.sum(weights, axis=1), 1, rtol=1e-6)
-
-
-def test_in_a_decoder_step_by_step_equals_the_scan(batch):
-    decoder = AttentionDecoder(
-        keras.layers.GRUCell(Q), MultiHeadDotAttention(A, num_heads=2)
-    )
-    inputs = np.random.default_rng(1).normal(size=(B, 3, 2)).astype("float32")
-    rows = {name: batch[name] for name in ("memory", "memory_mask")}
-    want = decoder(inputs, **rows)
-    assert [tuple(each.shape) for each in want] == [(B, 3, Q), (B, 3, M), (B, 3, S)]
-    memory = decoder.memorize(**rows)
-    state = decoder.initial_state(memory)
-    for t in range(3):
-        *got, state = decoder.step(inputs[:, t], state, memory)
-        for have, expected in zip(got, want, strict=True):
-            np.testing.assert_allclose(have, expected[:, t], rtol=1e-5, atol=1e-6)
-
-
-def test_config_survives_json():
-    layer = MultiHeadDotAttention(A, num_heads=2, kernel_initializer="ones", name="x")
-    again = layer_tools.through_json(layer)
-    assert again.get_config() == layer.get_config()
-    assert (again.num_heads, again.head_units) == (2, 4)
 
 
 def test_refuses_units_that_the_heads_cannot_share():

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as np_st
 
 from keras_attn.layers.attention.normalisers import (
     NORMALISERS,
-    make_normaliser,
+    get_normaliser,
     masked_softmax,
     masked_sparsemax,
 )
@@ -43,8 +43,8 @@ def test_equals_the_paper_under_any_mask(name, batch):
 @every_normaliser
 def test_without_mask_all_positions_are_real(name):
     scores = np.random.default_rng(0).normal(size=(3, 5)).astype("float32")
-    want = NORMALISERS[name](scores, np.ones((3, 5), bool))
-    np.testing.assert_array_equal(NORMALISERS[name](scores), want)
+    expected = NORMALISERS[name](scores, np.ones((3, 5), bool))
+    np.testing.assert_array_equal(NORMALISERS[name](scores), expected)
 
 
 @every_normaliser
@@ -53,8 +53,8 @@ def test_a_mask_broadcasts_over_heads(name):
     mask = np.array([[True, True, False, True], [False] * 4])
     weights = NORMALISERS[name](scores, mask[:, None, :])
     for head in range(3):
-        want = NORMALISERS[name](scores[:, head], mask)
-        np.testing.assert_allclose(weights[:, head], want, rtol=1e-6)
+        expected = NORMALISERS[name](scores[:, head], mask)
+        np.testing.assert_allclose(weights[:, head], expected, rtol=1e-6)
 
 
 @every_normaliser
@@ -69,16 +69,16 @@ def test_gradient_equals_finite_differences(name, size):
     with tf.GradientTape() as tape:
         tape.watch(tensor)
         total = tf.reduce_sum(NORMALISERS[name](tensor, mask) * share)
-    want = reference.central_differences(
+    expected = reference.central_differences(
         lambda: np.sum(by_hand(name, scores, mask) * share), {"scores": scores}
     )
     got = tape.gradient(total, tensor)
-    np.testing.assert_allclose(got, want["scores"], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(got, expected["scores"], rtol=1e-6, atol=1e-8)
     np.testing.assert_array_equal(got.numpy()[~mask], 0)
 
 
 @every_normaliser
-def test_one_position_takes_all(name):
+def test_a_single_position_has_weight_one(name):
     weights = NORMALISERS[name](np.float32([[3], [-5], [7]]))
     np.testing.assert_array_equal(weights, [[1], [1], [1]])
     mask = np.array([[True], [False], [True]])
@@ -127,5 +127,5 @@ def test_sparsemax_has_exact_zeros_where_softmax_has_none():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="'softmax', 'sparsemax'") as info:
-        make_normaliser("entmax", "look")
+        get_normaliser("entmax", "look")
     assert "normaliser='entmax' (layer 'look')" in str(info.value)

@@ -47,8 +47,8 @@ def test_with_the_length_of_v_it_is_additive_attention(batch):
     want = plain(**batch)
     length = np.linalg.norm(plain.score_kernel.numpy())
     normed.set_weights([*plain.get_weights(), length, np.zeros(A)])
-    for have, expected in zip(normed(**batch), want, strict=True):
-        np.testing.assert_allclose(have, expected, rtol=1e-5, atol=1e-6)
+    for actual, expected in zip(normed(**batch), want, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_score_vector_of_zeros_is_finite(batch):

@@ -8,15 +8,15 @@ import reference_cells
 from keras import layers
 
 from keras_attn import BahdanauAttention, ConditionalCell
-from keras_attn.layers.cells.rnn_cells import make_cell
+from keras_attn.layers.cells.rnn_cells import create_cell
 
 B, S, E, M, Q = 3, 5, 2, 6, 4
 
 CELLS = {
     **layer_batches.plain_cells(Q),
     "stack of one": lambda: layers.StackedRNNCells([layers.LSTMCell(Q)]),
-    "residual": lambda: make_cell("gru", Q, layers=2, residual=True),
-    "layer norm": lambda: make_cell("lstm", Q, layer_norm=True),
+    "residual": lambda: create_cell("gru", Q, layers=2, residual=True),
+    "layer norm": lambda: create_cell("lstm", Q, layer_norm=True),
 }
 every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
 
@@ -72,7 +72,7 @@ def split_gates(kernels):
 
 @every_cell
 @pytest.mark.parametrize("with_attention", [True, False])
-def test_equals_two_moves_around_a_look(batch, make, with_attention):
+def test_equals_two_cells_around_attention(batch, make, with_attention):
     cell = make_step(batch, make, with_attention)
     generator = np.random.default_rng(2)
     words = generator.normal(size=(3, B, E)).astype("float32")
@@ -93,10 +93,10 @@ def test_equals_two_moves_around_a_look(batch, make, with_attention):
         *want, _ = reference_cells.decode(
             cell, attend, np.float64(words[:, row]), *source, states
         )
-        for have, expected in zip(zip(*steps, strict=True), want, strict=True):
+        for actual, expected in zip(zip(*steps, strict=True), want, strict=True):
             # float32 against float64 through 6 transitions.
-            have = [each[row] for each in have]
-            np.testing.assert_allclose(have, expected, rtol=1e-4, atol=1e-5)
+            actual = [each[row] for each in actual]
+            np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 @every_cell
@@ -141,19 +141,6 @@ def test_a_second_cell_of_another_kind(batch):
     assert again.second_cell.name == "other"
 
 
-@pytest.mark.parametrize("make", [CELLS["gru"], CELLS["residual"]])
-def test_config_survives_json(batch, make):
-    cell = ConditionalCell(make(), BahdanauAttention(8), name="step")
-    again = layer_tools.through_json(cell)
-    assert again.get_config() == cell.get_config()
-    state = layer_batches.state_like(cell, (B, S, M))
-    want = cell(state=state, **batch)
-    again(state=state, **batch)
-    again.set_weights(cell.get_weights())
-    for have, expected in zip(again(state=state, **batch)[:3], want[:3], strict=True):
-        np.testing.assert_array_equal(have, expected)
-
-
 OTHER_STATES = {
     "width": (lambda: layers.GRUCell(5), "sizes 4 and 5"),
     "number": (lambda: layers.LSTMCell(Q), r"sizes 4 and \[4, 4\]"),
@@ -175,7 +162,7 @@ def test_refuses_a_second_cell_with_the_same_sizes_nested_otherwise():
         ConditionalCell(layers.LSTMCell(Q), second_cell=stack)
 
 
-def test_refuses_a_second_cell_that_is_none():
+def test_refuses_a_second_cell_that_is_no_cell():
     with pytest.raises(
         ValueError, match=r"`second_cell` must be a Keras RNN cell.*=3 "
     ):

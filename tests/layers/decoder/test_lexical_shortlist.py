@@ -31,12 +31,12 @@ def test_allows_what_the_table_says_and_nothing_else():
     assert (np.diff(words[3:]) > 0).all()
     for row in range(5):
         real = ids[row][ids[row] != 0]
-        want = {*table[real].ravel(), *always, *SPECIAL}
-        assert set(words[allowed[row]]) == want
+        expected = {*table[real].ravel(), *always, *SPECIAL}
+        assert set(words[allowed[row]]) == expected
     assert allowed.any(axis=0).all()
 
 
-def test_a_row_does_not_see_its_batch_mates():
+def test_a_row_does_not_depend_on_the_others():
     layer = shortlist()
     words, allowed = words_of(layer, [[3, 4, 7], [5, 6, 0]])
     alone, alone_allowed = words_of(layer, [[5, 6]])
@@ -44,7 +44,7 @@ def test_a_row_does_not_see_its_batch_mates():
     assert set(words[allowed[1]]) == set(alone)
 
 
-def test_is_made_again_with_its_words():
+def test_is_restored_with_its_words():
     layer = shortlist()
     again = LexicalShortlist.from_config(layer.get_config())
     again.set_weights(layer.get_weights())

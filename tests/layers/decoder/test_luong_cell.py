@@ -8,15 +8,15 @@ import reference_cells
 from keras import layers
 
 from keras_attn import BahdanauAttention, LuongCell
-from keras_attn.layers.cells.rnn_cells import make_cell
+from keras_attn.layers.cells.rnn_cells import create_cell
 
 B, S, E, M, Q, F = 3, 5, 2, 6, 4, 7
 
 CELLS = {
     **layer_batches.plain_cells(Q),
     "stack of one": lambda: layers.StackedRNNCells([layers.LSTMCell(Q)]),
-    "residual": lambda: make_cell("lstm", Q, layers=2, residual=True),
-    "layer norm": lambda: make_cell("gru", Q, layer_norm=True),
+    "residual": lambda: create_cell("lstm", Q, layers=2, residual=True),
+    "layer norm": lambda: create_cell("gru", Q, layer_norm=True),
 }
 every_cell = pytest.mark.parametrize("make", CELLS.values(), ids=CELLS.keys())
 
@@ -56,10 +56,10 @@ def test_equals_the_paper_with_input_feeding(batch, make, with_attention, units)
         *want, _ = reference_cells.decode(
             cell, attend, np.float64(words[:, row]), *source, states
         )
-        for have, expected in zip(zip(*steps, strict=True), want, strict=True):
+        for actual, expected in zip(zip(*steps, strict=True), want, strict=True):
             # float32 against float64 through 3 steps.
-            have = [each[row] for each in have]
-            np.testing.assert_allclose(have, expected, rtol=1e-4, atol=1e-5)
+            actual = [each[row] for each in actual]
+            np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_feed_is_zeros_first_and_then_the_output(batch):
@@ -75,7 +75,7 @@ def test_the_feed_is_zeros_first_and_then_the_output(batch):
     assert np.abs(fed - starved).max() > 1e-3
 
 
-def test_the_new_state_asks(batch):
+def test_the_query_is_the_new_state(batch):
     cell = make_step(batch, CELLS["stack"])
     state = cell.get_initial_state(batch["memory"])
     _, context, weights, after = cell(state=state, **batch)
@@ -99,19 +99,6 @@ def test_the_attentional_vector_is_as_wide_as_the_output(batch):
     assert cell.output_size == Q
     assert cell.mix.kernel.shape == (M + Q, Q)
     assert not cell.mix.use_bias
-
-
-@pytest.mark.parametrize("units", [None, F])
-def test_config_survives_json(batch, units):
-    cell = LuongCell(CELLS["residual"](), BahdanauAttention(8), units, name="step")
-    again = layer_tools.through_json(cell)
-    assert again.get_config() == cell.get_config()
-    state = cell.get_initial_state(batch["memory"])
-    want = cell(state=state, **batch)
-    again(state=state, **batch)
-    again.set_weights(cell.get_weights())
-    for have, expected in zip(again(state=state, **batch)[:3], want[:3], strict=True):
-        np.testing.assert_array_equal(have, expected)
 
 
 def test_feeds_in_the_compute_dtype(batch):

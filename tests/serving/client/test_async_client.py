@@ -1,4 +1,4 @@
-"""The asyncio client answers as the other one does."""
+"""The asyncio client returns what the sync client returns."""
 
 import asyncio
 import time
@@ -12,31 +12,31 @@ from keras_attn.serving.client import AsyncClient, Client, ServingError
 TEXTS = ["a b c", "d", "", "e f", "g h i j k", "\ud800x"]
 
 
-def ask(address, question, **options):
-    """Runs one coroutine function of a client in an event loop of its own."""
+def ask(address, use, **options):
+    """Runs the coroutine function `use(client)` in a new event loop."""
 
     async def run():
         async with AsyncClient(address, **options) as client:
-            return await question(client)
+            return await use(client)
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_answers_are_those_of_the_other_client(toy_server, batch_size, concurrency):
+def test_translations_are_those_of_the_sync_client(toy_server, batch_size, concurrency):
     options = {"batch_size": batch_size, "concurrency": concurrency}
-    answers = ask(toy_server.address, lambda c: c.translate(TEXTS), **options)
+    translations = ask(toy_server.address, lambda c: c.translate(TEXTS), **options)
     with Client(toy_server.address) as client:
-        wanted = client.translate(TEXTS)
-    assert [one.to_dict() for one in answers] == [one.to_dict() for one in wanted]
+        expected = client.translate(TEXTS)
+    assert [t.to_dict() for t in translations] == [t.to_dict() for t in expected]
 
 
 def test_no_texts_need_no_server():
     assert ask("127.0.0.1:1", lambda c: c.translate([])) == []
 
 
-def test_what_the_server_says_of_itself(toy_server):
+def test_status_metadata_and_predict(toy_server):
     async def everything(client):
         return (
             await client.wait_until_ready(5),
@@ -54,23 +54,23 @@ def test_what_the_server_says_of_itself(toy_server):
 
 def test_tasks_share_a_client(toy_server):
     async def many(client):
-        asked = [client.translate([f"w{n} x"]) for n in range(20)]
-        return [answer.text for (answer,) in await asyncio.gather(*asked)]
+        calls = [client.translate([f"w{n} x"]) for n in range(20)]
+        return [one.text for (one,) in await asyncio.gather(*calls)]
 
     assert ask(toy_server.address, many) == [f"X W{n}" for n in range(20)]
 
 
-def test_requests_run_side_by_side(toy_server):
+def test_requests_run_concurrently(toy_server):
     steps = {"steps": np.int64([2**60])}
 
     async def slow(client):
-        asked = (client.predict(steps, signature="slow") for _ in range(2))
+        calls = (client.predict(steps, signature="slow") for _ in range(2))
         begin = time.monotonic()
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        return answers, time.monotonic() - begin
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        return errors, time.monotonic() - begin
 
-    answers, seconds = ask(toy_server.address, slow, timeout=0.5)
-    assert [answer.code for answer in answers] == ["DEADLINE_EXCEEDED"] * 2
+    errors, seconds = ask(toy_server.address, slow, timeout=0.5)
+    assert [error.code for error in errors] == ["DEADLINE_EXCEEDED"] * 2
     assert seconds < 1.0
 
 
@@ -92,11 +92,11 @@ def test_a_call_can_be_cancelled(toy_server):
             await asyncio.wait_for(client.predict(steps, signature="slow"), 0.2)
         return await client.translate(["still here"])
 
-    (answer,) = ask(toy_server.address, cancelled, timeout=1)
-    assert answer.text == "HERE STILL"
+    (translation,) = ask(toy_server.address, cancelled, timeout=1)
+    assert translation.text == "HERE STILL"
 
 
-def test_failures_say_what_is_there(toy_server):
+def test_errors_name_what_is_available(toy_server):
     async def unknown(client):
         with pytest.raises(ServingError) as error:
             await client.translate(["a"])
@@ -104,9 +104,9 @@ def test_failures_say_what_is_there(toy_server):
 
     error = ask(toy_server.address, unknown, version=3)
     assert error.code == "NOT_FOUND"
-    assert error.found == "The server has of it: version 1 AVAILABLE."
+    assert error.available == "Versions on the server: version 1 AVAILABLE."
     assert isinstance(error.__cause__, grpc.RpcError)
-    assert ask(toy_server.address, unknown, model="nope").found == ""
+    assert ask(toy_server.address, unknown, model="nope").available == ""
 
 
 def test_a_closed_client_says_so(toy_server):

@@ -20,7 +20,7 @@ OPEN_FILES = Path("/proc/self/fd")
 
 
 class Handler(grpc.GenericRpcHandler):
-    """Answers `Predict` with its own name; the first `failures` times it refuses."""
+    """Answers `Predict` with its name after failing `failures` times."""
 
     def __init__(self, name="", failures=0, code=grpc.StatusCode.UNAVAILABLE):
         self.name = name
@@ -50,7 +50,7 @@ class Handler(grpc.GenericRpcHandler):
 
 @contextlib.contextmanager
 def serving(handler, credentials=None):
-    """Gives the address of a server with this handler."""
+    """Yields the address of a server with this handler."""
     with futures.ThreadPoolExecutor(4) as pool:
         server = grpc.server(pool, handlers=[handler])
         if credentials is None:
@@ -69,7 +69,7 @@ def ask(client):
 
 
 class TestRetries:
-    def test_what_could_not_be_taken_is_sent_again(self):
+    def test_an_unavailable_server_is_asked_again(self):
         handler = Handler("a", failures=2)
         with serving(handler) as address, Client(address) as client:
             assert ask(client) == "a"
@@ -87,7 +87,7 @@ class TestRetries:
             ask(client)
         assert len(handler.seen) == attempts
 
-    def test_what_was_refused_is_not_sent_again(self):
+    def test_a_refused_request_is_not_sent_again(self):
         handler = Handler(failures=9, code=grpc.StatusCode.INVALID_ARGUMENT)
         with (
             serving(handler) as address,
@@ -97,13 +97,13 @@ class TestRetries:
             ask(client)
         assert len(handler.seen) == 1
 
-    def test_a_budget_ends_retries_while_all_fails(self):
+    def test_a_budget_ends_retries_while_all_requests_fail(self):
         handler = Handler(failures=10**9)
         with serving(handler) as address, Client(address) as client:
             for _ in range(12):
                 with pytest.raises(ServingError, match="UNAVAILABLE"):
                     ask(client)
-        # Five failures take half of the tokens; the first calls have retried by then.
+        # Five failures use up half of the tokens; only calls before that retry.
         assert 12 < len(handler.seen) <= 12 + 5
 
     def test_a_long_request_is_sent_again_too(self):
@@ -137,7 +137,7 @@ class TestSeveralServers:
             answers = [ask(client) for _ in range(10)]
         assert answers.count("one") == answers.count("two") == 5
 
-    def test_one_that_is_gone_is_left_out(self):
+    def test_an_unreachable_server_is_left_out(self):
         one, two = Handler("one"), Handler("two")
         with serving(one) as a, serving(two) as b:
             pass
@@ -155,12 +155,12 @@ class TestSeveralServers:
             (["1.2.3.4:1", "::1"], "IP addresses with a port"),
         ],
     )
-    def test_others_are_refused(self, endpoints, message):
+    def test_bad_endpoints_are_refused(self, endpoints, message):
         with pytest.raises(ValueError, match=message):
             Client(endpoints)
 
     @pytest.mark.parametrize("endpoints", [[1], None, 8500])
-    def test_what_is_no_text_is_refused(self, endpoints):
+    def test_other_values_than_text_are_refused(self, endpoints):
         with pytest.raises(TypeError, match=r"must be a `str`. Received: target="):
             Client(endpoints)
 
@@ -170,7 +170,7 @@ class TestSeveralServers:
 
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory):
-    """Files of an authority, a server and a client, and of an authority not known."""
+    """Files of an authority, a server and a client, and of an unknown authority."""
     folder = tmp_path_factory.mktemp("pem")
     ca = trustme.CA()
     for name, identity in (("server", "translator.test"), ("client", "me@test")):
@@ -191,7 +191,7 @@ def server_credentials(pem, verify=False):
 class TestTls:
     NAME = "translator.test"
 
-    def test_a_server_is_known_by_its_certificate(self, pem):
+    def test_the_certificate_of_the_server_is_checked(self, pem):
         with serving(Handler("a"), server_credentials(pem)) as address:
             tls = Tls(ca=pem / "ca.pem", server_name=self.NAME)
             with Client(address, tls=tls) as client:
@@ -209,7 +209,7 @@ class TestTls:
         with pytest.raises(ValueError, match="server_name=None for 'ipv4:"):
             Client([one, two], tls=Tls())
 
-    def test_both_sides_are_known(self, pem):
+    def test_both_certificates_are_checked(self, pem):
         files = {"certificate": pem / "client.pem", "key": pem / "client.key"}
         tls = Tls(ca=pem / "ca.pem", server_name=self.NAME, **files)
         with (
@@ -226,7 +226,7 @@ class TestTls:
             ("ca.pem", "elsewhere.test", "server_name"),
         ],
     )
-    def test_what_is_wrong_is_told(self, pem, ca, name, remedy):
+    def test_errors_name_the_part_of_tls_to_change(self, pem, ca, name, remedy):
         tls = Tls(ca=pem / ca, server_name=name) if ca else None
         with (
             serving(Handler("a"), server_credentials(pem)) as address,
@@ -255,7 +255,7 @@ class TestTls:
 
 @contextlib.contextmanager
 def counting(address):
-    """Gives the address of a relay and a list of the sizes that pass to the server."""
+    """Yields the address of a relay, and the byte counts that it forwards."""
     sizes = []
 
     def relay(source, sink, note):

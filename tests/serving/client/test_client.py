@@ -1,4 +1,4 @@
-"""The client against the real local server on a toy model."""
+"""The client with a real local server on a toy model."""
 
 import http.server
 import socket
@@ -24,8 +24,8 @@ def client(toy_server):
 
 
 @pytest.fixture
-def nobody():
-    """An address on which nobody listens."""
+def unused_address():
+    """An address on which no server listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{free.getsockname()[1]}"
@@ -73,7 +73,7 @@ class TestTranslate:
 
     @settings(max_examples=20, deadline=None)
     @given(st.lists(st.text(), min_size=1, max_size=4))
-    def test_any_text_is_answered(self, client, texts):
+    def test_any_text_is_translated(self, client, texts):
         answers = client.translate(texts)
         assert [answer.source for answer in answers] == texts
 
@@ -89,7 +89,7 @@ class TestTranslate:
             ([b"a"], r"texts\[0\]=b'a' of type bytes"),
         ],
     )
-    def test_what_is_no_text_is_refused(self, client, texts, message):
+    def test_other_values_than_texts_are_refused(self, client, texts, message):
         with pytest.raises(TypeError, match=message):
             client.translate(texts)
 
@@ -108,9 +108,9 @@ class TestTranslate:
 
     def test_attention_is_left_out_on_request(self, client):
         texts = ["a b c", "d", ""]
-        whole = client.translate(texts)
+        complete = client.translate(texts)
         slim = client.translate(texts, attention=False)
-        for one, other in zip(whole, slim, strict=True):
+        for one, other in zip(complete, slim, strict=True):
             assert other.attention.shape == (len(other.target_tokens), 0)
             one, other = one.to_dict(), other.to_dict()
             assert one.pop("attention") != other.pop("attention")
@@ -134,7 +134,7 @@ class TestPredict:
         assert {len(array) for array in outputs.values()} == {0}
 
 
-class TestAboutTheServer:
+class TestServerInfo:
     def test_status(self, client):
         assert client.status() == [VersionStatus(1, "AVAILABLE", "OK", "")]
 
@@ -153,7 +153,7 @@ class TestAboutTheServer:
     def test_ready(self, client):
         assert client.wait_until_ready(5).version == 1
 
-    def test_waits_until_a_server_comes(self, models_dir, publish):
+    def test_waits_until_a_server_starts(self, models_dir, publish):
         from keras_attn.serving.local_server.server import LocalServer
 
         publish(1, models_dir)
@@ -170,10 +170,10 @@ class TestAboutTheServer:
             assert client.wait_until_ready(20).state == "AVAILABLE"
             timer.join()
 
-    def test_gives_up_and_tells_what_it_saw(self, nobody):
+    def test_gives_up_with_the_last_status(self, unused_address):
         begin = time.monotonic()
         with (
-            Client(nobody) as client,
+            Client(unused_address) as client,
             pytest.raises(ServingError, match="last seen: UNAVAILABLE") as error,
         ):
             client.wait_until_ready(0.5)
@@ -195,11 +195,11 @@ class TestFailures:
         assert isinstance(error.value.__cause__, grpc.RpcError)
         return error.value
 
-    def test_nobody_there(self, nobody):
-        with Client(nobody) as client:
+    def test_no_server(self, unused_address):
+        with Client(unused_address) as client:
             error = self.failure(client)
         assert error.code == "UNAVAILABLE"
-        assert f"Is a server listening on {nobody}" in str(error)
+        assert f"Is a server listening on {unused_address}" in str(error)
 
     def test_unknown_model(self, toy_server):
         with Client(toy_server.address, model="nope") as client:
@@ -207,7 +207,7 @@ class TestFailures:
         assert error.code == "NOT_FOUND"
         assert error.details == "Servable not found for request: Latest(nope)"
         assert "the versions of model 'nope'" in error.remedy
-        assert error.found == ""
+        assert error.available == ""
 
     def test_unknown_version(self, toy_server):
         with Client(toy_server.address, version=3) as client:
@@ -215,8 +215,10 @@ class TestFailures:
         assert (
             error.details == "Servable not found for request: Specific(translator, 3)"
         )
-        assert error.found == "The server has of it: version 1 AVAILABLE."
-        assert error.found in str(error)
+        assert error.available == "Versions on the server: version 1 AVAILABLE."
+        assert error.available in str(error)
+        with pytest.warns(DeprecationWarning, match="now `ServingError.available`"):
+            assert error.found == error.available
 
     def test_unknown_label(self, toy_server):
         with Client(toy_server.address, label="stable") as client:
@@ -228,15 +230,15 @@ class TestFailures:
         error = self.failure(client, lambda: client.predict({}, signature="zz"))
         assert error.code == "FAILED_PRECONDITION"
         assert "`Client.metadata` lists" in error.remedy
-        assert error.found.startswith("The model has: ")
-        assert "translate" in error.found
+        assert error.available.startswith("Signatures of the model: ")
+        assert "translate" in error.available
 
     def test_wrong_dtype(self, client):
         error = self.failure(client, lambda: client.predict({"text": np.int32([1])}))
         assert error.code == "INVALID_ARGUMENT"
         assert error.details == "Expects arg[0] to be string but int32 is provided"
 
-    def test_too_long_an_answer(self, toy_server):
+    def test_a_response_over_the_limit(self, toy_server):
         with Client(toy_server.address, max_message_bytes=1000) as client:
             error = self.failure(client, lambda: client.translate(["a " * 50]))
         assert error.code == "RESOURCE_EXHAUSTED"
@@ -246,7 +248,7 @@ class TestFailures:
         (answer,) = client.translate(["a " * 1100])
         assert answer.attention.nbytes > 4 * 2**20
 
-    def test_too_slow_an_answer(self, toy_server):
+    def test_a_response_after_the_timeout(self, toy_server):
         with Client(toy_server.address, timeout=0.2) as client:
             steps = {"steps": np.int64([2**60])}
             error = self.failure(
@@ -273,7 +275,7 @@ class TestFailures:
         with pytest.raises(ValueError, match=f"`{name}` must be positive.*{name}="):
             Client("localhost:1", **{name: value})
 
-    def test_a_version_has_one_name(self):
+    def test_a_version_has_a_number_or_a_label(self):
         with pytest.raises(ValueError, match="version=3, label='stable'"):
             Client("localhost:1", version=3, label="stable")
 

@@ -9,7 +9,7 @@ from keras_attn.serving.commands.deploy import deploy
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs the command beside a model with the versions 3 and 4."""
+    """Runs the command next to a model with versions 3 and 4."""
     for number in (3, 4):
         (tmp_path / "model" / str(number)).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
@@ -22,13 +22,13 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_prints_the_files_that_it_wrote(run, tmp_path):
+def test_prints_the_files_it_writes(run, tmp_path):
     words = "--name de-en --version 3 --version 4 --label stable=3 --label canary=4"
     done = run(*words.split(), "--replicas", "1", "2")
     assert done.exit_code == 0, done.exception
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {tmp_path / line for line in done.stdout.splitlines()} == set(written)
-    config = (tmp_path / "out/serving/models.config").read_text()
+    config = (tmp_path / "out/models.config").read_text()
     assert "versions: 3 versions: 4" in config
     assert 'version_labels { key: "canary" value: 4 }' in config
     assert "minReplicas: 1" in (tmp_path / "out/kubernetes/autoscaler.yaml").read_text()

@@ -1,4 +1,4 @@
-"""The doctor says what is true of this machine."""
+"""`keras-attn doctor` reports the state of this machine."""
 
 import importlib.metadata
 import json
@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from keras_attn.serving.commands.doctor import _NEEDS, examine
+from keras_attn.serving.commands.doctor import _REQUIREMENTS, inspect_environment
 
 RUN = "import sys; from keras_attn.cli import main; main()"
-# What a package looks like that is installed and cannot be imported.
+# Makes TensorFlow look like a package that is installed but cannot be imported.
 BROKEN = """
 import sys
 class Refuse:
@@ -31,17 +31,17 @@ def run(*arguments, before=""):
 
 
 def test_versions_devices_and_commands_are_those_of_this_environment():
-    found = examine([8500])
-    for name, version in found["packages"].items():
+    report = inspect_environment([8500])
+    for name, version in report["packages"].items():
         if version is None:
             with pytest.raises(importlib.metadata.PackageNotFoundError):
                 importlib.metadata.version(name)
         else:
             assert version == importlib.metadata.version(name)
-    assert any("CPU" in device for device in found["devices"])
-    assert found["broken"] == {}
-    assert found["commands"]["export"] == []
-    assert found["cpus"] >= 1
+    assert any("CPU" in device for device in report["devices"])
+    assert report["broken"] == {}
+    assert report["commands"]["export"] == []
+    assert report["cpus"] >= 1
 
 
 def test_serve_needs_what_its_extra_installs():
@@ -49,19 +49,19 @@ def test_serve_needs_what_its_extra_installs():
     extra = {re.split("[ <>=;]", x)[0] for x in lines if x.endswith('"serve"')}
     wanted = {name for name in extra if not name.startswith("keras-attn")}
     assert wanted
-    assert wanted <= {*_NEEDS["serve"]}
+    assert wanted <= {*_REQUIREMENTS["serve"]}
 
 
-def test_a_port_in_use_is_told_from_a_free_one():
+def test_ports_in_use_and_free_ports():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        assert examine([port])["ports"] == {str(port): False}
-    assert examine([port])["ports"] == {str(port): True}
+        assert inspect_environment([port])["ports"] == {str(port): False}
+    assert inspect_environment([port])["ports"] == {str(port): True}
 
 
-def test_one_line_of_json_and_nothing_else():
+def test_json_is_one_line():
     done = run("--json", "--port", "8500")
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()

@@ -1,69 +1,84 @@
-"""`serve` as a process: its line, its signals, its exit codes, its imports."""
+"""`keras-attn serve`: its output, its signals, its exit codes, its imports."""
 
+import gc
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 
 import pytest
 
-RUN = (
-    "import typer; from keras_attn.serving.commands.serve import serve; "
-    "typer.run(serve)"
-)
-QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+from keras_attn.serving.client import Client
+from keras_attn.serving.commands.serve import run_server, serve
+from keras_attn.serving.local_server.server import LocalServer
 
-# A process in which importing any of these fails, as where they are not installed.
-WITHOUT = """
+# A process in which these modules cannot be imported, as if they were not installed.
+MAIN_WITHOUT = """
 import importlib.abc, sys
 class Blocker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        # Of these the explorer draws, with NumPy alone.
-        light = ("keras_attn.lazy", "keras_attn.quiet", "keras_attn.plotting")
-        light += ("keras_attn.translation", "keras_attn.text")
-        light += ("keras_attn.command_line",)
-        if name.startswith({prefixes!r}) and not name.startswith(light):
+        if name.startswith({prefixes!r}):
             raise ImportError("not installed: " + name)
 sys.meta_path.insert(0, Blocker())
+from keras_attn.cli import main
+main()
 """
+# The server must not need the code that made the model.
+MODEL_CODE = tuple(
+    f"keras_attn.{room}"
+    for room in ("decoding", "layers", "models", "scanning", "training", "translator")
+)
 
 
-def run(code, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=QUIET,
-    )
+@pytest.fixture(autouse=True)
+def process_state():
+    """Restores the process's signal handlers and garbage collector."""
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    gc.unfreeze()
 
 
-def test_serves_until_it_is_told_to_stop(models_dir, publish):
-    publish(1, models_dir)
-    # The server needs the SavedModel alone, none of the code that made it.
-    code = WITHOUT.format(prefixes=("keras_attn.", "training")) + RUN
+def send_signal_in(monkeypatch, method, number):
+    """Sends a signal at the first call of a method of the server."""
+    original = getattr(LocalServer, method)
+
+    def send_and_call(self):
+        signal.raise_signal(number)
+        return original(self)
+
+    monkeypatch.setattr(LocalServer, method, send_and_call)
+
+
+def test_serves_until_sigterm(toy_folders):
     process = subprocess.Popen(
-        [sys.executable, "-c", code, models_dir, "--port", "0", "--name", "de-en"],
+        [
+            *(sys.executable, "-c", MAIN_WITHOUT.format(prefixes=MODEL_CODE), "serve"),
+            *(toy_folders[1].parent, "--port", "0", "--name", "de-en"),
+            *("--engine", "local"),  # of scripts for version 0.1.0
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=QUIET,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
     )
     try:
         line = process.stdout.readline()
         match = re.fullmatch(
-            r"listening on (127\.0\.0\.1:\d+) model=de-en version=1 "
+            r"listening on (127\.0\.0\.1:\d+) model=de-en version=2 "
             r"rest=(127\.0\.0\.1:\d+)\n",
             line,
         )
         assert match, process.stderr.read()
-        from keras_attn.serving.client import Client
-
         with Client(match[1], model="de-en") as client:
-            assert client.wait_until_ready(20).version == 1
+            assert client.wait_until_ready(20).version == 2
             (translation,) = client.translate(["ein Hund"])
             assert translation.text == "HUND EIN"
         url = f"http://{match[2]}/v1/models/de-en:predict"
@@ -78,26 +93,79 @@ def test_serves_until_it_is_told_to_stop(models_dir, publish):
         process.wait()
     assert process.returncode == 0, stderr
     assert stdout == ""
+    assert "`--engine` is no longer needed" in stderr
     assert "Stop with Ctrl+C" in stderr
     assert "Traceback" not in stderr
 
 
-@pytest.mark.parametrize("heavy", ["tensorflow", "grpc"])
-def test_help_loads_nothing_heavy(heavy):
-    result = run(WITHOUT.format(prefixes=heavy) + RUN, "--help")
+def test_help_loads_neither_tensorflow_nor_grpc():
+    code = MAIN_WITHOUT.format(prefixes=("tensorflow", "grpc"))
+    result = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--help"], capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr
     assert "--poll-seconds" in result.stdout
 
 
-def test_a_missing_folder_ends_with_2(tmp_path):
-    result = run(RUN, tmp_path / "nowhere")
-    assert result.returncode == 2
-    assert result.stderr.startswith("keras-attn serve: MODELS_DIR must be a folder")
-    assert "nowhere. `keras-attn export` makes one.\n" in result.stderr
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\. `keras-attn export` makes"):
+        serve(tmp_path / "nowhere")
 
 
-def test_missing_packages_end_with_2_and_name_the_extra(tmp_path):
-    result = run(WITHOUT.format(prefixes="tensorflow") + RUN, tmp_path)
-    assert result.returncode == 2
-    assert "keras-attn[serve]" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_missing_packages_name_the_extra(models_dir, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r"pip install \"keras-attn\[serve\]\""):
+        run_server(models_dir)
+
+
+def test_the_former_engine_is_refused_with_the_command(models_dir, tmp_path):
+    ssl = tmp_path / "ssl config"
+    with pytest.raises(ValueError, match="Received: --engine tf-serving") as error:
+        serve(models_dir, "de-en", 8500, None, ssl_config_file=ssl, engine="tf-serving")
+    assert str(error.value).endswith(
+        "tensorflow_model_server --port=8500 --rest_api_port=8501 --model_name=de-en "
+        f"--model_base_path={models_dir} '--ssl_config_file={ssl}'"
+    )
+
+
+def test_a_port_in_use_is_an_error(models_dir):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(
+            OSError, match=rf"in use.*another server running on 127\.0\.0\.1:{port}\?"
+        ):
+            run_server(models_dir, port=port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_for_a_version(models_dir, capsys, monkeypatch, number):
+    send_signal_in(monkeypatch, "_pause", number)
+    run_server(models_dir, poll_seconds=0.01)
+    assert "listening" not in capsys.readouterr().out
+
+
+def test_prints_json(toy_folders, capsys, monkeypatch):
+    send_signal_in(monkeypatch, "wait", signal.SIGTERM)
+    run_server(toy_folders[2].parent, name="ä", as_json=True)
+    result = json.loads(capsys.readouterr().out)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", result.pop("address"))
+    assert result == {"model": "ä", "version": 2, "rest": None}
+
+
+def test_a_version_that_cannot_be_loaded_is_a_failure(models_dir):
+    (models_dir / "3").mkdir()
+    with pytest.raises(
+        RuntimeError,
+        match=r"1 servable\(s\) did not become available: {{{name: translator version: "
+        r"3} due to error: NOT_FOUND: Could not find SavedModel \.pb",
+    ):
+        run_server(models_dir, load_retries=0)
+
+
+def test_bad_option_files_are_errors(models_dir, tmp_path):
+    path = tmp_path / "batching.pbtxt"
+    path.write_text("max_batch_size { value: 0 }")
+    with pytest.raises(ValueError, match="`max_batch_size` must be at least 1"):
+        run_server(models_dir, batching_parameters_file=path)
+    with pytest.raises(FileNotFoundError):
+        run_server(models_dir, ssl_config_file=tmp_path / "none")

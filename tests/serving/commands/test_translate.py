@@ -1,4 +1,4 @@
-"""`translate` asks a server over an encrypted connection."""
+"""`keras-attn translate` over an encrypted connection."""
 
 import pytest
 import trustme
@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from keras_attn.serving.client import ServingError
 from keras_attn.serving.commands.translate import translate
+from keras_attn.serving.local_server.option_files import read_credentials
 from keras_attn.serving.local_server.server import LocalServer
-from keras_attn.serving.local_server.tls import read_credentials
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def authority():
 
 @pytest.fixture(scope="module")
 def address(toy_folders, authority, tmp_path_factory):
-    """A server that asks for certificates of clients."""
+    """A server that requires certificates of clients."""
     own = authority.issue_cert("translator.example")
     texts = {
         "server_key": own.private_key_pem.bytes(),
@@ -68,13 +68,13 @@ def options(address, files, **more):
     }
 
 
-def test_both_sides_are_known(address, files):
+def test_both_certificates_are_checked(address, files):
     done = run(**options(address, files))
     assert done.exit_code == 0, done.output
     assert done.stdout == "HUND EIN\n"
 
 
-def test_another_authority_another_name_or_no_certificate(address, files, tmp_path):
+def test_a_wrong_authority_a_wrong_name_or_no_certificate(address, files, tmp_path):
     stranger = tmp_path / "stranger.pem"
     trustme.CA().cert_pem.write_to_path(stranger)
     only_ca = {"--tls-ca": files["--tls-ca"]}
@@ -89,7 +89,7 @@ def test_another_authority_another_name_or_no_certificate(address, files, tmp_pa
         assert refused.code == "UNAVAILABLE"
 
 
-def test_the_authorities_that_grpc_knows_are_asked_by_tls_alone(address):
+def test_tls_alone_trusts_the_authorities_of_grpc(address):
     done = run("--tls", **{"--server": address, "--timeout": "10"})
     assert isinstance(done.exception, ServingError)
     assert done.exception.code == "UNAVAILABLE"
@@ -101,7 +101,7 @@ def test_a_key_needs_its_certificate(address, files):
     assert "Give both, or neither" in str(done.exception)
 
 
-def test_nothing_is_encrypted_without_a_server(files):
+def test_tls_options_need_a_server(files):
     done = run(**{"--translator": "a.keras", "--tls-ca": files["--tls-ca"]})
     assert isinstance(done.exception, ValueError)
     assert "without --server" in str(done.exception)

@@ -1,8 +1,9 @@
-"""The generated files, read back by what would read them, agree with each other."""
+"""The written files, parsed as their readers parse them, agree with each other."""
 
 import dataclasses
 import json
 import stat
+from pathlib import Path
 
 import pytest
 import trustme
@@ -14,15 +15,11 @@ from google.protobuf import (
     text_format,
     wrappers_pb2,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tensorflow_serving.config import model_server_config_pb2
 
 from keras_attn.serving.deploy import DeployOptions, write_deployment
 from keras_attn.serving.deploy.files import deployment_files
 from keras_attn.serving.deploy.options import TlsFiles
-from keras_attn.serving.deploy.server_files import server_flags
-from keras_attn.serving.deploy.yaml_text import to_yaml
 
 # tensorflow-serving-api has no classes for these three. From TensorFlow Serving's
 # ssl_config.proto, monitoring_config.proto and session_bundle_config.proto.
@@ -53,8 +50,8 @@ def _message_classes():
     )
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for number, each in enumerate(fields.split(), 1):
-            field_name, kind = each.split(":")
+        for number, text in enumerate(fields.split(), 1):
+            field_name, kind = text.split(":")
             repeated = kind.endswith("*")
             kind = kind.rstrip("*")
             field = message.field.add(name=field_name, number=number)
@@ -79,6 +76,9 @@ def _message_classes():
 
 
 CLASSES = _message_classes()
+
+
+SERVING = Path(__file__).parents[3] / "serving"
 
 
 def parse(text, kind):
@@ -124,21 +124,31 @@ def options(models_dir, tls):
     )
 
 
+def files_for(options):
+    return deployment_files(options, Path("deployment"))
+
+
+def compose_server(files):
+    return yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+
+
 def flags(words):
     return dict(word.removeprefix("--").split("=", 1) for word in words)
 
 
 def manifests(files):
-    return {
-        yaml.safe_load(text)["kind"]: yaml.safe_load(text)
+    """Returns the Kubernetes objects by kind."""
+    parsed = [
+        yaml.safe_load(text)
         for name, text in files.items()
         if name.startswith("kubernetes/")
-    }
+    ]
+    return {manifest["kind"]: manifest for manifest in parsed}
 
 
 class TestServerFiles:
     def test_models_config(self, options):
-        text = deployment_files(options)["serving/models.config"]
+        text = files_for(options)["models.config"]
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
         (model,) = config.model_config_list.config
         assert (model.name, model.base_path) == ("de-en", "/models/de-en")
@@ -147,24 +157,24 @@ class TestServerFiles:
         assert dict(model.version_labels) == {"stable": 3, "canary": 4}
 
     def test_without_versions_the_newest_is_served(self, models_dir):
-        text = deployment_files(DeployOptions(models_dir))["serving/models.config"]
+        text = files_for(DeployOptions(models_dir))["models.config"]
         config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
         (model,) = config.model_config_list.config
         assert model.model_version_policy.latest.num_versions == 1
         assert not model.version_labels
 
     def test_batching_never_splits(self, options):
-        text = deployment_files(options)["serving/batching_parameters.txt"]
+        text = files_for(options)["batching_parameters.txt"]
         parameters = parse(text, "BatchingParameters")
         assert parameters.max_batch_size.value == 48
         assert parameters.batch_timeout_micros.value == 700
         assert parameters.num_batch_threads.value == 3
         assert parameters.max_enqueued_batches.value > 0
-        # Set fields only: no splitting, no padding, no sizes that nobody asked for.
+        # No other field is set: no splitting, no padding.
         assert len(parameters.ListFields()) == 4
 
     def test_monitoring(self, options):
-        text = deployment_files(options)["serving/monitoring.config"]
+        text = files_for(options)["monitoring.config"]
         prometheus = parse(text, "MonitoringConfig").prometheus_config
         assert prometheus.enable
         assert prometheus.path == "/monitoring/prometheus/metrics"
@@ -174,78 +184,82 @@ class TestServerFiles:
         if not verify:
             tls = dataclasses.replace(tls, client_ca=None)
         options = dataclasses.replace(options, tls=tls)
-        config = parse(deployment_files(options)["tls/ssl.config"], "SSLConfig")
+        config = parse(files_for(options)["tls/ssl.config"], "SSLConfig")
         assert config.server_key == tls.key.read_text()
         assert config.server_cert == tls.certificate.read_text()
         assert config.custom_ca == (tls.client_ca.read_text() if verify else "")
         assert config.client_verify is verify
 
-    def test_a_file_that_is_no_pem_is_refused(self, options, tls, tmp_path):
+    def test_a_file_that_is_not_pem_is_refused(self, options, tls, tmp_path):
         odd = tmp_path / "odd.key"
         odd.write_bytes(b"\xff\x30")
         options = dataclasses.replace(options, tls=dataclasses.replace(tls, key=odd))
         with pytest.raises(ValueError, match=r"`key` must be .* PEM.*odd\.key"):
-            deployment_files(options)
+            files_for(options)
 
 
 class TestAgreement:
     """Ports, names and paths are the same wherever they occur."""
 
     def test_containers_run_the_same_command(self, options):
-        files = deployment_files(options)
-        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+        files = files_for(options)
+        service = compose_server(files)
         (container,) = manifests(files)["Deployment"]["spec"]["template"]["spec"][
             "containers"
         ]
         assert service["image"] == container["image"] == options.image
         assert service["entrypoint"] == container["command"]
-        assert service["command"] == container["args"] == server_flags(options)
+        assert service["command"] == container["args"]
+        assert len(set(service["command"])) == 9
 
     def test_what_flags_name_is_mounted(self, options):
-        files = deployment_files(options)
-        named = [v for v in flags(server_flags(options)).values() if v.startswith("/")]
-        assert len(named) == 4
+        files = files_for(options)
+        service = compose_server(files)
+        paths = [v for v in flags(service["command"]).values() if v.startswith("/")]
+        assert len(paths) == 4
         config = text_format.Parse(
-            files["serving/models.config"], model_server_config_pb2.ModelServerConfig()
+            files["models.config"], model_server_config_pb2.ModelServerConfig()
         )
         base_path = config.model_config_list.config[0].base_path
 
-        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
-        mounts = {each["target"]: each["source"] for each in service["volumes"]}
+        mounts = {mount["target"]: mount["source"] for mount in service["volumes"]}
+        assert all(mount["read_only"] for mount in service["volumes"])
         assert mounts[base_path] == str(options.models_dir.resolve())
-        for path in named:
+        for path in paths:
             folder, _, name = path.rpartition("/")
-            assert f"{mounts[folder]}/{name}".removeprefix("./") in files
+            assert str(Path(mounts[folder]) / name) in files
 
         pod = manifests(files)["Deployment"]["spec"]["template"]["spec"]
         (container,) = pod["containers"]
-        volumes = {each["name"]: each for each in pod["volumes"]}
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
         mounts = {m["mountPath"]: volumes[m["name"]] for m in container["volumeMounts"]}
         assert len(mounts) == len(volumes) == 3
         assert mounts[base_path]["persistentVolumeClaim"]["claimName"] == "de-en-models"
-        held = manifests(files)["ConfigMap"]
-        for path in named:
+        config_map = manifests(files)["ConfigMap"]
+        for path in paths:
             folder, _, name = path.rpartition("/")
             if folder == "/tls":
                 assert mounts[folder]["secret"]["secretName"] == "de-en-tls"
             else:
-                assert mounts[folder]["configMap"]["name"] == held["metadata"]["name"]
-                assert held["data"][name] == files[f"serving/{name}"]
+                volume = mounts[folder]["configMap"]
+                assert volume["name"] == config_map["metadata"]["name"]
+                assert config_map["data"][name] == files[name]
 
     def test_ports(self, options):
-        files = deployment_files(options)
-        given = flags(server_flags(options))
-        assert (given["port"], given["rest_api_port"]) == ("9500", "9501")
-        service = yaml.safe_load(files["compose.yaml"])["services"]["de-en"]
+        files = files_for(options)
+        service = compose_server(files)
+        server_flags = flags(service["command"])
+        assert server_flags["port"] == "9500"
+        assert server_flags["rest_api_port"] == "9501"
         assert service["ports"] == ["127.0.0.1:9500:9500", "127.0.0.1:9501:9501"]
         assert service["healthcheck"]["test"][-1].endswith("/9500")
-        found = manifests(files)
-        pod = found["Deployment"]["spec"]["template"]
+        objects = manifests(files)
+        pod = objects["Deployment"]["spec"]["template"]
         (container,) = pod["spec"]["containers"]
-        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         assert ports == {"grpc": 9500, "rest": 9501}
-        for each in found["Service"]["spec"]["ports"]:
-            assert each["port"] == ports[each["targetPort"]]
+        for port in objects["Service"]["spec"]["ports"]:
+            assert port["port"] == ports[port["targetPort"]]
         for probe in ("startupProbe", "readinessProbe"):
             assert container[probe]["httpGet"] == {
                 "path": "/v1/models/de-en",
@@ -256,27 +270,27 @@ class TestAgreement:
         assert annotations["prometheus.io/port"] == "9501"
         (job,) = yaml.safe_load(files["prometheus/prometheus.yml"])["scrape_configs"]
         assert job["static_configs"] == [{"targets": ["de-en:9501"]}]
-        monitored = parse(files["serving/monitoring.config"], "MonitoringConfig")
+        monitored = parse(files["monitoring.config"], "MonitoringConfig")
         path = monitored.prometheus_config.path
         assert job["metrics_path"] == annotations["prometheus.io/path"] == path
 
     def test_kubernetes_objects_find_each_other(self, options):
-        found = manifests(deployment_files(options))
-        assert {each["metadata"]["name"] for each in found.values()} == {"de-en"}
-        spec = found["Deployment"]["spec"]
+        objects = manifests(files_for(options))
+        assert {each["metadata"]["name"] for each in objects.values()} == {"de-en"}
+        spec = objects["Deployment"]["spec"]
         labels = spec["template"]["metadata"]["labels"]
         assert spec["selector"]["matchLabels"] == labels
-        assert found["Service"]["spec"]["selector"] == labels
-        assert found["Service"]["spec"]["clusterIP"] == "None"
-        budget = found["PodDisruptionBudget"]["spec"]
+        assert objects["Service"]["spec"]["selector"] == labels
+        assert objects["Service"]["spec"]["clusterIP"] == "None"
+        budget = objects["PodDisruptionBudget"]["spec"]
         assert budget["selector"]["matchLabels"] == labels
-        scaled = found["HorizontalPodAutoscaler"]["spec"]
-        reference = {key: found["Deployment"][key] for key in ("apiVersion", "kind")}
+        scaled = objects["HorizontalPodAutoscaler"]["spec"]
+        reference = {key: objects["Deployment"][key] for key in ("apiVersion", "kind")}
         assert scaled["scaleTargetRef"] == {**reference, "name": "de-en"}
         assert (scaled["minReplicas"], scaled["maxReplicas"]) == (1, 9)
 
-    def test_the_dashboard_asks_for_this_models_metrics(self, options):
-        files = deployment_files(options)
+    def test_the_dashboard_queries_this_models_metrics(self, options):
+        files = files_for(options)
         board = json.loads(files["grafana/dashboard.json"])
         assert len(board["uid"]) <= 40  # Grafana's limit
         assert len({panel["id"] for panel in board["panels"]}) == 6
@@ -286,49 +300,83 @@ class TestAgreement:
             query = panel["targets"][0]["expr"]
             assert ":tensorflow:serving:" in query
             assert query.count("(") == query.count(")")
+            assert "[$__rate_interval]" in query  # Grafana's own variable
+            assert panel["datasource"]["uid"] == "${source}"
             assert "batching_session" in query or 'model_name="de-en"' in query
 
-    def test_without_tls_nothing_speaks_of_it(self, models_dir):
-        files = deployment_files(DeployOptions(models_dir))
+    def test_resources(self, options):
+        files = files_for(options)
+        service = compose_server(files)
+        assert (service["cpus"], service["mem_limit"]) == (3, "5g")
+        (container,) = manifests(files)["Deployment"]["spec"]["template"]["spec"][
+            "containers"
+        ]
+        assert container["resources"] == {
+            "requests": {"cpu": 3, "memory": "5Gi"},
+            "limits": {"memory": "5Gi"},
+        }
+
+    def test_without_tls_no_file_mentions_it(self, models_dir):
+        files = files_for(DeployOptions(models_dir))
         for word in ("/tls", "tls/", "ssl_config"):
             assert not [name for name, text in files.items() if word in name + text]
 
-    def test_a_dollar_in_a_path_is_no_variable(self, tmp_path):
-        folder = tmp_path / "a$HOME: ü"
-        folder.mkdir()
-        files = deployment_files(DeployOptions(folder))
-        service = yaml.safe_load(files["compose.yaml"])["services"]["translator"]
-        assert service["volumes"][0]["source"] == str(tmp_path / "a$$HOME: ü")
+    @pytest.mark.parametrize(
+        "folder", ["a$HOME: ü", "yes", '"\\', "two\nlines", "🙂\x7f", " #", "-"]
+    )
+    def test_any_folder_of_the_model_is_read_back(self, tmp_path, folder):
+        (tmp_path / folder).mkdir()
+        files = files_for(DeployOptions(tmp_path / folder, name="de-en"))
+        source = compose_server(files)["volumes"][0]["source"]
+        assert source == str(tmp_path / folder).replace("$", "$$")
+
+    @pytest.mark.parametrize(
+        ("out", "source"),
+        [
+            ("deployment", "../models/de-en"),
+            ("a/b", "../../models/de-en"),
+            (".", "./models/de-en"),
+        ],
+    )
+    def test_a_relative_folder_is_relative_to_the_file(
+        self, tmp_path, monkeypatch, out, source
+    ):
+        (tmp_path / "models/de-en").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path)
+        options = DeployOptions(Path("models/de-en"), name="de-en")
+        service = compose_server(deployment_files(options, Path(out)))
+        assert service["volumes"][0]["source"] == source
+
+    @pytest.mark.parametrize("name", ["no", "y", "null", "on"])
+    def test_a_name_that_yaml_could_take_for_a_value(self, models_dir, name):
+        files = files_for(DeployOptions(models_dir, name=name))
+        for manifest in manifests(files).values():
+            assert manifest["metadata"]["name"] == name
+        assert name in yaml.safe_load(files["compose.yaml"])["services"]
 
 
 class TestWriting:
-    def test_files_are_those_that_were_made(self, options, tmp_path):
+    def test_all_files_are_written(self, options, tmp_path):
         out = tmp_path / "out"
         paths = write_deployment(options, out)
         written = {
             str(path.relative_to(out)): path.read_text("utf-8") for path in paths
         }
-        assert written == deployment_files(options)
+        assert written == deployment_files(options, out)
         assert {path for path in out.rglob("*") if path.is_file()} == set(paths)
         assert stat.S_IMODE((out / "tls/ssl.config").stat().st_mode) == 0o600
 
-    def test_nothing_is_replaced_unless_asked(self, options, tmp_path):
+    def test_nothing_is_replaced_without_force(self, options, tmp_path):
         out = tmp_path / "out"
-        (out / "serving").mkdir(parents=True)
-        (out / "serving/models.config").write_text("mine")
+        out.mkdir()
+        (out / "models.config").write_text("mine")
         (out / "notes").write_text("mine")
-        with pytest.raises(
-            FileExistsError, match=r"serving/models\.config\. .*--force"
-        ):
+        with pytest.raises(FileExistsError, match=r"models\.config\. .*--force"):
             write_deployment(options, out)
-        assert {path.name for path in out.rglob("*")} == {
-            "serving",
-            "models.config",
-            "notes",
-        }
-        assert (out / "serving/models.config").read_text() == "mine"
+        assert {path.name for path in out.rglob("*")} == {"models.config", "notes"}
+        assert (out / "models.config").read_text() == "mine"
         write_deployment(options, out, force=True)
-        assert "de-en" in (out / "serving/models.config").read_text()
+        assert "de-en" in (out / "models.config").read_text()
         assert (out / "notes").read_text() == "mine"
 
 
@@ -358,39 +406,27 @@ def test_options_are_checked(models_dir, changed, message):
         DeployOptions(models_dir, **changed)
 
 
-def test_versions_must_be_there(models_dir):
-    with pytest.raises(FileNotFoundError, match=r"versions=\[9\] in .*There: \[3, 4\]"):
+def test_versions_must_exist(models_dir):
+    with pytest.raises(
+        FileNotFoundError, match=r"versions=\[9\] in .*Existing: \[3, 4\]"
+    ):
         DeployOptions(models_dir, versions=(3, 9))
     with pytest.raises(FileNotFoundError, match="elsewhere"):
         DeployOptions(models_dir / "elsewhere")
 
 
-TEXTS = st.text(max_size=20) | st.sampled_from(
-    [
-        "yes",
-        "null",
-        "1e3",
-        "0x1f",
-        "a\nb\n",
-        "a\n\nb\n",
-        " a\nb\n",
-        "a: b",
-        "-",
-        "{}",
-        "~",
-    ]
-)
-VALUES = st.recursive(
-    TEXTS | st.integers() | st.booleans() | st.none(),
-    lambda inner: (
-        st.lists(inner.filter(lambda v: not isinstance(v, list)), max_size=3)
-        | st.dictionaries(TEXTS, inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=50)
-@given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
-def test_yaml_reads_back(value):
-    assert yaml.safe_load(to_yaml(value)) == value
+def test_the_serving_folder_holds_what_the_command_writes(tmp_path, monkeypatch):
+    """As `keras-attn deploy serving --models models/translator` does."""
+    (tmp_path / "models/translator/1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    paths = write_deployment(DeployOptions(Path("models/translator")), Path("serving"))
+    stored = {
+        str(path.relative_to(SERVING)): path.read_bytes()
+        for path in SERVING.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    for name in ("README.md", "export.py", "ask.py"):
+        assert stored.pop(name)
+    assert stored == {
+        str(path.relative_to("serving")): path.read_bytes() for path in paths
+    }

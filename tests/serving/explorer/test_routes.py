@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from keras_attn.plotting import attention_html
 from keras_attn.serving.explorer import explorer_routes
-from keras_attn.serving.local_server.rest.server import HttpServer
+from keras_attn.serving.local_server.rest.http_server import HttpServer
 
 
 @pytest.fixture(scope="module")
@@ -33,32 +33,34 @@ def http(serve):
     return serve(["de-en", "en-de"])
 
 
-def test_the_page_and_all_that_it_names_are_there(http):
+def test_the_page_and_its_files_are_served(http):
     page = http.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    named = re.findall(r'(?:href|src)="([^"#]+)"', page.text)
-    assert {name.rpartition(".")[2] for name in named} == {"css", "js", "svg"}
-    modules = {name for name in named if name.endswith(".js")}
+    linked = re.findall(r'(?:href|src)="([^"#]+)"', page.text)
+    assert {name.rpartition(".")[2] for name in linked} == {"css", "js", "svg"}
+    modules = {name for name in linked if name.endswith(".js")}
     types = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
     seen = set()
-    while named:
-        name = named.pop()
+    while linked:
+        name = linked.pop()
         seen.add(name)
         file = http.get(f"/{name}")
         assert file.status_code == 200, name
         assert file.headers["content-type"].startswith(types[name.rpartition(".")[2]])
         if name in modules:
-            found = re.findall(r'from "\./([^"]+)"', file.text)
-            assert found or name != "explorer/page.js", name
-            modules |= {f"explorer/{each}" for each in found}
-            named += [
-                f"explorer/{each}" for each in found if f"explorer/{each}" not in seen
+            imported = re.findall(r'from "\./([^"]+)"', file.text)
+            assert imported or name != "explorer/page.js", name
+            modules |= {f"explorer/{each}" for each in imported}
+            linked += [
+                f"explorer/{each}"
+                for each in imported
+                if f"explorer/{each}" not in seen
             ]
     assert len(modules) > 10
 
 
 @pytest.mark.parametrize("path", ["/", "/explorer/page.js", "/explorer/none.js"])
-def test_the_policy_allows_the_page_alone(http, path):
+def test_the_policy_allows_only_the_page_itself(http, path):
     headers = http.get(path).headers
     policy = dict(
         part.strip().split(" ", 1)
@@ -74,7 +76,7 @@ def test_the_policy_allows_the_page_alone(http, path):
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_another_host_is_allowed_for_requests_alone(serve):
+def test_another_host_is_allowed_only_for_requests(serve):
     http = serve(["a"], api="https://models.example:8501/v1/models/")
     policy = http.get("/").headers["content-security-policy"]
     assert "connect-src 'self' https://models.example:8501;" in policy
@@ -101,11 +103,11 @@ def test_the_empty_page_for_downloads_is_that_of_the_plots(http):
 @pytest.mark.parametrize(
     "path", ["/explorer/", "/explorer/../routes.py", "/explorer/%2e%2e%2froutes.py"]
 )
-def test_nothing_else_is_there(http, path):
+def test_other_paths_are_404(http, path):
     assert http.get(path).status_code == 404
 
 
-def test_no_file_loads_from_elsewhere_or_writes_markup(http):
+def test_no_file_loads_from_other_hosts_or_writes_markup(http):
     from importlib import resources
 
     for path in (
@@ -123,6 +125,6 @@ def test_no_file_loads_from_elsewhere_or_writes_markup(http):
 @pytest.mark.parametrize(
     "api", ["", "v1/models", "//host/v1", "ftp://h/v1", "http:///v1", "/v1; img-src *"]
 )
-def test_an_api_that_is_no_place(api):
+def test_a_bad_api_is_refused(api):
     with pytest.raises(ValueError, match=r"`api` must be .*Received: api="):
         explorer_routes(lambda: ["a"], api=api)

@@ -19,7 +19,7 @@ def test_core_operations_pass():
     assert "StringUpper" in dict(operations(graph))
 
 
-def test_a_text_operation_that_old_servers_lack_is_named():
+def test_names_a_text_operation_that_old_servers_lack():
     import tensorflow_text as text
 
     graph = graph_of(
@@ -33,20 +33,20 @@ def test_a_text_operation_that_old_servers_lack_is_named():
     check_operations(graph, tf.raw_ops.__dict__, "2.20")
 
 
-def test_what_xla_compiles_is_named():
+def test_names_functions_that_xla_compiles():
     inner = tf.function(lambda x: x + 1, jit_compile=True)
     graph = graph_of(tf.function(lambda x: inner(x)), tf.TensorSpec([2], tf.float32))
     with pytest.raises(ValueError, match="XlaMustCompile"):
         check_operations(graph, tf.raw_ops.__dict__, "2.20")
 
 
-def test_what_only_a_graphics_card_computes_is_named():
+def test_names_operations_for_gpus_only():
     graph = tf.Graph().as_graph_def()
     graph.node.add(op="CudnnRNNV3", name="encoder")
     with pytest.raises(ValueError, match=r"cuDNN.*CudnnRNNV3 \(in encoder\)"):
         check_operations(graph, tf.raw_ops.__dict__, "2.20")
 
 
-def test_a_server_of_an_unknown_version_is_refused():
+def test_refuses_an_unknown_server_version():
     with pytest.raises(ValueError, match=r"serving_version='1\.15'.*2\.12.*2\.21"):
         check_operations(tf.Graph().as_graph_def(), (), "1.15")

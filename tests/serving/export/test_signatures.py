@@ -1,12 +1,10 @@
-"""Every signature of an exported translator answers as the translator does."""
+"""Every signature of an export has the outputs of the translator."""
 
-import layer_tools
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_attn import Translator
-from keras_attn.serving.export import export_translator
 from keras_attn.serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import translations_from_outputs
@@ -14,27 +12,17 @@ from keras_attn.translation import translations_from_outputs
 TEXTS = ["der Hund.", "", "die Katze, trinkt", " \t", "ﬁ 字 🙂", "x", "Milch " * 9]
 TARGETS = ["a  ﬁne\tdog 🙂", "der Hund", "", "\u3000", "x", "Katze trinkt " * 9, "ein"]
 ODD = [b"\xff\xfe", b"\x00", b"Hund\xc3", b"\xf0\x9f \xed\xa0\x80", b"ein \xffHund"]
-WRITTEN = [
+TRANSLATED = [
     field.name for field in SIGNATURES["nbest"].outputs if field.axes[1:2] == ("K",)
 ]
 
 
 @pytest.fixture(scope="module")
-def translator(translator):
-    """One with opinions: it ends some translations before their limit."""
-    layer_tools.randomise(translator.seq2seq, 0, 1.0)
-    return translator
+def served(exported):
+    """Returns a function that runs a signature of the exported translator."""
+    model = tf.saved_model.load(str(exported))
 
-
-@pytest.fixture(scope="module")
-def served(translator, tmp_path_factory):
-    """Returns a function that asks a signature of the exported translator."""
-    folder = export_translator(
-        translator, tmp_path_factory.mktemp("models"), self_test=False
-    )
-    model = tf.saved_model.load(str(folder))
-
-    def ask(name, texts, **others):
+    def run(name, texts, **others):
         columns = {"text": texts, **others}
         inputs = {
             field.name: tf.constant(columns[field.name], field.dtype)
@@ -43,8 +31,8 @@ def served(translator, tmp_path_factory):
         outputs = model.signatures[name](**inputs)
         return {key: value.numpy() for key, value in outputs.items()}
 
-    ask.signatures = model.signatures
-    return ask
+    run.signatures = model.signatures
+    return run
 
 
 def others(name, rows):
@@ -64,7 +52,7 @@ def check_same(got, want):
         assert getattr(got, field) == getattr(want, field)
     assert got.source_truncated == want.source_truncated
     assert got.target_truncated == want.target_truncated
-    # The same operations, but another order of sums for another batch.
+    # Another batch means another order of sums.
     np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
     np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
 
@@ -73,7 +61,7 @@ def hypotheses(texts, outputs):
     """Returns, for each k, the translations of `nbest` without those that are none."""
     return [
         translations_from_outputs(
-            texts, outputs | {name: outputs[name][:, k] for name in WRITTEN}
+            texts, outputs | {name: outputs[name][:, k] for name in TRANSLATED}
         )
         for k in range(outputs["score"].shape[1])
     ]
@@ -107,7 +95,7 @@ def test_axes_are_those_of_one_batch(served, name):
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_any_bytes_are_answered_in_utf8(served, name):
+def test_outputs_are_utf8_for_any_bytes(served, name):
     outputs = served(name, ODD, **others(name, len(ODD)))
     for column in outputs.values():
         if column.dtype == object:
@@ -120,34 +108,34 @@ def test_any_bytes_are_answered_in_utf8(served, name):
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_a_wrong_rank_is_refused_by_the_graph(served, name):
+def test_a_wrong_rank_fails_in_the_graph(served, name):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"[Ss]hape"):
         served(name, [["der Hund"]], **others(name, 1))
 
 
 @pytest.mark.parametrize("name", ["align", "translate_options"])
-def test_each_row_needs_all_inputs(served, name):
+def test_all_inputs_need_the_same_number_of_rows(served, name):
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="must have one row for each of `text`"
     ):
         served(name, TEXTS[:3], **others(name, 1))
 
 
-def test_nbest_begins_with_the_translation(translator, served):
-    found = hypotheses(TEXTS, served("nbest", TEXTS))
-    wanted = translator.translate(TEXTS)
-    for got, want in zip(found[0], wanted, strict=True):
+def test_the_first_of_nbest_is_the_translation(translator, served):
+    ranked = hypotheses(TEXTS, served("nbest", TEXTS))
+    expected = translator.translate(TEXTS)
+    for got, want in zip(ranked[0], expected, strict=True):
         check_same(got, want)
 
 
-def test_nbest_is_what_the_translator_finds_alone_too(translator, served):
-    found = hypotheses(TEXTS, served("nbest", TEXTS))
+def test_nbest_does_not_depend_on_the_batch(translator, served):
+    ranked = hypotheses(TEXTS, served("nbest", TEXTS))
     for row in (1, 2):
         text = TEXTS[row]
         alone = translator.nbest_graph(tf.constant([text]), 3)
         alone = {name: value.numpy() for name, value in alone.items()}
         for k, [want] in enumerate(hypotheses([text], alone)):
-            check_same(found[k][row], want)
+            check_same(ranked[k][row], want)
 
 
 def test_nbest_hypotheses_are_different_ranked_and_scored(translator, served):
@@ -165,27 +153,28 @@ def test_nbest_hypotheses_are_different_ranked_and_scored(translator, served):
         assert len({tuple(tokens) for tokens in row.tolist()}) == 3
 
 
-def test_align_scores_the_target_that_came(translator, served):
+def test_align_scores_the_given_target(translator, served):
     outputs = served("align", TEXTS, target=TARGETS)
     outputs["translation"] = np.array([text.encode() for text in TARGETS], object)
-    wanted = translator.align(TEXTS, TARGETS)
+    expected = translator.align(TEXTS, TARGETS)
     for got, want in zip(
-        translations_from_outputs(TEXTS, outputs), wanted, strict=True
+        translations_from_outputs(TEXTS, outputs), expected, strict=True
     ):
         check_same(got, want)
         covered = "".join(token.surface(got.text) for token in got.target_tokens)
         assert covered == "".join(got.text.split()) or got.target_truncated
 
 
-def test_options_are_those_of_each_row(translator, served):
-    lengths = [3, 15, 1, 2, 7, 100, 5]
-    penalties = [0.0, 1.0, 0.5, 2.0, 3.5, 0.0, 1.0]
+def test_each_row_has_its_own_options(translator, served):
+    texts = [TEXTS[row] for row in (0, 1, 2, 4)]
+    lengths = [3, 15, 100, 7]
+    penalties = [0.0, 1.0, 0.5, 3.5]
     outputs = served(
-        "translate_options", TEXTS, max_length=lengths, length_penalty=penalties
+        "translate_options", texts, max_length=lengths, length_penalty=penalties
     )
-    found = translations_from_outputs(TEXTS, outputs)
+    translations = translations_from_outputs(texts, outputs)
     for text, got, length, penalty in zip(
-        TEXTS, found, lengths, penalties, strict=True
+        texts, translations, lengths, penalties, strict=True
     ):
         limited = Translator(
             translator.seq2seq,
@@ -200,7 +189,7 @@ def test_options_are_those_of_each_row(translator, served):
         assert len(got.target_tokens) <= length
 
 
-def test_a_penalty_makes_a_difference(served):
+def test_the_length_penalty_has_an_effect(served):
     mild, harsh = (
         served("translate_options", TEXTS, max_length=[9] * 7, length_penalty=[p] * 7)
         for p in (0.0, 5.0)
@@ -209,7 +198,7 @@ def test_a_penalty_makes_a_difference(served):
     assert (mild["score"] > harsh["score"]).any()
 
 
-def test_options_out_of_range_are_clamped_and_hurt_nobody(served):
+def test_options_out_of_range_are_clamped_for_their_row_only(served):
     nan, inf = float("nan"), float("inf")
     text = ["die Katze trinkt"] * 6
     outputs = served(
@@ -230,8 +219,12 @@ def test_options_out_of_range_are_clamped_and_hurt_nobody(served):
 
 
 def test_words_are_those_of_the_translation(translator, served):
-    found = translations_from_outputs(TEXTS, served("translate_words", TEXTS))
-    for words, plain in zip(found, translator.translate(TEXTS), strict=True):
+    word_translations = translations_from_outputs(
+        TEXTS, served("translate_words", TEXTS)
+    )
+    for words, plain in zip(
+        word_translations, translator.translate(TEXTS), strict=True
+    ):
         spans = word_spans(plain.source), word_spans(plain.text)
         want = merge_attention(
             plain.attention, plain.source_tokens, plain.target_tokens, *spans

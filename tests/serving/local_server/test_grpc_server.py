@@ -1,7 +1,8 @@
-"""What the gRPC port has beside the services: health, reflection, limits, TLS."""
+"""The gRPC port beside its services: health, reflection, limits, TLS, metrics."""
 
 import concurrent.futures
 import threading
+import time
 
 import grpc
 import httpx
@@ -17,13 +18,13 @@ from tensorflow_serving.apis import (
 )
 
 from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.local_server.option_files import read_credentials
 from keras_attn.serving.local_server.server import LocalServer
-from keras_attn.serving.local_server.tls import read_credentials
 
 
 @pytest.fixture
 def serve(toy_folders):
-    """Starts a server of the toy's version 2."""
+    """Returns a function that starts a server of the toy's version 2."""
     servers = []
 
     def start(**options):
@@ -41,7 +42,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NAMES = ["", "PredictionService", "tensorflow.serving.ModelService"]
 
 
-def test_health_is_told_until_the_end(serve):
+def test_health_becomes_not_serving_at_the_end(serve):
     server = serve()
     with grpc.insecure_channel(server.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -50,11 +51,11 @@ def test_health_is_told_until_the_end(serve):
             assert stub.Check(request, timeout=20).status == SERVING
         watched = stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert next(watched).status == SERVING
-        ender = threading.Thread(target=server.stop, args=(2,))
-        ender.start()
+        stopper = threading.Thread(target=server.stop, args=(2,))
+        stopper.start()
         assert next(watched).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watched.cancel()
-        ender.join()
+        stopper.join()
 
 
 def test_reflection_lists_the_services(toy_server):
@@ -71,19 +72,19 @@ def test_reflection_lists_the_services(toy_server):
 
 
 def is_free_again(client):
-    """A run is cancelled at the deadline, and its place is free a moment later."""
+    """A run is cancelled at its deadline, which frees its thread a moment later."""
     for _ in range(100):
         try:
             return bool(client.translate(["a"]))
         except ServingError:
-            threading.Event().wait(0.05)
+            time.sleep(0.02)
     return False
 
 
 def test_requests_beyond_the_limit_are_refused(serve):
-    server = serve(max_requests=2, rest_port=0, rest_timeout=2)
+    server = serve(max_requests=2, rest_port=0, rest_timeout=0.8)
     slow = {"signature_name": "slow", "inputs": [2**60]}
-    with Client(server.address, timeout=2) as client:
+    with Client(server.address, timeout=0.8) as client:
 
         def ask(_):
             with pytest.raises(ServingError) as error:
@@ -96,12 +97,12 @@ def test_requests_beyond_the_limit_are_refused(serve):
         assert is_free_again(client)  # the two were cancelled
     url = f"http://{server.rest_address}/v1/models/translator:predict"
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        begun = [pool.submit(httpx.post, url, json=slow, timeout=20) for _ in "ab"]
-        threading.Event().wait(0.2)
+        running = [pool.submit(httpx.post, url, json=slow, timeout=20) for _ in "ab"]
+        time.sleep(0.2)
         response = httpx.post(url, json=slow, timeout=20)
-    assert [each.result().status_code for each in begun] == [504, 504]
+    assert [call.result().status_code for call in running] == [504, 504]
     assert response.status_code == 429
-    assert response.json() == {"error": "2 requests are in work already"}
+    assert response.json() == {"error": "2 requests are open already"}
 
 
 def test_a_message_over_the_limit_is_refused(serve):
@@ -115,7 +116,7 @@ def test_a_message_over_the_limit_is_refused(serve):
 
 
 @pytest.mark.parametrize("limit", [0, 2**31])
-def test_a_limit_that_no_message_can_have(toy_folders, limit):
+def test_an_impossible_message_limit_is_refused(toy_folders, limit):
     with pytest.raises(ValueError, match=f"Received: max_message_bytes={limit}"):
         LocalServer(toy_folders[1].parent, max_message_bytes=limit)
 
@@ -136,11 +137,11 @@ def test_models_are_changed_over_grpc(serve, toy_folders):
         assert reload(request, timeout=60).status.error_code == 0
         with Client(server.address, model="other") as other:
             assert other.translate(["ein Hund"])[0].text == "HUND EIN"
-        # Version 1 is not new as a model, so it may come a moment later.
+        # The model is not new, so the call does not wait for its version 1.
         for _ in range(200):
             if len(c.status()) == 2 and c.status()[1].state == "AVAILABLE":
                 break
-            threading.Event().wait(0.05)
+            time.sleep(0.02)
         old.version_labels["stable"] = 1
         reload(request, timeout=60)
         old.version_labels["canary"] = 9
@@ -173,7 +174,7 @@ def test_the_prometheus_page(serve):
         labels = {"model_name": "translator", **labels}
         return samples[(f":tensorflow:serving:{name}", *sorted(labels.items()))]
 
-    # The parser gives a counter the ending of the newer format.
+    # The parser appends the suffix of the newer format.
     assert value("request_count_total", status="OK") == 4
     assert value("request_count_total", status="INVALID_ARGUMENT") == 1
     assert value("request_count_total", status="FAILED_PRECONDITION") == 1
@@ -209,7 +210,7 @@ class TestTls:
         )
         return path
 
-    def healthy(self, server, credentials):
+    def is_healthy(self, server, credentials):
         with grpc.secure_channel(server.address, credentials) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest()
@@ -219,10 +220,10 @@ class TestTls:
         path = self.config(tmp_path, authority)
         server = serve(credentials=read_credentials(path))
         root = authority.cert_pem.bytes()
-        assert self.healthy(server, grpc.ssl_channel_credentials(root))
+        assert self.is_healthy(server, grpc.ssl_channel_credentials(root))
         stranger = grpc.ssl_channel_credentials(trustme.CA().cert_pem.bytes())
         with pytest.raises(grpc.RpcError):
-            self.healthy(server, stranger)
+            self.is_healthy(server, stranger)
         with Client(server.address, timeout=5) as client, pytest.raises(ServingError):
             client.status()
 
@@ -233,12 +234,12 @@ class TestTls:
         )
         server = serve(credentials=read_credentials(path))
         with pytest.raises(grpc.RpcError):
-            self.healthy(server, grpc.ssl_channel_credentials(root))
+            self.is_healthy(server, grpc.ssl_channel_credentials(root))
         own = authority.issue_cert("client")
         known = grpc.ssl_channel_credentials(
             root, own.private_key_pem.bytes(), own.cert_chain_pems[0].bytes()
         )
-        assert self.healthy(server, known)
+        assert self.is_healthy(server, known)
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -253,7 +254,7 @@ class TestTls:
         with pytest.raises(ValueError, match=message):
             read_credentials(path)
 
-    def test_verifying_clients_needs_an_authority(self, authority, tmp_path):
+    def test_client_verification_needs_an_authority(self, authority, tmp_path):
         path = self.config(tmp_path, authority, client_verify=True)
         with pytest.raises(ValueError, match="`client_verify` needs `custom_ca`"):
             read_credentials(path)

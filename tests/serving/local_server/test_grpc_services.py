@@ -1,6 +1,6 @@
-"""The local server through TensorFlow Serving's own stubs.
+"""The gRPC services through TensorFlow Serving's own stubs.
 
-The table of refusals holds codes and texts observed at TensorFlow Serving itself.
+The table of refusals holds codes and texts observed in TensorFlow Serving itself.
 """
 
 import grpc
@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
 from keras_attn.serving.signature import TRANSLATE
@@ -72,7 +75,7 @@ class TestPredict:
             want = tf.as_dtype(field.dtype)
             assert response.outputs[field.name].dtype == want.as_datatype_enum
 
-    def test_tells_who_answered_also_when_not_asked(self, prediction):
+    def test_the_response_names_version_and_signature(self, prediction):
         request = predict_request(spec(signature=""))
         response = prediction.Predict(request, timeout=20)
         assert response.model_spec == spec(signature="serving_default", version=1)
@@ -84,7 +87,7 @@ class TestPredict:
         assert response.outputs["source_length"].int_val == [3]
         assert response.outputs["translation"].string_val == [b"HUND EIN"]
 
-    def test_a_certain_version(self, prediction):
+    def test_a_version_by_number(self, prediction):
         response = prediction.Predict(predict_request(spec(version=1)), timeout=20)
         assert response.model_spec.version.value == 1
 
@@ -93,7 +96,7 @@ class TestPredict:
         response = prediction.Predict(request, timeout=20)
         assert set(response.outputs) == {"score", "translation"}
 
-    def test_too_few_values_repeat_the_last(self, prediction):
+    def test_missing_values_repeat_the_last(self, prediction):
         request = predict_request()
         request.inputs["text"].tensor_shape.dim[0].size = 3
         response = prediction.Predict(request, timeout=20)
@@ -105,7 +108,7 @@ class TestPredict:
         for tensor in response.outputs.values():
             assert tf.make_ndarray(tensor).shape[0] == 0
 
-    def test_odd_bytes(self, prediction):
+    def test_invalid_utf8(self, prediction):
         odd = [b"\xff\xfe", b"\x00", b"\xed\xa0\x80 x", b"a" * 100_000]
         response = prediction.Predict(predict_request(text=odd), timeout=20)
         assert len(response.outputs["translation"].string_val) == 4
@@ -246,20 +249,74 @@ def test_refused_predictions(prediction, case):
     assert refusal(prediction.Predict, request) == (code, message)
 
 
-class TestTheGraphsOwnRefusals:
+class TestErrorsOfTheGraph:
     @pytest.mark.parametrize("text", [np.array("a"), np.array([["a"]])])
-    def test_another_rank_meets_the_graphs_check(self, prediction, text):
+    def test_a_wrong_rank_fails_the_check_in_the_graph(self, prediction, text):
         code, message = refusal(prediction.Predict, predict_request(text=text))
         assert code == "INVALID_ARGUMENT"
         assert "is not compatible with expected shape [?]" in message
 
-    def test_a_long_message_is_cut(self, prediction):
+    def test_a_long_message_is_truncated(self, prediction):
         request = predict_request(spec(signature="failing"), a=-ONE, b=np.int32([1]))
         code, message = refusal(prediction.Predict, request)
         assert code == "INVALID_ARGUMENT"
         assert message.startswith("assertion failed: [a is xxx")
         assert message.endswith("x...TRUNCATED")
         assert len(message) == 1024 + len("...TRUNCATED")
+
+
+class TestMethodsForExamples:
+    """TensorFlow Serving refuses them for the signatures of a translator."""
+
+    def inference(self, *tasks):
+        request = inference_pb2.MultiInferenceRequest()
+        for method_name, signature in tasks:
+            request.tasks.add(
+                model_spec=spec(signature=signature)
+            ).method_name = f"tensorflow/serving/{method_name}"
+        return request
+
+    @pytest.mark.parametrize(
+        ("signature", "code", "message"),
+        [
+            ("", "INVALID_ARGUMENT", "Expected one or two output Tensors, found 14"),
+            ("failing", "INVALID_ARGUMENT", "Expected one input Tensor."),
+            ("zz", "INVALID_ARGUMENT", "No signature was found with the name: zz"),
+            ("slow", "UNIMPLEMENTED", "Classify is not supported by this server"),
+        ],
+    )
+    def test_classify(self, prediction, signature, code, message):
+        request = classification_pb2.ClassificationRequest(
+            model_spec=spec(signature=signature)
+        )
+        received = refusal(prediction.Classify, request)
+        assert received[0] == code
+        assert received[1].startswith(message)
+
+    def test_regress(self, prediction):
+        request = regression_pb2.RegressionRequest(model_spec=spec())
+        assert refusal(prediction.Regress, request) == (
+            "INVALID_ARGUMENT",
+            "Expected one output Tensor.",
+        )
+        request = regression_pb2.RegressionRequest()
+        assert refusal(prediction.Regress, request)[1] == "Missing ModelSpec"
+
+    @pytest.mark.parametrize(
+        ("tasks", "code", "message"),
+        [
+            ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+            ([("regress", "")], "INVALID_ARGUMENT", "Expected one output Tensor."),
+            (
+                [("x", "")],
+                "UNIMPLEMENTED",
+                "Unsupported signature method_name: tensorflow/serving/x",
+            ),
+        ],
+    )
+    def test_multi_inference(self, prediction, tasks, code, message):
+        request = self.inference(*tasks)
+        assert refusal(prediction.MultiInference, request) == (code, message)
 
 
 class TestModelMetadata:
@@ -324,17 +381,17 @@ class TestModelStatus:
         ],
     )
     def test_refusals(self, model, choice, message):
-        got = refusal(model.GetModelStatus, self.request(**choice))
-        assert got == ("NOT_FOUND", message)
+        received = refusal(model.GetModelStatus, self.request(**choice))
+        assert received == ("NOT_FOUND", message)
 
     def test_missing_spec(self, model):
-        got = refusal(
+        received = refusal(
             model.GetModelStatus, get_model_status_pb2.GetModelStatusRequest()
         )
-        assert got == ("INVALID_ARGUMENT", "Missing ModelSpec")
+        assert received == ("INVALID_ARGUMENT", "Missing ModelSpec")
 
 
-def test_bytes_that_are_no_message_do_no_harm(channel, prediction):
+def test_bytes_that_are_not_a_message(channel, prediction):
     call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     with pytest.raises(grpc.RpcError) as error:
         call(b"\xff\xff\xff", timeout=20)

@@ -1,8 +1,7 @@
-"""Which models, versions and labels are served, as `ModelServerConfig`s come."""
+"""Models, versions and labels by `ModelServerConfig`s. No TensorFlow runs."""
 
 import threading
 
-import grpc
 import pytest
 from google.protobuf import text_format
 from tensorflow_serving.apis import model_pb2
@@ -16,7 +15,7 @@ from keras_attn.serving.local_server.models import Models
 
 
 class Version:
-    """Stands for a loaded SavedModel; loading one is scripted by its folder."""
+    """Stands for a loaded SavedModel; a file makes loading fail."""
 
     def __init__(self, folder):
         if (folder / "broken").exists():
@@ -25,6 +24,12 @@ class Version:
 
     def close(self):
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_collection(monkeypatch):
+    """A garbage collection takes long in a process with so many imports."""
+    monkeypatch.setattr(model_versions, "return_freed_memory", lambda: None)
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def test_policies(models, base, policy, versions):
     assert {number for number, state in states if state.name == "AVAILABLE"} == versions
 
 
-def test_a_model_that_is_not_listed_any_more_ends(models, base):
+def test_a_model_that_is_no_longer_listed_is_unloaded(models, base):
     reload(models, base, 'config { name: "m" } config { name: "n" }')
     assert (served(models, "m"), served(models, "n")) == (3, 7)
     reload(models, base, 'config { name: "n" }')
@@ -120,7 +125,7 @@ def test_labels(models, base):
     assert refusal(served, models, "m", version_label="stable")[0] == "INVALID_ARGUMENT"
 
 
-def test_a_label_for_what_is_not_served_changes_nothing(models, base):
+def test_a_label_for_an_unavailable_version_changes_nothing(models, base):
     reload(models, base, 'config { name: "m" }')
     text = 'config { name: "m" version_labels { key: "old" value: 1 } }'
     got = refusal(reload, models, base, f'{text} config {{ name: "n" }}')
@@ -134,7 +139,7 @@ def test_a_label_for_what_is_not_served_changes_nothing(models, base):
     assert models.states("n") == {}
 
 
-def test_a_new_model_that_cannot_be_loaded_is_told(models, base):
+def test_a_new_model_that_cannot_be_loaded_is_an_error(models, base):
     (base / "n" / "7" / "broken").touch()
     reload(models, base, 'config { name: "m" }')
     got = refusal(reload, models, base, 'config { name: "m" } config { name: "n" }')
@@ -146,7 +151,7 @@ def test_a_new_model_that_cannot_be_loaded_is_told(models, base):
     assert served(models, "m") == 3
 
 
-def test_it_waits_for_a_new_model(models, base, tmp_path):
+def test_waits_for_a_new_model(models, base, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     looks = []
@@ -170,9 +175,7 @@ def test_no_models_at_all(models, base):
     assert refusal(served, models, "m")[0] == "NOT_FOUND"
 
 
-def test_requests_go_on_while_models_come_and_go(models, base, monkeypatch):
-    # In this process it goes through all that the tests have imported.
-    monkeypatch.setattr(model_versions, "return_freed_memory", lambda: None)
+def test_requests_succeed_while_models_change(models, base):
     reload(models, base, 'config { name: "m" }')
     failures, stop = [], threading.Event()
 
@@ -224,9 +227,13 @@ def test_refused_configs(base, case):
     assert refusal(read_model_configs, config(base, text)) == (code, message)
 
 
-def test_configs_that_do_not_say_enough(base):
+def test_incomplete_configs(base):
     message = model_server_config_pb2.ModelServerConfig()
-    assert refusal(read_model_configs, message)[0] == "INVALID_ARGUMENT"
+    assert refusal(read_model_configs, message) == (
+        "INVALID_ARGUMENT",
+        "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+        "ModelConfigList is currently supported",
+    )
     message = config(base, 'config { name: "m" }')
     message.model_config_list.config[0].model_platform = ""
     assert refusal(read_model_configs, message)[1] == (
@@ -234,11 +241,3 @@ def test_configs_that_do_not_say_enough(base):
     )
     message.model_config_list.config[0].model_type = 1
     assert list(read_model_configs(message)) == ["m"]
-
-
-def test_codes_are_those_of_grpc():
-    assert refusal(read_model_configs, model_server_config_pb2.ModelServerConfig()) == (
-        grpc.StatusCode.INVALID_ARGUMENT.name,
-        "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
-        "ModelConfigList is currently supported",
-    )

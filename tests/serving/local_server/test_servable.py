@@ -1,4 +1,4 @@
-"""A version folder in a session: what it computes, and which folders it refuses."""
+"""Loading a version folder, its outputs, and the folders that are refused."""
 
 import shutil
 
@@ -37,7 +37,7 @@ def names(servable, signature):
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
-def test_computes_what_tensorflows_own_loader_computes(servable, toy_folders, size):
+def test_outputs_are_those_of_tensorflows_loader(servable, toy_folders, size):
     text = texts(
         *[b"ein Hund"] * (size // 2), *[b"drei alte Hunde"] * (size - size // 2)
     )
@@ -51,7 +51,7 @@ def test_computes_what_tensorflows_own_loader_computes(servable, toy_folders, si
         np.testing.assert_array_equal(array, want[alias].numpy())
 
 
-def test_signatures_run_apart(servable):
+def test_signatures_run_separately(servable):
     feeds = {"failing_a:0": np.float32([-1]), "failing_b:0": np.int32([1])}
     with pytest.raises(tf.errors.InvalidArgumentError, match="assertion failed"):
         servable.run(feeds, [names(servable, "failing")["b"]])

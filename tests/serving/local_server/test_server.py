@@ -1,8 +1,9 @@
-"""The whole server in this process: start, switch of versions, faults, end."""
+"""The server in this process: start, version switches, faults, stop."""
 
 import shutil
 import socket
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -14,12 +15,12 @@ from keras_attn.serving.local_server.server import LocalServer
 
 @pytest.fixture
 def serve(models_dir):
-    """Starts a server that looks at its folder often."""
+    """Returns a function that starts a server, which polls its folder often."""
     servers = []
 
     def start(**options):
         server = LocalServer(
-            models_dir, poll_seconds=0.05, threads=2, load_retries=0, **options
+            models_dir, poll_seconds=0.02, threads=2, load_retries=0, **options
         )
         servers.append(server)
         server.start()
@@ -31,51 +32,53 @@ def serve(models_dir):
 
 
 def wait_for(condition, timeout=20.0):
-    """Polls; the last call is the answer."""
-    pause = threading.Event()
-    for _ in range(int(timeout / 0.02)):
-        if condition():
-            return True
-        pause.wait(0.02)
-    return condition()
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def serving_version(client):
-    # The toy tells its version by the score of a token.
+    # The toy's token scores are -version.
     return -client.translate(["Hund"])[0].token_scores[0]
 
 
 def test_a_new_version_takes_over_while_requests_flow(serve, models_dir, publish):
     publish(1, models_dir)
     server = serve()
-    answers, failures, enough = [], [], threading.Event()
+    versions, failures, stop = [], [], threading.Event()
 
-    def ask():
+    def send_requests():
         with Client(server.address) as client:
-            while not enough.is_set():
+            while not stop.wait(0.005):  # the load needs the interpreter, too
                 try:
-                    answers.append(serving_version(client))
+                    versions.append(serving_version(client))
                 except ServingError as error:
                     failures.append(error)
 
-    askers = [threading.Thread(target=ask) for _ in range(3)]
-    for asker in askers:
-        asker.start()
-    assert wait_for(lambda: len(answers) > 20)
+    threads = [threading.Thread(target=send_requests) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert wait_for(lambda: len(versions) > 20)
     publish(2, models_dir)
-    assert wait_for(lambda: answers[-20:] == [2.0] * 20)
-    enough.set()
-    for asker in askers:
-        asker.join()
+    assert wait_for(lambda: versions[-20:] == [2.0] * 20)
+    stop.set()
+    for thread in threads:
+        thread.join()
     assert failures == []
-    assert set(answers) == {1.0, 2.0}
-    states = {
-        number: s.name for number, s in server.models.states("translator").items()
+    assert set(versions) == {1.0, 2.0}
+    states = server.models.states("translator").items()
+    assert {number: state.name for number, state in states} == {
+        2: "AVAILABLE",
+        1: "END",
     }
-    assert states == {2: "AVAILABLE", 1: "END"}
 
 
-def test_half_a_version_is_refused_and_told(serve, models_dir, publish, toy_folders):
+def test_an_incomplete_version_is_refused_with_its_error(
+    serve, models_dir, publish, toy_folders
+):
     publish(1, models_dir)
     server = serve()
     (models_dir / "2").mkdir()
@@ -90,17 +93,8 @@ def test_half_a_version_is_refused_and_told(serve, models_dir, publish, toy_fold
         assert serving_version(client) == 1.0
 
 
-def test_a_folder_still_being_written_is_not_looked_at(serve, models_dir, publish):
-    publish(1, models_dir)
-    server = serve()
-    (models_dir / ".tmp-2").mkdir()
-    (models_dir / "2.tmp").mkdir()
-    threading.Event().wait(0.3)
-    assert list(server.models.states("translator")) == [1]
-
-
-def test_it_waits_for_a_first_version(models_dir, publish, caplog):
-    server = LocalServer(models_dir, poll_seconds=0.05, threads=2)
+def test_waits_for_a_first_version(models_dir, publish, caplog):
+    server = LocalServer(models_dir, poll_seconds=0.02, threads=2)
     started = []
     thread = threading.Thread(target=lambda: started.append(server.start()))
     thread.start()
@@ -114,14 +108,14 @@ def test_it_waits_for_a_first_version(models_dir, publish, caplog):
         server.stop(grace=0)
 
 
-def test_a_stop_while_it_waits(models_dir):
-    server = LocalServer(models_dir, poll_seconds=0.05)
+def test_stops_while_waiting(models_dir):
+    server = LocalServer(models_dir, poll_seconds=0.02)
     server.request_stop()
     assert server.start() is None
     server.stop()
 
 
-def test_a_deadline_frees_the_server_too(serve, models_dir, publish):
+def test_a_deadline_cancels_the_run(serve, models_dir, publish):
     publish(1, models_dir)
     server = serve()
     with (
@@ -130,38 +124,36 @@ def test_a_deadline_frees_the_server_too(serve, models_dir, publish):
     ):
         client.predict({"steps": np.int64([2**60])}, signature="slow")
     server.stop()
-    # The loop has no end of its own: the version is free only if the run was cancelled.
+    # The loop never ends by itself: the version is unloaded only after a cancellation.
     assert wait_for(lambda: server.models.states("translator")[1].name == "END")
 
 
-def test_a_request_that_has_begun_is_answered_before_the_end(
-    serve, models_dir, publish
-):
+def test_open_requests_are_answered_before_the_end(serve, models_dir, publish):
     publish(1, models_dir)
     server = serve()
     with Client(server.address) as client:
         answers = []
 
         def ask():
-            steps = {"steps": np.int64([200_000])}
+            steps = {"steps": np.int64([50_000])}
             answers.append(client.predict(steps, signature="slow"))
 
         asker = threading.Thread(target=ask)
         asker.start()
-        assert wait_for(lambda: any_running(server) or answers)
+        assert wait_for(lambda: has_open_requests(server) or answers)
         server.stop(grace=20)
         asker.join()
-        assert answers[0]["total"] == [200_000]
+        assert answers[0]["total"] == [50_000]
         with pytest.raises(ServingError, match=r"UNAVAILABLE.*127\.0\.0\.1"):
             client.translate(["Hund"])
 
 
-def any_running(server):
+def has_open_requests(server):
     versions = server.models._models["translator"]
-    return any(one.requests for one in versions._loaded.values())
+    return any(loaded.num_requests for loaded in versions._loaded.values())
 
 
-def test_a_client_that_vanishes_harms_nobody(serve, models_dir, publish):
+def test_broken_connections_do_not_affect_others(serve, models_dir, publish):
     publish(1, models_dir)
     server = serve()
     host, port = server.address.split(":")
@@ -174,7 +166,7 @@ def test_a_client_that_vanishes_harms_nobody(serve, models_dir, publish):
         assert serving_version(client) == 1.0
 
 
-def test_a_port_in_use_is_an_error_before_anything_is_loaded(models_dir):
+def test_a_port_in_use_is_an_error_before_the_load(models_dir):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = LocalServer(models_dir, port=port)
@@ -196,6 +188,6 @@ def test_options_are_checked(models_dir, options, message):
         LocalServer(models_dir, **options)
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Received: .*nowhere.*export"):
         LocalServer(tmp_path / "nowhere")

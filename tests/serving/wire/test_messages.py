@@ -1,4 +1,4 @@
-"""Our wire format against TensorFlow Serving's own messages, both ways."""
+"""Our messages are compatible with TensorFlow Serving's own, in both directions."""
 
 import pytest
 from google.protobuf import wrappers_pb2
@@ -39,23 +39,25 @@ THEIRS = {
 }
 
 
-def kind(field):
-    """What the bytes of a field depend on; an enum travels as an int32."""
+def encoding(field):
+    """Returns what the bytes of a field depend on; an enum is sent as an int32."""
     number_type = field.TYPE_INT32 if field.type == field.TYPE_ENUM else field.type
     is_map = bool(field.message_type and field.message_type.GetOptions().map_entry)
     return field.number, number_type, field.is_repeated, is_map
 
 
 @pytest.mark.parametrize("name", THEIRS)
-def test_every_field_has_their_number_and_type(name):
+def test_every_field_has_the_same_number_and_type(name):
     ours, theirs = message_class(name).DESCRIPTOR, THEIRS[name].DESCRIPTOR
     assert ours.fields
     for field in ours.fields:
-        assert kind(field) == kind(theirs.fields_by_name[field.name]), field.name
+        assert encoding(field) == encoding(theirs.fields_by_name[field.name]), (
+            field.name
+        )
         if field.message_type and field.message_type.GetOptions().map_entry:
             for part in field.message_type.fields:
                 entry = theirs.fields_by_name[field.name].message_type
-                assert kind(part) == kind(entry.fields_by_name[part.name])
+                assert encoding(part) == encoding(entry.fields_by_name[part.name])
 
 
 def their_tensor():
@@ -123,15 +125,15 @@ def their_messages():
 
 
 @pytest.mark.parametrize(("name", "theirs"), list(their_messages()))
-def test_their_message_passes_through_ours(name, theirs):
+def test_their_messages_survive_a_round_trip_through_ours(name, theirs):
     ours = message_class(name).FromString(theirs.SerializeToString())
     assert type(theirs).FromString(ours.SerializeToString()) == theirs
-    # Nothing was merely carried along as an unknown field.
+    # No field was carried along as an unknown field.
     names = {field.name for field, _ in ours.ListFields()}
     assert names == {field.name for field, _ in theirs.ListFields()}
 
 
-def test_the_packed_signatures_are_told_by_their_address():
+def test_the_type_url_of_packed_signatures():
     packed = Any()
     packed.Pack(get_model_metadata_pb2.SignatureDefMap())
     assert packed.type_url == SIGNATURE_DEF_MAP_URL

@@ -1,4 +1,4 @@
-"""Tensors on the wire: TensorFlow's own functions are the witnesses."""
+"""Tensor messages, compared with TensorFlow's own functions."""
 
 import numpy as np
 import pytest
@@ -50,10 +50,10 @@ def written(array):
     return message
 
 
-def assert_same(got, want):
-    assert got.dtype == want.dtype
-    assert got.shape == want.shape
-    np.testing.assert_array_equal(got, want)
+def assert_same(actual, expected):
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
+    np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
@@ -151,37 +151,37 @@ class TestTensorFlowsRules:
         assert read_tensor(message) == np.int8(44)
 
 
-class TestNoTensor:
-    def broken(self, **fields):
+class TestBadMessages:
+    def error(self, **fields):
         message = message_class("Tensor")(**{"dtype": 1, **fields})
-        with pytest.raises(ValueError, match="Received: ") as error:
+        with pytest.raises(ValueError, match="Received: ") as raised:
             read_tensor(message)
-        return str(error.value)
+        return str(raised.value)
 
     def test_unknown_dtype(self):
-        assert "Received: dtype=0" in self.broken(dtype=0)
-        assert "Received: dtype=14" in self.broken(dtype=14)
+        assert "Received: dtype=0" in self.error(dtype=0)
+        assert "Received: dtype=14" in self.error(dtype=14)
 
-    def test_open_shape(self):
-        assert "shape=(-1,)" in self.broken(tensor_shape={"dim": [{"size": -1}]})
-        assert "unknown_rank=True" in self.broken(tensor_shape={"unknown_rank": True})
+    def test_unknown_shape(self):
+        assert "shape=(-1,)" in self.error(tensor_shape={"dim": [{"size": -1}]})
+        assert "unknown_rank=True" in self.error(tensor_shape={"unknown_rank": True})
 
     def test_one_value_cannot_claim_all_memory(self):
         shape = {"dim": [{"size": 2**40}]}
-        assert "2147483647 bytes" in self.broken(tensor_shape=shape, float_val=[1.0])
+        assert "2147483647 bytes" in self.error(tensor_shape=shape, float_val=[1.0])
 
     def test_content_of_another_length(self):
-        assert "must hold 4 bytes" in self.broken(tensor_content=b"abc")
+        assert "must hold 4 bytes" in self.error(tensor_content=b"abc")
 
     @pytest.mark.parametrize(
         "content",
         [b"\x02a", b"\x01ab", b"\x80", b"\xff" * 9, b"\x80\x80\x80\x80\x80\x01"],
     )
     def test_text_content_that_does_not_add_up(self, content):
-        self.broken(dtype=7, tensor_content=content)
+        self.error(dtype=7, tensor_content=content)
 
 
-def test_a_dtype_without_a_place_is_refused():
+def test_an_unsupported_dtype_is_refused():
     with pytest.raises(TypeError, match="Received: dtype=complex64"):
         written(np.zeros(2, np.complex64))
 

@@ -22,7 +22,7 @@ SOFTWARE_HELP = (2.76, 0.81, 0.965)  # LibreOffice help: headings and long sente
 
 
 def padded_lengths(source, target, few=False):
-    return Shapes.of(source, target, few=few).pad(source, target)
+    return Shapes.choose(source, target, few=few).pad(source, target)
 
 
 def natural_lengths(pairs: int, shape=CAPTIONS):
@@ -63,7 +63,7 @@ def test_widths_waste_the_least_of_all_choices(lengths, count):
     st.one_of(st.none(), st.integers(0, 3)),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_pair_is_dealt_once_to_a_batch_that_holds_it(lengths, batch_size, seed):
+def test_every_pair_is_in_one_batch_that_holds_it(lengths, batch_size, seed):
     source, target = np.array(lengths).T
     padded = padded_lengths(source, target)
     batches = plan_epoch(*padded, batch_size=batch_size, seed=seed, epoch=0)
@@ -203,18 +203,18 @@ def test_shapes_of_counted_lengths_are_those_of_all_lengths(lengths, size):
         (source[n : n + size], target[n : n + size])
         for n in range(0, len(source), size)
     ]
-    counted = Shapes.of(*joint_lengths(parts))
-    whole = Shapes.of(source, target)
+    counted = Shapes.choose(*joint_lengths(parts))
+    whole = Shapes.choose(source, target)
     np.testing.assert_array_equal(counted.target_widths, whole.target_widths)
     for one, other in zip(counted.source_widths, whole.source_widths, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_plan_does_not_depend_on_how_many_pairs_are_looked_at_at_once(monkeypatch):
+def test_a_plan_does_not_depend_on_the_chunk_size(monkeypatch):
     lengths = natural_lengths(500)
     plans = []
     for size in (7, 1_000_000):
-        monkeypatch.setattr("keras_attn.training.batches.bucketing._AT_ONCE", size)
+        monkeypatch.setattr("keras_attn.training.batches.bucketing._CHUNK", size)
         padded = padded_lengths(*lengths)
         plans.append(flat(plan_epoch(*padded, batch_size=16, seed=1, epoch=1)))
     assert plans[0] == plans[1]

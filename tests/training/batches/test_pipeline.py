@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_attn.text import SubwordCodec, learn_subwords
 from keras_attn.training.batches.pipeline import make_pipeline
 from keras_attn.training.corpora import SentencePair
-from keras_attn.training.loop.train_step import Steps
+from keras_attn.training.loop.train_step import TrainStep
 from keras_attn.training.loop.workers import Workers
 
 WORDS = [
@@ -124,7 +124,7 @@ def test_an_epoch_holds_every_pair_once_with_start_and_end(pairs, codecs, ids, s
     )
     for epoch in (0, 1):
         assert content(pipeline.epoch(epoch), codecs) == expected(ids, codecs)
-    assert (pipeline.kept, pipeline.steps_per_epoch) == (300, 19)
+    assert (pipeline.pair_count, pipeline.steps_per_epoch) == (300, 19)
     assert len(pipeline.epoch()) == 19
     assert pipeline.source_tokens == sum(len(s) + 1 for s, _ in ids)
     assert pipeline.target_tokens == sum(len(t) + 1 for _, t in ids)
@@ -151,7 +151,7 @@ def test_long_pairs_are_dropped_and_counted(pairs, codecs, ids, max_length):
     within = [(s, t) for s, t in ids if max(len(s), len(t)) + 1 <= max_length]
     assert 0 < len(within) < 300
     assert content(pipeline.epoch(), codecs) == expected(within, codecs)
-    assert (pipeline.kept, pipeline.dropped_too_long) == (
+    assert (pipeline.pair_count, pipeline.dropped_too_long) == (
         len(within),
         300 - len(within),
     )
@@ -171,7 +171,7 @@ def test_pairs_without_a_token_are_dropped_and_counted(pairs, codecs):
         max_length=500,
         shuffle_seed=1,
     )
-    assert (pipeline.kept, pipeline.dropped_empty) == (4, 1)
+    assert (pipeline.pair_count, pipeline.dropped_empty) == (4, 1)
     assert "1 dropped with a side of no token" in pipeline.describe()
 
 
@@ -256,7 +256,7 @@ def test_two_workers_share_every_pair_of_batches_by_tokens(pairs, codecs, ids):
     class Two(Workers):
         replicas = 2
 
-    steps = object.__new__(Steps)
+    steps = object.__new__(TrainStep)
     steps.workers = Two(tf.distribute.get_strategy())
     steps.parts = 1
     steps.pad_id = codecs[0].pad_id
@@ -268,16 +268,18 @@ def test_two_workers_share_every_pair_of_batches_by_tokens(pairs, codecs, ids):
         max_length=500,
         shuffle_seed=1,
     )
-    found = collections.Counter()
+    shared = collections.Counter()
     for batch in pipeline.epoch(1):
-        halves = [steps._share(batch, tf.constant(replica)) for replica in range(2)]
+        halves = [steps._part(batch, tf.constant(replica)) for replica in range(2)]
         assert len({labels.shape for _, labels in halves}) == 1
         for inputs, labels in halves:
             for row in zip(inputs["source"], inputs["target"], labels, strict=True):
-                unpadded_row = [unpadded(each.numpy(), steps.pad_id) for each in row]
+                unpadded_row = [
+                    unpadded(side_row.numpy(), steps.pad_id) for side_row in row
+                ]
                 if unpadded_row[2]:  # padding goes round where rows do not
-                    found[tuple(unpadded_row)] += 1
-    assert found == expected(ids, codecs)
+                    shared[tuple(unpadded_row)] += 1
+    assert shared == expected(ids, codecs)
 
 
 @pytest.mark.parametrize(

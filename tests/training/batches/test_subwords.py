@@ -48,8 +48,8 @@ def processors(codecs):
 def cuts(word):
     """Every way to cut a word."""
     for ends in itertools.product([False, True], repeat=len(word) - 1):
-        places = [0, *(n for n, cut in enumerate(ends, 1) if cut), len(word)]
-        yield [word[a:b] for a, b in itertools.pairwise(places)]
+        cut_points = [0, *(n for n, cut in enumerate(ends, 1) if cut), len(word)]
+        yield [word[a:b] for a, b in itertools.pairwise(cut_points)]
 
 
 def ids_of(symbols, processor):
@@ -78,10 +78,12 @@ def test_unigram_probabilities_are_those_of_all_segmentations(
             score = sum(processor.get_score(i) for i in ids if i != unknown)
             weights[ids_of(symbols, processor)] = math.exp(alpha * score)
     total = sum(weights.values())
-    found = word_segmentations(codecs["unigram"].model, "unigram", alpha)(word).all()
-    assert found.keys() == weights.keys()
+    probabilities = word_segmentations(codecs["unigram"].model, "unigram", alpha)(
+        word
+    ).all()
+    assert probabilities.keys() == weights.keys()
     for ids, weight in weights.items():
-        assert found[ids] == pytest.approx(weight / total, rel=1e-6)
+        assert probabilities[ids] == pytest.approx(weight / total, rel=1e-6)
 
 
 def drop_merges(symbols, processor, dropout, random):
@@ -89,15 +91,15 @@ def drop_merges(symbols, processor, dropout, random):
     symbols = list(symbols)
     while True:
         merges = [
-            (-processor.get_score(processor.piece_to_id(a + b)), place)
-            for place, (a, b) in enumerate(itertools.pairwise(symbols))
+            (-processor.get_score(processor.piece_to_id(a + b)), index)
+            for index, (a, b) in enumerate(itertools.pairwise(symbols))
             if processor.piece_to_id(a + b) != processor.unk_id()
         ]
         left = [merge for merge in merges if random.random() >= dropout]
         if not left:
             return ids_of(symbols, processor)
-        place = min(left)[1]
-        symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+        index = min(left)[1]
+        symbols[index : index + 2] = [symbols[index] + symbols[index + 1]]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -107,20 +109,22 @@ def test_bpe_dropout_has_the_probabilities_of_its_algorithm(codecs, processors, 
     for _ in range(runs):
         ids = drop_merges(word, processors["bpe"], 0.2, random)
         expected[ids] = expected.get(ids, 0.0) + 1 / runs
-    found = word_segmentations(codecs["bpe"].model, "bpe", 0.2)(word).all()
-    assert sum(found.values()) == pytest.approx(1.0)
+    probabilities = word_segmentations(codecs["bpe"].model, "bpe", 0.2)(word).all()
+    assert sum(probabilities.values()) == pytest.approx(1.0)
     # Four standard deviations of a share, 4 sqrt(1/4 / 4000), and what is cut off.
-    for ids in expected.keys() | found.keys():
-        assert found.get(ids, 0.0) == pytest.approx(expected.get(ids, 0.0), abs=0.04)
+    for ids in expected.keys() | probabilities.keys():
+        assert probabilities.get(ids, 0.0) == pytest.approx(
+            expected.get(ids, 0.0), abs=0.04
+        )
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_without_chance_it_is_sentencepiece(codecs, processors, kind):
+def test_without_randomness_it_is_sentencepiece(codecs, processors, kind):
     codec = codecs[kind]
     # Probabilities to the 20th power, or hardly any merge left out.
     alpha = {"unigram": 20.0, "bpe": 1e-9}[kind]
     sampler = SubwordSampler([*LINES, "", "Hund ☃☃ und"], codec, kind, alpha)
-    [tokens] = sampler.draw(np.random.default_rng(0))
+    [tokens] = sampler.sample(np.random.default_rng(0))
     for number, line in enumerate([*LINES, "", "Hund ☃☃ und"]):
         begin, length = tokens.begins[number], tokens.lengths[number]
         assert tokens.ids[begin : begin + length].tolist() == (
@@ -129,12 +133,12 @@ def test_without_chance_it_is_sentencepiece(codecs, processors, kind):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_words_are_drawn_as_often_as_they_are_probable(codecs, kind):
+def test_sample_frequencies_are_the_probabilities(codecs, kind):
     word, draws = "▁Hunde", 8000
     codec = codecs[kind]
     expected = word_segmentations(codec.model, kind, 0.3)(word).all()
     sampler = SubwordSampler(["Hunde"] * draws, codec, kind, 0.3)
-    [tokens] = sampler.draw(np.random.default_rng(1))
+    [tokens] = sampler.sample(np.random.default_rng(1))
     counts = dict.fromkeys(expected, 0)
     for begin, length in zip(tokens.begins, tokens.lengths, strict=True):
         counts[tuple(tokens.ids[begin : begin + length].tolist())] += 1
@@ -146,7 +150,7 @@ def test_words_are_drawn_as_often_as_they_are_probable(codecs, kind):
 def test_texts_without_words_have_no_tokens(codecs):
     for texts, lengths in (([], []), (["", "\u200b"], [[0, 0]])):
         sampler = SubwordSampler(texts, codecs["unigram"], "unigram", 0.5)
-        parts = list(sampler.draw(np.random.default_rng(0)))
+        parts = list(sampler.sample(np.random.default_rng(0)))
         assert [tokens.lengths.tolist() for tokens in parts] == lengths
         assert not any(len(tokens.ids) for tokens in parts)
 
@@ -214,7 +218,7 @@ def test_epochs_differ_in_subwords_and_not_in_text(codecs):
     assert first[1] != second[1]
 
 
-def test_a_resumed_run_draws_the_same(codecs):
+def test_a_resumed_run_samples_the_same_subwords(codecs):
     codec = codecs["unigram"]
     whole, resumed = (
         sampled(codec).epochs(first).take(count * 3).as_numpy_iterator()
@@ -232,7 +236,7 @@ def test_shapes_are_few_and_nothing_is_over_the_limit(codecs):
     longest = max(max(b.source_width, b.target_width) for b in plain.plan(0))
     # Whatever is drawn longer than the limit falls back to its plain tokens.
     pipeline = sampled(codec, max_length=longest, alpha=0.01)
-    assert pipeline.kept == len(PAIRS)
+    assert pipeline.pair_count == len(PAIRS)
     plans = [batch for epoch in range(20) for batch in pipeline.plan(epoch)]
     assert max(max(b.source_width, b.target_width) for b in plans) <= longest
     expected = sorted((p.source.encode(), p.target.encode()) for p in PAIRS)
@@ -271,7 +275,7 @@ def test_symbols_are_never_cut(kind):
     sampler = SubwordSampler(sentences, codec, kind, 0.5)
     tag, cut = processor.piece_to_id("<bt>"), set()
     for seed in range(20):
-        [tokens] = sampler.draw(np.random.default_rng(seed))
+        [tokens] = sampler.sample(np.random.default_rng(seed))
         first = tokens.lengths[0]
         for sentence, ids in zip(
             sentences, (tokens.ids[:first], tokens.ids[first:]), strict=True

@@ -30,21 +30,21 @@ def codec():
 
 def read(tokens):
     """The ids of each pair, as lists."""
-    found = []
+    ids = []
     for source, target in tokens:
         for n in range(len(source.lengths)):
-            found.append(
+            ids.append(
                 tuple(
                     side.ids[side.begins[n] :][: side.lengths[n]].tolist()
                     for side in (source, target)
                 )
             )
-    return found
+    return ids
 
 
-def test_tokens_are_made_once_and_found_again(codec, tmp_path, monkeypatch):
-    told = []
-    first = cached_tokens(PAIRS, codec, codec, tmp_path, told.append)
+def test_tokens_are_written_once_and_read_again(codec, tmp_path, monkeypatch):
+    lines = []
+    first = cached_tokens(PAIRS, codec, codec, tmp_path, lines.append)
     processor = sentencepiece.SentencePieceProcessor(model_proto=codec.model)
     expected = [(processor.encode(p.source), processor.encode(p.target)) for p in PAIRS]
     assert read(first) == expected
@@ -54,10 +54,12 @@ def test_tokens_are_made_once_and_found_again(codec, tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError("tokenised again")
 
-    monkeypatch.setattr("keras_attn.training.batches.token_cache.pair_tokens", refuse)
-    assert read(cached_tokens(PAIRS, codec, codec, tmp_path, told.append)) == expected
+    monkeypatch.setattr(
+        "keras_attn.training.batches.token_cache.tokenize_pairs", refuse
+    )
+    assert read(cached_tokens(PAIRS, codec, codec, tmp_path, lines.append)) == expected
     assert path.read_bytes() == written
-    assert told == []
+    assert lines == []
 
 
 def test_other_sentences_or_subwords_have_files_of_their_own(codec, tmp_path):
@@ -86,19 +88,19 @@ def test_other_sentences_or_subwords_have_files_of_their_own(codec, tmp_path):
         lambda data: data[:-1] + bytes([data[-1] ^ 1]),
     ],
 )
-def test_a_damaged_file_is_named_and_made_again(codec, tmp_path, damage):
+def test_a_damaged_file_is_reported_and_written_again(codec, tmp_path, damage):
     whole = read(cached_tokens(PAIRS, codec, codec, tmp_path, print))
     [path] = tmp_path.iterdir()
     good = path.read_bytes()
     path.write_bytes(damage(good))
-    told = []
-    assert read(cached_tokens(PAIRS, codec, codec, tmp_path, told.append)) == whole
+    lines = []
+    assert read(cached_tokens(PAIRS, codec, codec, tmp_path, lines.append)) == whole
     assert path.read_bytes() == good
-    assert len(told) == 1
-    assert told[0].startswith(f"{path} is damaged (")
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{path} is damaged (")
 
 
-def test_what_a_killed_process_began_is_removed_when_it_is_old(codec, tmp_path):
+def test_old_unfinished_files_are_removed(codec, tmp_path):
     old, new = tmp_path / ".writing-1-x", tmp_path / ".writing-2-x"
     for path in (old, new):
         path.write_bytes(b"half")
@@ -107,7 +109,7 @@ def test_what_a_killed_process_began_is_removed_when_it_is_old(codec, tmp_path):
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_sentences_that_end_halfway_leave_no_file(codec, tmp_path):
+def test_an_error_while_tokenizing_leaves_no_file(codec, tmp_path):
     class Vanishing(list):
         passes = 0
 
@@ -126,9 +128,9 @@ IDS = st.lists(st.tuples(*[st.lists(st.integers(0, 2**31 - 1), max_size=5)] * 2)
 
 
 def as_tokens(sentences):
-    lengths = np.array([len(each) for each in sentences], "int64")
-    return Tokens.of(
-        np.array([i for each in sentences for i in each], "int32"), lengths
+    lengths = np.array(list(map(len, sentences)), "int64")
+    return Tokens.contiguous(
+        np.array([i for sentence in sentences for i in sentence], "int32"), lengths
     )
 
 
@@ -137,9 +139,9 @@ def as_tokens(sentences):
 def test_pairs_of_ids_come_back_as_they_went(pairs, at_once, data):
     parts = [pairs[n : n + at_once] for n in range(0, len(pairs), at_once)]
     sides = [tuple(as_tokens([p[i] for p in part]) for i in (0, 1)) for part in parts]
-    tokens = TokenPairs.written(sides, StoredFile.unnamed(None))
+    tokens = TokenPairs.write(sides, StoredFile.unnamed(None))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_attn.training.batches.tokens.AT_ONCE", at_once)
+        patch.setattr("keras_attn.training.batches.tokens.CHUNK", at_once)
         assert read(tokens) == pairs
         rows = data.draw(st.lists(st.sampled_from(range(len(pairs))))) if pairs else []
         chosen = tokens.select(np.array(rows, "int64"))
@@ -153,12 +155,15 @@ def test_batches_from_a_cache_are_those_without(codec, tmp_path):
         make_pipeline(PAIRS, codec, codec, **options, **more)
         for more in ({}, {"cache": tmp_path}, {"cache": tmp_path})
     ]
-    assert len({each.fingerprint for each in pipelines}) == 1
+    assert len({pipeline.fingerprint for pipeline in pipelines}) == 1
     assert pipelines[0].dropped_too_long
     assert pipelines[0].dropped_empty
     first, *others = (
-        [tf.nest.map_structure(np.ndarray.tolist, batch) for batch in each]
-        for each in (pipeline.epoch(1).as_numpy_iterator() for pipeline in pipelines)
+        [
+            tf.nest.map_structure(np.ndarray.tolist, batch)
+            for batch in pipeline.epoch(1).as_numpy_iterator()
+        ]
+        for pipeline in pipelines
     )
     for other in others:
         assert str(other) == str(first)

@@ -1,88 +1,68 @@
-"""A training that is watched: BLEU, samples and TensorBoard are of the model itself."""
+"""Callbacks: BLEU, samples and TensorBoard are of the model in training itself."""
 
-import json
 import struct
 
 import numpy as np
 import pytest
 import sacrebleu
 import tensorflow as tf
-from tiny_run import TINY
+from tiny_run import read_lines
 
 from keras_attn import Translator
-from keras_attn.training.callbacks import EventFile, WatchTranslations
-from keras_attn.training.callbacks.tensorboard import _markdown
+from keras_attn.training.callbacks.sample_translations import SampleTranslations
+from keras_attn.training.callbacks.tensorboard import EventFile, _markdown_table
 from keras_attn.training.corpora import SentencePair
-from keras_attn.training.fit import fit
 from keras_attn.training.loop.training_loop import _is_done, best_epoch
-from keras_attn.training.loop.training_state import Progress
+from keras_attn.training.loop.training_state import TrainingProgress
 from keras_attn.training.recipes import RecipeError, TrainingOptions, load_recipe
 from keras_attn.training.runs.run_folder import RunFolder
 from keras_attn.translation import Token, Translation
 
-PAIRS = 6
-WATCHED = load_recipe("demo").override(
-    [
-        *TINY,
-        "corpus.train_pairs=64",
-        f"corpus.validation_pairs={PAIRS}",
-        f"training.samples={PAIRS}",
-        "training.validation_bleu=1",
-        "training.best_by=bleu",
-        "training.tensorboard=true",
-    ]
-)
+PAIRS, EPOCHS = 3, 3  # of the shared run
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "watched"
-    told = []
-    report = fit(WATCHED, folder, told.append)
-    return RunFolder(folder), report, told
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def run(trained_run):
+    return RunFolder(trained_run.folder)
 
 
 def samples(run, epoch):
-    return [each for each in lines(run.samples) if each["epoch"] == epoch]
+    return [line for line in read_lines(run.samples) if line["epoch"] == epoch]
 
 
-def test_bleu_is_of_the_translations_of_its_epoch(watched):
-    run, _, _ = watched
-    for epoch in lines(run.history):
-        found = samples(run, epoch["epoch"])
-        assert len(found) == PAIRS
+def test_bleu_is_of_the_translations_of_its_epoch(run):
+    for metrics in read_lines(run.history):
+        epoch_samples = samples(run, metrics["epoch"])
+        assert len(epoch_samples) == PAIRS
         texts, references = (
-            [each[name] for each in found] for name in ("text", "reference")
+            [sample[name] for sample in epoch_samples] for name in ("text", "reference")
         )
-        wanted = sacrebleu.corpus_bleu(texts, [references]).score
-        assert epoch["val_bleu"] == pytest.approx(wanted)
+        bleu = sacrebleu.corpus_bleu(texts, [references]).score
+        assert metrics["val_bleu"] == pytest.approx(bleu)
 
 
-def test_the_best_epoch_is_that_of_the_highest_bleu_and_is_saved(watched):
-    run, report, _ = watched
-    bleus = [epoch["val_bleu"] for epoch in lines(run.history)]
+def test_the_epoch_of_the_highest_bleu_is_saved(run, trained_run):
+    report = trained_run.report
+    bleus = [metrics["val_bleu"] for metrics in read_lines(run.history)]
     assert report["best_epoch"] == bleus.index(max(bleus)) + 1
     assert report["validation"]["bleu"] == max(bleus)
-    # What was translated while training is what the saved translator says.
+    # The saved translator translates as the model did in training.
     best = samples(run, report["best_epoch"])
-    answers = Translator.load(run.translator).translate(
-        [each["source"] for each in best], beam_size=1
+    translations = Translator.load(run.translator).translate(
+        [sample["source"] for sample in best], beam_size=1
     )
-    for each, answer in zip(best, answers, strict=True):
-        assert each["text"] == answer.text
-        np.testing.assert_allclose(each["attention"], answer.attention, atol=1e-4)
+    for sample, translation in zip(best, translations, strict=True):
+        assert sample["text"] == translation.text
+        np.testing.assert_allclose(
+            sample["attention"], translation.attention, atol=1e-4
+        )
 
 
-def test_people_see_the_samples(watched):
-    run, _, told = watched
-    for each in lines(run.samples):
-        shown = [line for line in told if each["source"] in line]
-        assert any(each["text"] in line for line in shown)
-        assert any(each["reference"] in line for line in shown)
+def test_samples_are_logged(run, trained_run):
+    log = trained_run.log
+    for sample in read_lines(run.samples):
+        shown = f"  {sample['source']}\n    -> {sample['text']}\n"
+        assert f"{shown}    =  {sample['reference']}\n" in log
 
 
 def summaries(folder):
@@ -92,41 +72,40 @@ def summaries(folder):
             yield event.step, value
 
 
-def test_tensorboard_gets_the_figures_of_the_history(watched):
-    run, _, _ = watched
-    found = {}
+def test_tensorboard_gets_the_metrics_of_the_history(run):
+    scalars = {}
     for side, prefix in (("train", ""), ("validation", "val_")):
         for step, value in summaries(run.tensorboard / side):
             if value.HasField("simple_value"):
-                found[step, prefix + value.tag] = value.simple_value
-    for epoch in lines(run.history):
-        step = epoch["epoch"]
-        for name in set(epoch) - {"epoch", "seconds", "tokens_per_second"}:
-            assert found.pop((step, name)) == pytest.approx(epoch[name], rel=1e-6)
-        assert found.pop((step, "tokens_per_second")) > 0
-        rate = found.pop((step, "learning_rate"))
-        assert 0 <= rate <= WATCHED.training.learning_rate * (1 + 1e-6)  # float32
-    assert not found
+                scalars[step, prefix + value.tag] = value.simple_value
+    highest_rate = load_recipe(run.recipe).training.learning_rate
+    for metrics in read_lines(run.history):
+        step = metrics["epoch"]
+        for name in set(metrics) - {"epoch", "seconds", "tokens_per_second"}:
+            assert scalars.pop((step, name)) == pytest.approx(metrics[name], rel=1e-6)
+        assert scalars.pop((step, "tokens_per_second")) > 0
+        rate = scalars.pop((step, "learning_rate"))
+        assert 0 <= rate <= highest_rate * (1 + 1e-6)  # float32
+    assert not scalars
 
 
-def test_tensorboard_gets_a_map_and_a_text_for_each_sample(watched):
-    run, report, _ = watched
+def test_tensorboard_gets_a_map_and_a_text_for_each_sample(run):
     values = list(summaries(run.tensorboard / "validation"))
-    pictures = [v.image for _, v in values if v.tag.endswith("/attention")]
-    assert len(pictures) == PAIRS * report["epochs"]
-    for picture in pictures:
-        pixels = tf.io.decode_png(picture.encoded_image_string).numpy()
-        assert pixels.shape[:2] == (picture.height, picture.width)
+    images = [v.image for _, v in values if v.tag.endswith("/attention")]
+    assert len(images) == PAIRS * EPOCHS
+    for image in images:
+        pixels = tf.io.decode_png(image.encoded_image_string).numpy()
+        assert pixels.shape[:2] == (image.height, image.width)
         assert pixels.std() > 0
     texts = [v for _, v in values if v.metadata.plugin_data.plugin_name == "text"]
-    assert len(texts) == PAIRS * report["epochs"]
-    [shown] = tf.make_ndarray(texts[0].tensor)
-    assert samples(run, 1)[0]["reference"] in shown.decode().replace("\\", "")
+    assert len(texts) == PAIRS * EPOCHS
+    [text] = tf.make_ndarray(texts[0].tensor)
+    assert samples(run, 1)[0]["reference"] in text.decode().replace("\\", "")
 
 
 def test_an_event_file_begins_as_tensorboard_wants(tmp_path):
     events = EventFile(tmp_path / "new" / "train")
-    events.scalar("a", 1.5, step=3)
+    events.write_scalar("a", 1.5, step=3)
     events.flush()  # readable before it is closed
     [path] = (tmp_path / "new" / "train").iterdir()
     assert "tfevents" in path.name
@@ -139,15 +118,15 @@ def test_an_event_file_begins_as_tensorboard_wants(tmp_path):
     assert length == len(first.SerializeToString())
 
 
-def answered(source, text):
+def translation_of(source, text):
     end = (Token("</s>", 0, 0),)
     zero, one = np.zeros(1, "float32"), np.ones((1, 1), "float32")
     return Translation(source, text, 0.0, end, end, zero, one)
 
 
-def test_no_text_breaks_out_of_its_cell():
-    answer = answered("a|b\nc <i>&", "`x` ![](y)")
-    table = _markdown("\u2028", answer)
+def test_no_text_breaks_out_of_its_table_cell():
+    translation = translation_of("a|b\nc <i>&", "`x` ![](y)")
+    table = _markdown_table("\u2028", translation)
     assert len(table.splitlines()) == 5
     assert "| a\\|b c \\<i\\>\\& |" in table
     assert "\\`x\\` !\\[\\](y)" in table
@@ -166,38 +145,41 @@ def test_best_by(by, best):
     # Two epochs after the best one, but not before there is another BLEU.
     options = TrainingOptions(patience=2, best_by=by, validation_bleu=2, epochs=9)
     done = [
-        _is_done(Progress(history=history[:epochs]), options) for epochs in range(6)
+        _is_done(TrainingProgress(history=history[:epochs]), options)
+        for epochs in range(6)
     ]
     assert done == [False] * 5 + [by == "bleu"]
 
 
 def test_best_by_bleu_needs_a_bleu():
     with pytest.raises(RecipeError, match=r"Set training\.validation_bleu=1"):
-        WATCHED.override(["training.validation_bleu=none"])
+        load_recipe("demo").override(
+            ["training.best_by=bleu", "training.validation_bleu=none"]
+        )
 
 
-class Copies:
+class CopyingTranslator:
     """Translates every text into itself."""
 
     def translate(self, texts, beam_size):
         assert beam_size == 1
-        return [answered(text, text) for text in texts]
+        return [translation_of(text, text) for text in texts]
 
 
 def test_bleu_comes_in_the_first_every_nth_and_last_epoch(tmp_path):
-    told = []
-    watch = WatchTranslations(
-        Copies(),
+    lines = []
+    callback = SampleTranslations(
+        CopyingTranslator(),
         [SentencePair(text, text) for text in ("a b c d", "e f g h", "i j k l")],
-        every=3,
+        bleu_every=3,
         samples=2,
         run=RunFolder(tmp_path),
-        log=told.append,
+        log=lines.append,
     )
-    watch.set_params({"epochs": 6})
+    callback.set_params({"epochs": 6})
     epochs = [{"val_loss": 1.0} for _ in range(6)]
     for epoch, logs in enumerate(epochs):
-        watch.on_epoch_end(epoch, logs)
+        callback.on_epoch_end(epoch, logs)
     assert [round(logs.get("val_bleu", 0)) for logs in epochs] == [
         100,
         0,
@@ -207,6 +189,9 @@ def test_bleu_comes_in_the_first_every_nth_and_last_epoch(tmp_path):
         100,
     ]
     # The same two in every epoch, far apart in the split.
-    assert [answer.source for _, answer in watch.latest] == ["a b c d", "e f g h"]
-    assert len(lines(RunFolder(tmp_path).samples)) == 2 * 6
-    assert told[:2] == ["after epoch 1:", "  a b c d\n    -> a b c d\n    =  a b c d"]
+    assert [translation.source for _, translation in callback.latest] == [
+        "a b c d",
+        "e f g h",
+    ]
+    assert len(read_lines(RunFolder(tmp_path).samples)) == 2 * 6
+    assert lines[:2] == ["after epoch 1:", "  a b c d\n    -> a b c d\n    =  a b c d"]

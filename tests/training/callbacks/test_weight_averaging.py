@@ -1,4 +1,4 @@
-"""The mean of epochs' weights against NumPy, and in a whole run."""
+"""The mean of epochs' weights against NumPy, and in a training run."""
 
 import json
 import math
@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from tiny_run import TINY
+from tiny_run import TINY, read_lines
 
 from keras_attn import Seq2Seq, Translator
 from keras_attn.training.callbacks.weight_averaging import (
@@ -31,12 +31,12 @@ def evaluated(model):
     return model.evaluate(INPUTS, LABELS, verbose=0, return_dict=True)
 
 
-def kept_after(folder, choice, epochs):
-    """The folder of a run whose weight in epoch n, counted from 1, was n."""
+def run_with_weights(folder, choice, epochs):
+    """Returns a run whose single weight was n after epoch n, counted from 1."""
     run = RunFolder(folder)
     model = linear()
     for epoch in epochs:
-        # Another object each time, as in a run that was continued.
+        # Another object each time, as in a run that was resumed.
         callback = EpochWeights(run.epoch_weights, 3, choice)
         callback.set_model(model)
         model.set_weights([np.array([[epoch + 1.0]])])
@@ -48,37 +48,37 @@ def kept_after(folder, choice, epochs):
     ("choice", "epochs"), [("last", [3, 4, 5]), ("best", [2, 4, 5])]
 )
 def test_the_chosen_epochs_are_averaged(tmp_path, choice, epochs):
-    run = kept_after(tmp_path, choice, range(5))
+    run = run_with_weights(tmp_path, choice, range(5))
     # Left by a process that was killed while it wrote.
     (run.epoch_weights / ".writing-1-00009-0.1.weights.h5").write_bytes(b"half")
     model = linear()
-    taken, told = average_if_better(
+    average, report = average_if_better(
         model, run, lambda: evaluated(model), {"loss": math.inf}
     )
     weight = np.mean(epochs)
     np.testing.assert_allclose(model.get_weights()[0], [[weight]], rtol=1e-6)
     loss = np.mean((INPUTS * weight - LABELS) ** 2)
-    np.testing.assert_allclose(taken, model.get_weights(), rtol=1e-6)
-    assert told["average"].pop("loss") == pytest.approx(loss, rel=1e-5)
-    assert told["average"] == {"epochs": epochs, "taken": True}
-    assert told["validation"]["loss"] == pytest.approx(loss, rel=1e-5)
-    again = linear()
-    again.load_weights(run.average_weights)
-    np.testing.assert_array_equal(again.get_weights(), model.get_weights())
+    np.testing.assert_allclose(average, model.get_weights(), rtol=1e-6)
+    assert report["average"].pop("loss") == pytest.approx(loss, rel=1e-5)
+    assert report["average"] == {"epochs": epochs, "taken": True}
+    assert report["validation"]["loss"] == pytest.approx(loss, rel=1e-5)
+    loaded = linear()
+    loaded.load_weights(run.average_weights)
+    np.testing.assert_array_equal(loaded.get_weights(), model.get_weights())
 
 
-def test_a_worse_average_is_not_taken(tmp_path):
-    run = kept_after(tmp_path, "last", range(2))
+def test_a_worse_average_is_not_used(tmp_path):
+    run = run_with_weights(tmp_path, "last", range(2))
     model = linear()
-    taken, told = average_if_better(
+    average, report = average_if_better(
         model, run, lambda: evaluated(model), {"loss": 1e-3}
     )
-    assert taken is None
-    assert not told["average"]["taken"]
-    assert told["validation"] == {"loss": 1e-3}
+    assert average is None
+    assert not report["average"]["taken"]
+    assert report["validation"] == {"loss": 1e-3}
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # a training
 def test_a_run_with_sampling_and_average_says_which_weights_it_saved(tmp_path):
     changes = [*TINY, "corpus.train_pairs=128", "text.sampling=0.3"]
     recipe = load_recipe("demo").override([*changes, "training.average=2"])
@@ -93,17 +93,10 @@ def test_a_run_with_sampling_and_average_says_which_weights_it_saved(tmp_path):
         model = Seq2Seq(translator.seq2seq.config)
         model.load_weights(path)
         weights.append(model.get_weights())
-    expected = [np.mean(each, axis=0) for each in zip(*weights, strict=True)]
+    expected = [np.mean(arrays, axis=0) for arrays in zip(*weights, strict=True)]
     if not report["average"]["taken"]:
         expected = weights[report["best_epoch"] - 1]
     for one, other in zip(translator.seq2seq.get_weights(), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
-    figures = report["validation"]
-    assert (
-        figures["loss"]
-        <= min(
-            json.loads(line)["val_loss"]
-            for line in run.history.read_text().splitlines()
-        )
-        + 1e-6
-    )
+    lowest = min(metrics["val_loss"] for metrics in read_lines(run.history))
+    assert report["validation"]["loss"] <= lowest + 1e-6

@@ -7,6 +7,7 @@ import tiny
 import typer
 from typer.testing import CliRunner
 
+from keras_attn import Translator
 from keras_attn.metrics import read_pharaoh, symmetrise
 from keras_attn.training.alignment.forced_links import attention_links, forced_links
 from keras_attn.training.commands.align import align
@@ -22,10 +23,18 @@ def translator():
     return tiny.translator()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def loaded(translator):
+    """Commands get the translator itself, which is compiled once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Translator, "load", lambda path: translator)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(translator, tmp_path_factory):
     folder = tmp_path_factory.mktemp("align")
-    translator.save(folder / "there.keras")
+    translator.save(folder / "saved.keras")
     (folder / "a").write_text("".join(f"{text}\n" for text in SOURCES), "utf-8")
     (folder / "b").write_text("".join(f"{text}\n" for text in TARGETS), "utf-8")
     return folder
@@ -33,38 +42,39 @@ def folder(translator, tmp_path_factory):
 
 def run(folder, *arguments):
     files = ["--source", folder / "a", "--target", folder / "b"]
-    arguments = [folder / "there.keras", *files, *arguments]
-    return CliRunner().invoke(app, [str(each) for each in arguments])
+    arguments = [folder / "saved.keras", *files, *arguments]
+    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_links_are_where_the_translator_looks_most(translator, folder):
+def read_links(folder, text):
+    (folder / "links.txt").write_text(text)
+    return [set(alignment.sure) for alignment in read_pharaoh(folder / "links.txt")]
+
+
+def test_links_are_those_of_the_strongest_attention(translator, folder):
     done = run(folder)
     assert done.exit_code == 0, done.output
-    (folder / "found").write_text(done.stdout)
-    found = [set(each.sure) for each in read_pharaoh(folder / "found")]
-    answers = translator.align(SOURCES[:-1], TARGETS[:-1])
-    assert found[:-1] == [attention_links(answer) for answer in answers]
-    assert found[-1] == set()  # a pair without words
-    assert any(found)
-    (folder / "found").write_text(run(folder, "--relative").stdout)
-    relative = [set(each.sure) for each in read_pharaoh(folder / "found")]
-    assert relative[:-1] == [attention_links(each, relative=True) for each in answers]
-    assert relative != found
+    links = read_links(folder, done.stdout)
+    forced = translator.align(SOURCES[:-1], TARGETS[:-1])
+    assert links[:-1] == [attention_links(each) for each in forced]
+    assert links[-1] == set()  # a pair without words
+    assert any(links)
+    relative = read_links(folder, run(folder, "--relative").stdout)
+    assert relative[:-1] == [attention_links(each, relative=True) for each in forced]
+    assert relative != links
 
 
-def test_links_may_be_read_off_posterior_attention(translator, folder):
-    share = 0.3  # what has the most is the same in a model that has learnt nothing
-    found = {}
+def test_links_by_posterior_attention(translator, folder):
+    threshold = 0.3  # the most attended word is the same in an untrained model
+    links = {}
     for option in ([], ["--posterior"]):
-        done = run(folder, *option, "--threshold", share)
-        (folder / "found").write_text(done.stdout)
-        links = [set(each.sure) for each in read_pharaoh(folder / "found")]
-        answers = translator.align(SOURCES, TARGETS, posterior=bool(option))
-        assert links[:-1] == [
-            attention_links(each, "marks", share) for each in answers[:-1]
+        done = run(folder, *option, "--threshold", threshold)
+        links[bool(option)] = read_links(folder, done.stdout)
+        forced = translator.align(SOURCES, TARGETS, posterior=bool(option))
+        assert links[bool(option)][:-1] == [
+            attention_links(each, "marks", threshold) for each in forced[:-1]
         ]
-        found[bool(option)] = links
-    assert found[True] != found[False]
+    assert links[True] != links[False]
 
 
 def test_words_are_those_of_the_text_that_was_given(translator):
@@ -94,7 +104,7 @@ def test_two_directions_are_combined(translator, folder):
         {(source, target) for target, source in links}
         for links in forced_links(translator, TARGETS, SOURCES).links
     ]
-    reverse = ["--reverse", folder / "there.keras", "--symmetrise", "grow-diag"]
+    reverse = ["--reverse", folder / "saved.keras", "--symmetrise", "grow-diag"]
     done = run(folder, *reverse, "--out", folder / "both")
     assert done.exit_code == 0, done.output
     assert [set(each.sure) for each in read_pharaoh(folder / "both")] == [
@@ -102,10 +112,10 @@ def test_two_directions_are_combined(translator, folder):
     ]
 
 
-def test_a_missing_folder_is_told_before_the_work(folder):
+def test_a_missing_folder_is_refused_before_the_work(folder):
     done = run(folder, "--out", folder / "no" / "links", "--reverse", folder / "none")
     assert isinstance(done.exception, FileNotFoundError)
-    assert "--out" in str(done.exception)
+    assert "Make" in str(done.exception)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,7 @@ def test_a_missing_folder_is_told_before_the_work(folder):
         (["--gold", "b"], "b:1: A link must be written"),
     ],
 )
-def test_what_cannot_be_done_is_refused(folder, arguments, message):
+def test_invalid_options_are_refused(folder, arguments, message):
     if arguments[0] == "--gold":
         arguments = ["--gold", folder / arguments[1]]
     done = run(folder, *arguments)

@@ -13,7 +13,7 @@ from keras_attn.serving.export import export_translator
 from keras_attn.training.commands.ensemble import ensemble as ensemble_command
 from keras_attn.training.commands.ensemble import load_ensemble
 from keras_attn.training.corpora.builtin import generate
-from keras_attn.training.evaluation.evaluation import evaluate_translator
+from keras_attn.training.evaluation.evaluate import evaluate_translator
 from keras_attn.training.fit import fit
 from keras_attn.training.recipes import load_recipe
 
@@ -22,17 +22,17 @@ TEXTS = ["die Katze sieht den Hund", "", "der Hund", "☃ " * 7]
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Paths of translators: two alike, one of other weights, one of other subwords."""
+    """Saved translators: two equal, one of other weights, one of other subwords."""
     folder = tmp_path_factory.mktemp("translators")
-    made = {
+    paths = {
         "one": tiny.translator(seed=1),
         "again": tiny.translator(seed=1),
         "other": tiny.translator(seed=2),
         "strange": tiny.translator(codecs=2),
     }
-    for name, translator in made.items():
+    for name, translator in paths.items():
         translator.save(folder / f"{name}.keras")
-    return {name: folder / f"{name}.keras" for name in made}
+    return {name: folder / f"{name}.keras" for name in paths}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_model_twice_is_the_model(saved, beam_size):
 def test_the_score_is_of_the_mean_of_probabilities(saved, joined):
     """Against the members' teacher-forced logits of the whole target at once."""
     source, target = "die Katze sieht den Hund", "the cat sees the dog"
-    [answer] = Translator.load(joined).align([source], [target])
+    [translation] = Translator.load(joined).align([source], [target])
     chances = []
     for name in ("one", "other"):
         member = Translator.load(saved[name])
@@ -69,7 +69,7 @@ def test_the_score_is_of_the_mean_of_probabilities(saved, joined):
         every = ops.convert_to_numpy(ops.softmax(logits))[0]
         chances.append(every[np.arange(len(words)), words])
     expected = np.log(np.mean(chances, axis=0))
-    np.testing.assert_allclose(answer.token_scores, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(translation.token_scores, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -78,9 +78,11 @@ def test_an_export_answers_as_python(joined, tmp_path):
     folder = export_translator(translator, tmp_path)
     served = tf.saved_model.load(str(folder)).signatures["translate"]
     outputs = served(text=tf.constant(TEXTS))
-    for number, answer in enumerate(translator.translate(TEXTS)):
-        assert outputs["translation"][number].numpy().decode() == answer.text
-        np.testing.assert_allclose(outputs["score"][number], answer.score, rtol=1e-4)
+    for number, translation in enumerate(translator.translate(TEXTS)):
+        assert outputs["translation"][number].numpy().decode() == translation.text
+        np.testing.assert_allclose(
+            outputs["score"][number], translation.score, rtol=1e-4
+        )
 
 
 def test_an_ensemble_counts_with_its_members(saved, joined):
@@ -89,7 +91,7 @@ def test_an_ensemble_counts_with_its_members(saved, joined):
     assert len(three.seq2seq.members) == 3
 
 
-def test_what_does_not_fit_is_refused_and_nothing_written(saved, joined, tmp_path):
+def test_invalid_requests_are_refused_and_write_nothing(saved, joined, tmp_path):
     out = tmp_path / "out.keras"
     with pytest.raises(ValueError, match="differ in their source_codec"):
         ensemble_command([saved["one"], saved["strange"]], out)
@@ -118,4 +120,4 @@ def test_runs_with_other_seeds_and_models_make_an_ensemble(tmp_path):
     pairs = generate("test", 5)
     result = evaluate_translator(Translator.load(out), pairs)
     assert result.scores["sentences"] == len(result.hypotheses) == 5
-    assert np.isfinite([answer.score for answer in result.hypotheses]).all()
+    assert np.isfinite([translation.score for translation in result.hypotheses]).all()

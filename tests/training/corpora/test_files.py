@@ -1,4 +1,4 @@
-"""Parallel files: what is read, and what a reader of the error message learns."""
+"""Parallel files and their alignments: what is read, and what is refused."""
 
 import gzip
 import os
@@ -56,7 +56,7 @@ def test_pairs_are_read_in_order_and_empty_sides_are_counted(tmp_path):
     assert split.first_skipped == f"{source}:2"
 
 
-def test_what_was_skipped_is_told_with_its_place(tmp_path):
+def test_skipped_pairs_are_reported_with_file_and_line(tmp_path):
     write_folder(tmp_path, "dev.de", "dev.en")
     write(tmp_path / "train.de", "eins\nzwei\n\n\n")
     write(tmp_path / "train.en", "one\n\nthree\n\n")
@@ -169,7 +169,7 @@ def test_languages_can_be_swapped_and_splits_limited(tmp_path):
     assert corpus.tests == {}
 
 
-def test_a_missing_split_lists_what_was_sought_and_what_is_there(tmp_path):
+def test_a_missing_split_lists_its_names_and_the_folder(tmp_path):
     write_folder(tmp_path, "train.de", "train.en", "devel.de")
     with pytest.raises(CorpusError) as error:
         load_corpus(CorpusOptions(kind="files", data=str(tmp_path)))
@@ -236,3 +236,64 @@ def test_a_split_is_a_sequence_that_can_be_read_twice():
     assert list(split) == list(split)
     assert split[1:3] == (SentencePair("1", "1"), SentencePair("2", "2"))
     assert SentencePair("2", "2") in split
+
+
+@pytest.fixture
+def linked_folder(tmp_path):
+    for name, lines in {
+        "train.de": ["Das Haus.", "", "Ein Hund"],
+        "train.en": ["The house.", "empty", "A dog"],
+        "train.de-en.align": ["0-0 1-1 2p2", "", "0-0 1-1"],
+        "val.de": ["Hallo"],
+        "val.en": ["Hello"],
+    }.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return tmp_path
+
+
+def read_corpus(folder, **changed):
+    return load_corpus(CorpusOptions(kind="files", data=str(folder), **changed))
+
+
+def test_links_beside_the_files_are_read(linked_folder):
+    corpus = read_corpus(linked_folder)
+    assert [pair.alignment for pair in corpus.train] == ["0-0 1-1 2p2", "0-0 1-1"]
+    assert [pair.alignment for pair in corpus.validation] == [None]
+
+
+def test_links_may_be_compressed(linked_folder):
+    plain = linked_folder / "train.de-en.align"
+    (linked_folder / "train.de-en.align.gz").write_bytes(
+        gzip.compress(plain.read_bytes())
+    )
+    plain.unlink()
+    assert read_corpus(linked_folder).train[1].alignment == "0-0 1-1"
+
+
+def test_links_of_the_other_direction_are_not_read(linked_folder):
+    corpus = read_corpus(linked_folder, source_language="en", target_language="de")
+    assert {pair.alignment for pair in corpus.train} == {None}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["0-0", ""], r"train\.de-en\.align with 2 lines for 3 pairs"),
+        (["0-0", "", "0-0", ""], "with 4 lines for 3 pairs"),
+        (["0-0", "", "0_0"], r"train\.de-en\.align:3: A link must be written"),
+        (["0-0", "", "2-0"], r"align:3: .*Received: 2-0 for a pair of 2 and 2 words"),
+        (["0-3", "", ""], r"align:1: .*Received: 0-3 for a pair of 3 and 3 words"),
+        (["", "0-0", ""], r"align:2: .*pair of 0 and 1 words"),
+    ],
+)
+def test_invalid_links_are_refused_by_file_and_line(linked_folder, lines, message):
+    path = linked_folder / "train.de-en.align"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(CorpusError, match=message):
+        read_corpus(linked_folder)
+
+
+def test_links_are_checked_by_the_rule_of_words(linked_folder):
+    # By spaces, "Das Haus." is two words.
+    with pytest.raises(CorpusError, match=r"2-2 for a pair of 2 and 2 .*'spaces'"):
+        read_corpus(linked_folder, words="spaces")

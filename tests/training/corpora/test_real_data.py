@@ -36,12 +36,13 @@ def test_swapping_the_languages_swaps_the_pairs():
     assert corpus.train[0].source.startswith("Two young, White males")
 
 
+@pytest.mark.slow  # whole runs
 @pytest.mark.parametrize("swap", [[], SWAPPED], ids=["de-en", "en-de"])
 def test_another_corpus_trains_without_a_change_of_code(swap, tmp_path):
-    told = []
-    fit(recipe("lohelp_de-en", *TINY_FILES, *swap), tmp_path / "run", told.append)
+    lines = []
+    fit(recipe("lohelp_de-en", *TINY_FILES, *swap), tmp_path / "run", lines.append)
     translator = Translator.load(tmp_path / "run" / "translator.keras")
-    [answer] = translator.translate(["LibreOffice"], beam_size=1)
-    assert answer.target_tokens[-1].piece == "</s>"
-    # Lines are up to 80 words: some are over the limit, and that is said.
-    assert any("dropped with a side over 60 tokens" in line for line in told)
+    [translation] = translator.translate(["LibreOffice"], beam_size=1)
+    assert translation.target_tokens[-1].piece == "</s>"
+    # Lines are up to 80 words: some are over the limit, and that is reported.
+    assert any("dropped with a side over 60 tokens" in line for line in lines)

@@ -1,6 +1,5 @@
-"""Tables as Tatoeba and Anki ship them, and how one is divided into splits."""
+"""Tables as Tatoeba and Anki distribute them."""
 
-import collections
 import gzip
 
 import pytest
@@ -8,11 +7,9 @@ import pytest
 from keras_attn.training.corpora import (
     CorpusError,
     SentencePair,
-    Split,
     load_corpus,
     read_tsv,
 )
-from keras_attn.training.corpora.held_out import hold_out
 from keras_attn.training.recipes import CorpusOptions
 
 TABLE = (
@@ -67,48 +64,6 @@ def test_column_numbers_are_checked(tmp_path, columns):
     source, target = columns
     with pytest.raises(ValueError, match=f"source_column={source}"):
         read_tsv(tmp_path / "x", source_column=source, target_column=target)
-
-
-def repeated_sources() -> Split:
-    """Each of 500 sentences with 1 to 4 translations, far apart in the file."""
-    return Split.of(
-        SentencePair(("Satz  %d" if copy % 2 else "satz %d") % n, f"{n} {copy}")
-        for copy in range(4)
-        for n in range(500)
-        if n % 4 >= copy
-    )
-
-
-def test_held_out_parts_are_a_partition_without_shared_sources():
-    pairs = repeated_sources()
-    parts = hold_out(pairs, validation_share=0.2, test_share=0.3)
-    total = collections.Counter(pair for part in parts for pair in part)
-    assert total == collections.Counter(pairs)
-    sources = [{" ".join(p.source.lower().split()) for p in part} for part in parts]
-    assert sum(map(len, sources)) == len(set.union(*sources)) == 500
-    # Binomial(500, 0.2) and (500, 0.3): four standard deviations.
-    assert abs(len(sources[1]) - 100) < 36
-    assert abs(len(sources[2]) - 150) < 41
-
-
-def test_where_a_pair_goes_does_not_depend_on_the_others():
-    pairs = repeated_sources()
-    parts = hold_out(pairs, validation_share=0.2, test_share=0.3)
-    some = Split(pairs.pairs[::-3])
-    for part, whole in zip(
-        hold_out(some, validation_share=0.2, test_share=0.3), parts, strict=True
-    ):
-        assert set(part) == set(whole) & set(some)
-
-
-def test_held_out_is_the_same_in_every_release():
-    pairs = Split.of(SentencePair(f"Satz {n}", "x") for n in range(12))
-    parts = hold_out(pairs, validation_share=0.25, test_share=0.25)
-    assert [[p.source.split()[1] for p in part] for part in parts] == [
-        ["1", "4", "5", "7", "8", "9", "10"],
-        ["6", "11"],
-        ["0", "2", "3"],
-    ]
 
 
 def test_a_recipe_names_the_language_of_each_column(tmp_path):

@@ -1,4 +1,4 @@
-"""A model in training that is told where to look, and says where it does."""
+"""The model in training: attention is measured, and guided by alignments."""
 
 import keras
 import numpy as np
@@ -9,6 +9,8 @@ import tiny
 from keras_attn import Seq2Seq
 from keras_attn.metrics import MaskedCrossentropy, guided_attention_loss
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq
+from keras_attn.training.loop.train_step import TrainStep
+from keras_attn.training.loop.workers import Workers
 
 
 def batch(rows=6, length=5):
@@ -21,7 +23,7 @@ def batch(rows=6, length=5):
     return {**inputs, "links": links}, labels
 
 
-def watched(weight, **changed):
+def guided(weight, **changed):
     return GuidedSeq2Seq(tiny.config(seed=1, **changed), alignment_weight=weight)
 
 
@@ -45,7 +47,7 @@ def fitted(model, epochs):
 )
 def test_the_gradient_through_attention_is_tensorflows_own(order):
     """In a graph, training has a gradient of ours; out of it, TensorFlow's."""
-    model = watched(1.0, order=order)
+    model = guided(1.0, order=order)
     inputs, _ = batch()
 
     def gradients():
@@ -54,46 +56,54 @@ def test_the_gradient_through_attention_is_tensorflows_own(order):
             loss = guided_attention_loss(weights, inputs["links"])
         return tape.gradient(loss, model.trainable_variables)
 
-    moved = 0
+    nonzero = 0
     for ours, theirs in zip(tf.function(gradients)(), gradients(), strict=True):
         assert (ours is None) == (theirs is None)
         if ours is not None:
-            ours, theirs = (tf.convert_to_tensor(each) for each in (ours, theirs))
+            ours, theirs = map(tf.convert_to_tensor, (ours, theirs))
             # float32, added up in another order.
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-6)
-            moved += bool(np.abs(theirs).max() > 1e-6)
+            nonzero += bool(np.abs(theirs).max() > 1e-6)
     # Encoder, decoder and align function; not readout and projection.
-    assert moved >= 8
+    assert nonzero >= 8
 
 
 @pytest.mark.slow
 def test_guided_attention_learns_where_to_look():
-    history = fitted(watched(1.0), 40)
+    history = fitted(guided(1.0), 40)
     assert history["alignment_loss"][-1] < 0.3 * history["alignment_loss"][0]
     assert history["val_alignment_loss"][-1] < 0.3 * history["val_alignment_loss"][0]
     assert history["attention_entropy"][-1] < history["attention_entropy"][0]
 
 
-def test_the_loss_of_training_alone_has_the_alignment_in_it():
-    model = watched(2.0)
+def test_the_training_loss_alone_includes_the_alignment_loss():
+    model = guided(2.0)
     inputs, labels = batch()
     logits, weights = model.score(inputs["source"], inputs["target"])
     words = float(MaskedCrossentropy()(labels, logits))
     alignment = float(guided_attention_loss(weights, inputs["links"]))
-    model.compile(keras.optimizers.SGD(0.0), loss=MaskedCrossentropy())
-    tested = model.evaluate(inputs, labels, verbose=0, return_dict=True)
-    trained = model.train_on_batch(inputs, labels, return_dict=True)
-    assert tested["loss"] == pytest.approx(words, rel=1e-5)
-    assert trained["loss"] == pytest.approx(words + 2 * alignment, rel=1e-5)
-    assert trained["alignment_loss"] == pytest.approx(alignment, rel=1e-5)
+    step = TrainStep(
+        model,
+        Workers(tf.distribute.get_strategy()),
+        batch_spec=tf.TensorSpec(None),  # of the compiled functions, which are not used
+        label_smoothing=0.0,
+    )
+    tokens = np.count_nonzero(labels)
+    validation_loss, _, _ = step._loss(inputs, labels, training=False)
+    assert float(validation_loss) / tokens == pytest.approx(words, rel=1e-5)
+    training_loss, sums, _ = step._loss(inputs, labels, training=True)
+    expected = words + 2 * alignment
+    assert float(training_loss) / tokens == pytest.approx(expected, rel=1e-5)
+    assert float(sums[0]) / tokens == pytest.approx(expected, rel=1e-5)
+    metric = model.attention_metrics["alignment_loss"]
+    assert float(metric.result()) == pytest.approx(alignment, rel=1e-5)
 
 
-def test_figures_are_means_over_real_target_tokens():
-    model = watched(0.0)
-    inputs, labels = batch()
-    inputs.pop("links")
-    model.compile(loss=MaskedCrossentropy())
-    found = model.evaluate(inputs, labels, batch_size=4, verbose=0, return_dict=True)
+def test_metrics_are_means_over_real_target_tokens():
+    model = guided(0.0)
+    inputs, _ = batch()
+    for rows in (slice(0, 4), slice(4, None)):
+        model({name: inputs[name][rows] for name in ("source", "target")})
     _, weights = model.score(inputs["source"], inputs["target"])
     entropies, on_end = [], []
     for rows, source, target in zip(
@@ -104,20 +114,21 @@ def test_figures_are_means_over_real_target_tokens():
             if word != tiny.PAD:
                 entropies.append(-sum(w * np.log(w) for w in row if w > 0))
                 on_end.append(row[end])
-    assert found["attention_entropy"] == pytest.approx(np.mean(entropies), rel=1e-5)
-    assert found["attention_on_end"] == pytest.approx(np.mean(on_end), rel=1e-5)
-    assert "alignment_loss" not in found
+    metrics = {n: float(m.result()) for n, m in model.attention_metrics.items()}
+    assert metrics.keys() == {"attention_entropy", "attention_on_end"}
+    assert metrics["attention_entropy"] == pytest.approx(np.mean(entropies), rel=1e-5)
+    assert metrics["attention_on_end"] == pytest.approx(np.mean(on_end), rel=1e-5)
 
 
-def test_without_attention_there_is_nothing_to_say():
-    model = watched(0.0, attention=None)
-    inputs, labels = batch()
-    model.compile(loss=MaskedCrossentropy())
-    assert set(model.evaluate(inputs, labels, verbose=0, return_dict=True)) == {"loss"}
+def test_without_attention_there_are_no_metrics():
+    model = guided(0.0, attention=None)
+    inputs, _ = batch()
+    model(inputs)
+    assert model.attention_metrics == {}
 
 
 def test_its_weights_are_those_of_a_seq2seq(tmp_path):
-    model = watched(1.0)
+    model = guided(1.0)
     model.save_weights(tmp_path / "some.weights.h5")
     plain = Seq2Seq(model.config)
     plain.load_weights(tmp_path / "some.weights.h5")

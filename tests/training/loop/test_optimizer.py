@@ -1,11 +1,17 @@
-"""The fused optimizer takes the steps of Keras's own."""
+"""FusedAdam takes the steps of Keras's Adam; schedules follow their formulas."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_attn.training.loop.optimizer import FusedAdam
+from keras_attn.training.loop.optimizer import (
+    FusedAdam,
+    make_optimizer,
+    make_schedule,
+    plateau_rate,
+)
+from keras_attn.training.recipes import RecipeError, TrainingOptions
 
 SHAPES = [(3, 4), (5,), ()]
 
@@ -32,28 +38,29 @@ def steps(optimizer, compiled, count=5):
     return [keras.ops.convert_to_numpy(weight) for weight in weights]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
-    "options",
+    ("options", "compiled"),
     [
-        {},
-        {"global_clipnorm": 1.0},
-        {"global_clipnorm": 1e9},
-        {"weight_decay": 0.1},
-        {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
-        {"use_ema": True, "ema_momentum": 0.9},
-        {"amsgrad": True},
-        {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 4)},
-        {"gradient_accumulation_steps": 2},
-        {"gradient_accumulation_steps": 2, "global_clipnorm": 1.0},
-        {"clipnorm": 0.5},
+        ({}, True),
+        ({}, False),
+        ({"global_clipnorm": 1.0}, True),
+        ({"global_clipnorm": 1e9}, True),
+        ({"weight_decay": 0.1}, True),
+        ({"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}, True),
+        ({"use_ema": True, "ema_momentum": 0.9}, True),
+        ({"amsgrad": True}, True),
+        ({"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 4)}, True),
+        ({"gradient_accumulation_steps": 2}, True),
+        ({"gradient_accumulation_steps": 2, "global_clipnorm": 1.0}, True),
+        ({"gradient_accumulation_steps": 2, "global_clipnorm": 1.0}, False),
+        ({"clipnorm": 0.5}, True),
     ],
 )
 def test_takes_the_steps_of_keras(options, compiled):
     options = {"learning_rate": 0.01, **options}
-    want = steps(keras.optimizers.Adam(**options), compiled)
-    got = steps(FusedAdam(**options), compiled)
-    for ours, theirs in zip(got, want, strict=True):
+    expected = steps(keras.optimizers.Adam(**options), compiled)
+    actual = steps(FusedAdam(**options), compiled)
+    for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
 
 
@@ -72,4 +79,73 @@ def test_gradients_that_are_no_numbers_are_not_hidden():
     FusedAdam(0.1, global_clipnorm=1.0).apply(
         [tf.constant([np.nan], tf.float32), tf.constant([1.0])], weights
     )
-    assert all(np.isnan(keras.ops.convert_to_numpy(each)).all() for each in weights)
+    assert all(np.isnan(keras.ops.convert_to_numpy(w)).all() for w in weights)
+
+
+def test_a_recipe_sets_every_option():
+    options = TrainingOptions(
+        learning_rate=0.2,
+        schedule="plateau",
+        clip_norm=3.0,
+        weight_decay=0.1,
+        ema_momentum=0.9,
+        gradient_accumulation_steps=4,
+    )
+    adam = make_optimizer(options, steps=10)
+    assert float(adam.learning_rate) == pytest.approx(0.2)
+    assert (adam.global_clipnorm, adam.weight_decay) == (3.0, 0.1)
+    assert (adam.use_ema, adam.ema_momentum) == (True, 0.9)
+    assert adam.gradient_accumulation_steps == 4
+    plain = make_optimizer(TrainingOptions(clip_norm=None), steps=10)
+    assert plain.global_clipnorm is plain.gradient_accumulation_steps is None
+    assert not plain.weight_decay
+    assert not plain.use_ema
+
+
+@pytest.mark.parametrize(
+    ("schedule", "step", "expected"),
+    [
+        ("constant", 0, 0.1),
+        ("constant", 9, 1.0),
+        ("constant", 99, 1.0),
+        ("inverse_sqrt", 9, 1.0),
+        ("inverse_sqrt", 39, 0.5),
+        ("cosine", 0, 0.0),
+        ("cosine", 10, 1.0),
+        ("cosine", 55, 0.5),
+        ("cosine", 100, 0.0),
+    ],
+)
+def test_learning_rate_of_a_schedule(schedule, step, expected):
+    options = TrainingOptions(learning_rate=1.0, warmup_steps=10, schedule=schedule)
+    rate = float(make_schedule(options, 100)(step))
+    assert rate == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("losses", "reductions"),
+    [
+        ([], 0),
+        ([3.0], 0),
+        ([3.0, 3.0], 0),  # an equal loss is no progress, but one epoch is not two
+        ([3.0, 3.0, 3.5], 1),
+        ([3.0, 3.5, 2.9, 3.0], 0),
+        ([3.0, 3.5, 3.5, 3.5], 1),
+        ([3.0, 3.5, 3.5, 3.5, 3.5], 2),
+        ([3.0, 3.5, 3.5, 2.0, 2.5, 2.5], 2),
+    ],
+)
+def test_a_plateau_of_two_epochs_reduces_the_rate(losses, reductions):
+    options = TrainingOptions(
+        learning_rate=0.8, plateau_patience=2, plateau_factor=0.25, warmup_steps=4
+    )
+    rate = 0.8 * 0.25**reductions
+    assert plateau_rate(options, 99, losses) == pytest.approx(rate)
+    assert plateau_rate(options, 0, losses) == pytest.approx(rate / 4)
+
+
+def test_patience_of_training_is_above_that_of_the_plateau():
+    with pytest.raises(RecipeError, match=r"patience=2, training\.plateau_patience=2"):
+        TrainingOptions(schedule="plateau", patience=2, plateau_patience=2)
+    TrainingOptions(schedule="plateau", patience=3, plateau_patience=2)
+    TrainingOptions(schedule="cosine", patience=1, plateau_patience=1)

@@ -7,22 +7,22 @@ import time
 
 import numpy as np
 import pytest
-from killing import RESTLESS, assert_equal_runs, history, start_training, wait_for
-from tiny_run import TINY
+from tiny_run import (
+    STATEFUL,
+    TINY,
+    assert_equal_runs,
+    read_metrics,
+    start_training,
+    wait_for,
+)
 
 from keras_attn.training.fit import fit
 from keras_attn.training.recipes import load_recipe
 
-RECIPE = load_recipe("demo").override(RESTLESS)
+RECIPE = load_recipe("demo").override(STATEFUL)
 KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    fit(RECIPE, folder, lambda line: None)
-    return folder
+# Two threads may add up gradients in another order.
+ROUNDING = {"rtol": 1e-3, "atol": 1e-4}
 
 
 def checkpoints(run):
@@ -32,48 +32,47 @@ def checkpoints(run):
 @pytest.fixture(autouse=True)
 def late_signals_are_harmless():
     """A signal that comes when training has ended fails its test, and no other."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield
-    signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, handler)
 
 
 def stop_after_next_checkpoint(run):
-    """Sends this process SIGTERM when there is one more than now."""
-    seen = checkpoints(run)
+    """Sends this process SIGTERM when there is a newer checkpoint than now."""
+    newest = max(checkpoints(run), default="")
 
     def watch():
-        while max(checkpoints(run), default="") <= max(seen, default=""):
+        while max(checkpoints(run), default="") <= newest:
             time.sleep(0.002)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def test_a_killed_and_stopped_run_ends_like_one_that_was_not(whole, tmp_path):
+def test_a_killed_and_stopped_run_ends_like_an_undisturbed_one(trained_run, tmp_path):
     run = tmp_path / "run"
-    process = start_training(run, *RESTLESS)
+    process = start_training(run, *STATEFUL)
     wait_for(lambda: checkpoints(run), process)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    told = []
+    lines = []
     stop_after_next_checkpoint(run)
     with pytest.raises(SystemExit) as stopped:
-        fit(RECIPE, run, told.append)
+        fit(RECIPE, run, lines.append)
     assert stopped.value.code == 128 + signal.SIGTERM
-    assert any(line.startswith("going on after step") for line in told)
-    assert "stopped by SIGTERM" in told[-1]
-    assert f"keras-attn train --resume --out {run}" in told[-1]
+    assert any(line.startswith("resuming after step") for line in lines)
+    assert "stopped by SIGTERM" in lines[-1]
+    assert f"keras-attn train --resume --out {run}" in lines[-1]
     assert not (run / "translator.keras").exists()
-    # The newest checkpoint is half a file now: the one before is as good.
+    # The newest checkpoint loses its end: the one before is used.
     newest = run / "checkpoints" / checkpoints(run)[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
-    report = fit(RECIPE, run, told.append)
-    assert any(f"{newest} is damaged" in line for line in told)
-    assert [line["epoch"] for line in history(run)] == [1, 2, 3]
+    report = fit(RECIPE, run, lines.append)
+    assert any(f"{newest} is damaged" in line for line in lines)
+    assert [metrics["epoch"] for metrics in read_metrics(run)] == [1, 2, 3]
     assert report["epochs"] == 3
     assert not (run / "checkpoints").exists()
-    # Two threads may add up gradients in another order.
-    assert_equal_runs(run, whole, rtol=1e-3, atol=1e-4)
+    assert_equal_runs(trained_run.folder, run, **ROUNDING)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(tmp_path):
@@ -100,10 +99,11 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(tmp_path
 
 
 @pytest.mark.slow  # two trainings
-def test_batches_by_tokens_go_on_where_they_stood(tmp_path):
+def test_batches_by_tokens_resume_at_the_same_batch(tmp_path):
     cache = tmp_path / "cache"
-    recipe = RECIPE.override(["training.batch_tokens=200", f"corpus.cache={cache}"])
-    fit(recipe, tmp_path / "whole", lambda line: None)
+    options = ["training.batch_tokens=200", "training.batch_parts=2"]
+    recipe = RECIPE.override([*options, f"corpus.cache={cache}"])
+    fit(recipe, tmp_path / "undisturbed", lambda line: None)
     files = sorted(cache.iterdir())
     assert len(files) == 2  # of train and of validation
     run = tmp_path / "run"
@@ -112,7 +112,7 @@ def test_batches_by_tokens_go_on_where_they_stood(tmp_path):
         fit(recipe, run, lambda line: None)
     fit(recipe, run, lambda line: None)
     assert sorted(cache.iterdir()) == files
-    assert_equal_runs(run, tmp_path / "whole", rtol=1e-3, atol=1e-4)
+    assert_equal_runs(tmp_path / "undisturbed", run, **ROUNDING)
 
 
 @pytest.mark.slow  # two trainings for one refusal
@@ -138,24 +138,25 @@ def test_another_corpus_under_the_same_name_is_refused(tmp_path):
     with pytest.raises(SystemExit):
         fit(recipe, run, lambda line: None)
     (tmp_path / "validation.en").write_text("w1 y\n" * 60)
-    with pytest.raises(ValueError, match=r"began with.*Bring the old corpus back"):
+    with pytest.raises(ValueError, match=r"it began with.*Restore the old corpus"):
         fit(recipe, run, lambda line: None)
 
 
 @pytest.mark.slow  # some twenty trainings
 @pytest.mark.timeout(3000)
 def test_twenty_kills_at_any_moment_change_no_bit(tmp_path):
+    options = [*STATEFUL, "model.recurrent_dropout=0.1"]
     generator = np.random.default_rng(2026)
     started = time.monotonic()
-    assert start_training(tmp_path / "whole", *RESTLESS).wait() == 0
+    assert start_training(tmp_path / "undisturbed", *options).wait() == 0
     duration = time.monotonic() - started
     kills = runs = 0
     while kills < KILLS:
         runs += 1
         run = tmp_path / f"run-{runs}"
         while not (run / "report.json").exists():
-            process = start_training(run, *RESTLESS)
-            # Late enough for some progress each time, and no moment is spared.
+            process = start_training(run, *options)
+            # Late enough for some progress each time; no moment is excluded.
             time.sleep(duration * generator.uniform(0.3, 0.9))
             if kills < KILLS and process.poll() is None:
                 process.kill()
@@ -163,4 +164,4 @@ def test_twenty_kills_at_any_moment_change_no_bit(tmp_path):
             process.wait()
             if (run / "translator.keras").exists():
                 break  # a kill after that leaves a finished run
-        assert_equal_runs(run, tmp_path / "whole")
+        assert_equal_runs(tmp_path / "undisturbed", run)

@@ -1,4 +1,4 @@
-"""The steps of training against Keras's own, and their sums against NumPy."""
+"""The training step against Keras's own, its metric sums against NumPy."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,8 @@ import tensorflow as tf
 import tiny
 
 from keras_attn.metrics import MaskedCrossentropy
-from keras_attn.training.fit import compile_seq2seq
-from keras_attn.training.loop.train_step import NO_SUMS, Steps, means
+from keras_attn.training.loop.optimizer import make_optimizer
+from keras_attn.training.loop.train_step import ZERO_SUMS, TrainStep, mean_metrics
 from keras_attn.training.loop.workers import Workers, _members
 from keras_attn.training.recipes import TrainingOptions
 
@@ -15,39 +15,46 @@ ROWS, LENGTH, BATCHES = 4, 7, 4
 
 
 def batches():
-    """Batches with another number of real tokens each."""
-    found = []
+    """Batches that differ in their number of real tokens."""
     for seed in range(BATCHES):
         inputs, labels = tiny.copy_task(tiny.ids(ROWS, LENGTH, seed=seed))
         as_int32 = {name: ids.astype("int32") for name, ids in inputs.items()}
-        found.append((as_int32, labels.astype("int32")))
-    return found
+        yield as_int32, labels.astype("int32")
 
 
 IDS = tf.TensorSpec((None, None), tf.int32)
 BATCH = ({"source": IDS, "target": IDS}, IDS)
 
 
-def compiled(**options):
-    options = TrainingOptions(learning_rate=0.01, schedule="constant", **options)
-    model = tiny.model(seed=3)
-    compile_seq2seq(model, options, steps=BATCHES)
-    model.optimizer.build(model.trainable_variables)
-    return model, options
+def make_step(model, label_smoothing=0.1, parts=1):
+    return TrainStep(
+        model,
+        Workers(tf.distribute.get_strategy()),
+        batch_spec=BATCH,
+        label_smoothing=label_smoothing,
+        parts=parts,
+    )
 
 
 @pytest.mark.slow  # compiles two training steps
-def test_takes_the_steps_of_keras():
-    options = {"gradient_accumulation_steps": 2, "weight_decay": 0.1}
-    options["ema_momentum"] = 0.9
-    theirs, _ = compiled(**options)
-    for inputs, labels in batches():
-        theirs.train_on_batch(inputs, labels)
-    ours, made = compiled(**options)
-    workers = Workers(tf.distribute.get_strategy())
-    steps = Steps(ours, workers, batches=BATCH, label_smoothing=made.label_smoothing)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_takes_the_steps_of_keras(parts):
+    options = TrainingOptions(
+        learning_rate=0.01,
+        schedule="constant",
+        gradient_accumulation_steps=2,
+        weight_decay=0.1,
+        ema_momentum=0.9,
+    )
+    theirs, ours = tiny.model(seed=3), tiny.model(seed=3)
+    loss = MaskedCrossentropy(options.label_smoothing)
+    theirs.compile(make_optimizer(options, steps=BATCHES), loss=loss)
+    ours.compile(make_optimizer(options, steps=BATCHES))
+    ours.optimizer.build(ours.trainable_variables)
+    step = make_step(ours, options.label_smoothing, parts)
     for batch in batches():
-        _, stop = steps.train(batch, tf.constant(NO_SUMS, tf.float64), False)
+        theirs.train_on_batch(*batch)
+        _, stop = step.train(batch, tf.constant(ZERO_SUMS, tf.float64), False)
         assert not stop
     for one, other in zip(
         [*ours.weights, *ours.optimizer.variables],
@@ -57,76 +64,64 @@ def test_takes_the_steps_of_keras():
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("parts", [3])  # of 4 rows: the last share is padding
-def test_parts_of_a_batch_change_nothing(parts):
-    found = []
-    for count in (1, parts):
-        model, made = compiled(label_smoothing=0.1)
-        workers = Workers(tf.distribute.get_strategy())
-        smoothing = made.label_smoothing
-        steps = Steps(
-            model, workers, batches=BATCH, label_smoothing=smoothing, parts=count
-        )
-        sums = tf.constant(NO_SUMS, tf.float64)
-        for batch in batches():
-            sums, _ = steps.train(batch, sums, False)
-        validated, _ = steps.validate(
-            batches()[0], tf.constant(NO_SUMS, "float64"), False
-        )
-        found.append([sums, validated, *(each.numpy() for each in model.weights)])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+def test_parts_of_a_batch_add_up_to_it():
+    step = make_step(tiny.model(seed=3), parts=3)  # of 4 rows: the last is padding
+    batch = next(batches())
+    tokens = step._count_tokens(batch[1])
+    gradients, sums = step._backward([batch], tokens)
+    parts = [step._part(batch, number) for number in range(3)]
+    part_gradients, part_sums = step._backward(parts, tokens)
+    np.testing.assert_allclose(part_sums, sums, rtol=1e-5)
+    for part, whole in zip(part_gradients, gradients, strict=True):
+        # The same sums of float32 in another order.
+        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-6)
 
 
 def test_sums_are_those_of_all_tokens():
-    model, _ = compiled(label_smoothing=0.2)
-    steps = Steps(
-        model, Workers(tf.distribute.get_strategy()), batches=BATCH, label_smoothing=0.2
-    )
-    sums, losses, right, tokens = tf.constant(NO_SUMS, tf.float64), [], 0, 0
+    model = tiny.model(seed=3)
+    step = make_step(model, label_smoothing=0.2)
+    sums, losses, right, tokens = tf.constant(ZERO_SUMS, tf.float64), [], 0, 0
     for inputs, labels in batches():
-        sums, stop = steps.validate((inputs, labels), sums, True)
+        sums, stop = step.validate((inputs, labels), sums, True)
         assert stop
         logits = np.asarray(model(inputs), "float64")
         real = labels != 0
         count = real.sum()
         loss = float(MaskedCrossentropy(0.2)(labels, logits))
-        plain = float(MaskedCrossentropy()(labels, logits))
-        losses.append((loss * count, plain * count))
+        unsmoothed = float(MaskedCrossentropy()(labels, logits))
+        losses.append((loss * count, unsmoothed * count))
         right += ((logits.argmax(-1) == labels) & real).sum()
         tokens += count
-    loss, plain = np.sum(losses, axis=0)
-    found = means(sums)
-    assert found["loss"] == pytest.approx(loss / tokens, rel=1e-5)
-    assert found["perplexity"] == pytest.approx(np.exp(plain / tokens), rel=1e-5)
-    assert found["token_accuracy"] == pytest.approx(right / tokens)
+    loss, unsmoothed = np.sum(losses, axis=0)
+    metrics = mean_metrics(sums)
+    assert metrics["loss"] == pytest.approx(loss / tokens, rel=1e-5)
+    assert metrics["perplexity"] == pytest.approx(np.exp(unsmoothed / tokens), rel=1e-5)
+    assert metrics["token_accuracy"] == pytest.approx(right / tokens)
 
 
 @pytest.mark.parametrize(("rows", "replicas"), [(6, 2), (7, 3), (2, 4), (1, 3), (5, 5)])
-def test_shares_are_of_one_size_and_lose_no_label(rows, replicas):
-    class Many(Workers):
+def test_parts_are_of_one_size_and_lose_no_label(rows, replicas):
+    class Replicas(Workers):
         replicas = 0
 
-    Many.replicas = replicas
-    steps = object.__new__(Steps)
-    steps.workers, steps.pad_id = Many(tf.distribute.get_strategy()), 0
-    steps.parts = 1
+    Replicas.replicas = replicas
+    step = object.__new__(TrainStep)
+    step.workers, step.pad_id = Replicas(tf.distribute.get_strategy()), 0
+    step.parts = 1
     labels = np.arange(1, 1 + 3 * rows, dtype="int32").reshape(rows, 3)
     links = np.ones((rows, 3, 3), bool)
     inputs = {"source": labels + 100, "target": labels + 200, "links": links}
     batch = inputs, tf.constant(labels)
-    shares = [steps._share(batch, tf.constant(n)) for n in range(replicas)]
-    assert len({each[1].shape for each in shares}) == 1
-    found = np.concatenate([each[1].numpy() for each in shares])
-    real = found.any(axis=1)
-    np.testing.assert_array_equal(found[real], labels)
-    for name, given in inputs.items():
-        shared = np.concatenate([each[0][name].numpy() for each in shares])
-        np.testing.assert_array_equal(shared[real], given)
-        # No row is without a source; nothing else is there twice.
-        assert (
-            (shared[~real] > 0).all() if name == "source" else not shared[~real].any()
-        )
+    parts = [step._part(batch, tf.constant(n)) for n in range(replicas)]
+    assert len({part_labels.shape for _, part_labels in parts}) == 1
+    all_labels = np.concatenate([part_labels.numpy() for _, part_labels in parts])
+    real = all_labels.any(axis=1)
+    np.testing.assert_array_equal(all_labels[real], labels)
+    for name, values in inputs.items():
+        taken = np.concatenate([part[name].numpy() for part, _ in parts])
+        np.testing.assert_array_equal(taken[real], values)
+        # Every row has a source; nothing else is repeated.
+        assert (taken[~real] > 0).all() if name == "source" else not taken[~real].any()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import dataclasses
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-from keras_attn.models.config import Seq2SeqConfig
+from keras_attn.seq2seq_config import Seq2SeqConfig
 from keras_attn.training.recipes import (
     CorpusOptions,
     ModelOptions,
@@ -17,6 +18,7 @@ from keras_attn.training.recipes import (
     load_recipe,
     recipe_names,
 )
+from keras_attn.training.recipes import recipe as recipe_module
 from keras_attn.training.recipes.recipe import tomllib
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -136,7 +138,7 @@ def test_a_key_like_none_gets_no_suggestion():
         ("[corpus\n", "A recipe is a TOML file"),
     ],
 )
-def test_a_faulty_file_is_named_with_its_fault(tmp_path, toml, message):
+def test_an_invalid_file_is_reported_with_its_error(tmp_path, toml, message):
     path = tmp_path / "mine.toml"
     path.write_text(toml, encoding="utf-8")
     with pytest.raises(RecipeError) as error:
@@ -239,6 +241,24 @@ def test_model_options_are_what_the_model_takes():
         )
 
 
+def test_a_renamed_key_is_read_with_a_warning(monkeypatch):
+    renamed = {"training.rounds": "training.epochs", "model.beam": "decoding.beam_size"}
+    monkeypatch.setattr(recipe_module, "_RENAMED_KEYS", renamed)
+    demo = load_recipe("demo")
+    with pytest.warns(FutureWarning, match=r"`training\.rounds` is now `training\.epo"):
+        assert demo.override(["training.rounds=3"]) == demo.override(
+            ["training.epochs=3"]
+        )
+    toml = '[corpus]\nkind = "files"\n[model]\nbeam = 7\n'
+    with pytest.warns(FutureWarning, match=r"is now `decoding\.beam_size`"):
+        assert Recipe.from_toml(toml).decoding.beam_size == 7
+    with (
+        pytest.warns(FutureWarning),
+        pytest.raises(RecipeError, match=r"Remove `model\.beam`"),
+    ):
+        Recipe.from_toml(toml + "[decoding]\nbeam_size = 8\n")
+
+
 def test_recipes_are_values():
     recipe = load_recipe("demo")
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -247,21 +267,9 @@ def test_recipes_are_values():
     assert recipe != recipe.override(["training.seed=9"])
 
 
-def shown(value):
-    if value is dataclasses.MISSING:
-        return "must be set"
-    if isinstance(value, tuple):
-        return f"`{','.join(value)}`" if value else "empty"
-    is_word = value is None or isinstance(value, bool)
-    return f"`{str(value).lower() if is_word else value}`"
-
-
 def test_the_documentation_lists_every_option_and_default():
-    text = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+\.\w+)` \| (.*?) \|", text, re.M)
-    recipe = load_recipe("demo")
-    assert rows == [
-        (f"{section.name}.{field.name}", shown(field.default))
-        for section in dataclasses.fields(recipe)
-        for field in dataclasses.fields(getattr(recipe, section.name))
-    ]
+    filled = runpy.run_path(str(DOCS / "update_recipes.py"))["filled"]
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    assert page == filled(page), "run `python docs/update_recipes.py`"
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", page, re.M)
+    assert listed == keys(load_recipe("demo"))

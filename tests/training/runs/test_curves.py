@@ -1,4 +1,4 @@
-"""Curves: points stand where their values say."""
+"""Curves: the positions of points are proportional to their values."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -23,7 +23,7 @@ def parsed(svg):
     return root, curves
 
 
-def test_places_are_proportional_to_values():
+def test_positions_are_proportional_to_values():
     train = [(1, 4.0), (2, 3.0), (4, 2.5)]
     root, curves = parsed(
         curves_svg("Loss", {"train": train, "validation": [(1, 3.5), (4, 2.0)]})
@@ -38,9 +38,9 @@ def test_places_are_proportional_to_values():
         for text in root.iter("text")
         if text.get("text-anchor") == "end" and re.match(r"[\d.]+$", text.text)
     }
-    places = np.concatenate([curves["train"][:, 1], curves["validation"][:, 1]])
+    positions = np.concatenate([curves["train"][:, 1], curves["validation"][:, 1]])
     values = [4.0, 3.0, 2.5, 3.5, 2.0]
-    slope, start = np.polyfit(values, places, 1)
+    slope, start = np.polyfit(values, positions, 1)
     assert len(rows) >= 3
     for label, y in rows.items():
         assert y == pytest.approx(slope * float(label) + start, abs=0.2)
@@ -67,12 +67,12 @@ def test_every_curve_stays_inside(points):
     assert len(labels) == len(set(labels)) <= 9
 
 
-def test_what_cannot_be_drawn_is_left_out():
+def test_without_a_finite_point_there_is_no_chart():
     assert curves_svg("x", {"train": [], "validation": [(1, float("nan"))]}) == ""
 
 
-def test_words_are_escaped_and_said():
-    svg = curves_svg('a < "b"', {"train": [(1, 2.0), (2, 1.0)]}, across="<i>")
+def test_texts_are_escaped_and_summarised():
+    svg = curves_svg('a < "b"', {"train": [(1, 2.0), (2, 1.0)]}, x_label="<i>")
     root, _ = parsed(svg)
     assert root.get("aria-label") == 'a < "b". train: 2 to 1'
     assert "<i>" in [text.text for text in root.iter("text")]

@@ -1,4 +1,4 @@
-"""The page of a run, finished, hostile, or killed while it wrote."""
+"""The report page of a run: finished, with hostile sentences, or killed."""
 
 import base64
 import hashlib
@@ -6,16 +6,17 @@ import json
 import re
 from html.parser import HTMLParser
 
+import keras
 import numpy as np
 import pytest
 from tiny_run import TINY
 
 from keras_attn.training.corpora import SentencePair
-from keras_attn.training.evaluation.cited_scores import cited_scores
+from keras_attn.training.evaluation.scores import cited_scores
 from keras_attn.training.recipes import load_recipe
-from keras_attn.training.runs import read_run, report_html
-from keras_attn.training.runs.environment import describe_environment
+from keras_attn.training.runs.report_page import report_html
 from keras_attn.training.runs.run_folder import RunFolder
+from keras_attn.training.runs.run_record import read_run
 from keras_attn.translation import Token, Translation
 
 HOSTILE = "</script><script>alert(1)</script> \u2028 <b> &amp; \u202e \ud800"
@@ -27,7 +28,7 @@ def sample(epoch, source, text):
         side: tuple([Token("▁w", 0, 1)] * count + [Token("</s>", 1, 1)])
         for side, count in (("source", 2), ("target", 1))
     }
-    answer = Translation(
+    translation = Translation(
         source=source,
         text=text,
         score=-1.5,
@@ -36,33 +37,32 @@ def sample(epoch, source, text):
         token_scores=np.float32([-1, -0.5]),
         attention=np.float32([[0.75, 0.25, 0], [0, 0, 1]]),
     )
-    return {"epoch": epoch, "reference": "wanted", **answer.to_dict()}
+    return {"epoch": epoch, "reference": "the reference", **translation.to_dict()}
 
 
 @pytest.fixture
 def run(tmp_path):
     run = RunFolder(tmp_path / "my run")
     run.path.mkdir()
-    run.write_text(run.recipe, RECIPE.to_toml())
-    run.write_environment(describe_environment())
+    run.begin(RECIPE)
     history = []
     for epoch in (1, 2):
-        figures = {"loss": 4 / epoch, "val_loss": 3 / epoch, "perplexity": 9.0}
-        history.append({"epoch": epoch, **figures, "val_perplexity": 8.0})
+        metrics = {"loss": 4 / epoch, "val_loss": 3 / epoch, "perplexity": 9.0}
+        history.append({"epoch": epoch, **metrics, "val_perplexity": 8.0})
         run.write_history(history)
         for source in ("ein Hund", HOSTILE):
-            run.append_sample(sample(epoch, source, f"said in {epoch}"))
+            run.append_sample(sample(epoch, source, f"translation {epoch}"))
     return run
 
 
 class Checker(HTMLParser):
-    """Collects tags, what would be loaded, and text; refuses what does not nest."""
+    """Collects tags, links and text; fails where tags do not nest."""
 
     VOID = ("meta", "line", "polyline")
 
     def __init__(self, page):
         super().__init__()
-        self.open, self.tags, self.loads, self.words = [], [], [], []
+        self.open, self.tags, self.links, self.words = [], [], [], []
         self.feed(page)
         assert not self.open
 
@@ -72,7 +72,7 @@ class Checker(HTMLParser):
             assert not name.startswith("on")
             assert name != "style"
             if name in ("src", "href", "srcset", "action", "data"):
-                self.loads.append(value)
+                self.links.append(value)
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -92,25 +92,27 @@ def page_of(run):
     return page, checker, " ".join(" ".join(checker.words).split())
 
 
-def test_a_page_says_what_the_run_was(run):
+def test_a_page_describes_the_run(run):
     run.translator.write_bytes(b"")
     run.write_report({"best_epoch": 2, "validation": {"loss": 1.5}, "params": 1234})
     _, checker, words = page_of(run)
     assert "Run my run" in words
     assert "Finished after 2 of 2 epochs; the best one is epoch 2" in words
-    assert checker.tags.count("svg") == 2  # loss and perplexity; the rest is not there
+    assert checker.tags.count("svg") == 2  # loss and perplexity alone
     assert "model.embedding_dim 16 256" in words  # not the default
     assert "corpus.kind builtin must be set" in words
     assert "training.weight_decay" not in words.partition("All options")[0]
-    assert describe_environment()["keras"] in words
+    assert f"keras {keras.__version__}" in words
     assert "params 1234" in words
-    assert "said in 1" in words
-    assert words.count("log p = -1.50") == 2  # a map a sentence, of the last epoch
+    assert "translation 1" in words
+    assert (
+        words.count("log p = -1.50") == 2
+    )  # one map for each sentence, of the last epoch
 
 
 def test_a_page_loads_nothing_and_runs_only_its_own_script(run):
     page, checker, _ = page_of(run)
-    assert not checker.loads
+    assert not checker.links
     assert "http://" not in page
     assert "https://" not in page
     assert "@import" not in page
@@ -141,7 +143,7 @@ def test_scores_are_those_of_the_last_evaluation(run):
     assert words.count("test 5 2") == 1
 
 
-def test_a_run_that_was_killed_is_shown_as_far_as_it_came(run):
+def test_a_killed_run_is_shown_up_to_its_last_epoch(run):
     for path in (run.history, run.samples):
         with open(path, "a") as lines:
             lines.write('{"epoch": 3, "loss": 1.')  # cut in the middle
@@ -160,15 +162,15 @@ def test_a_run_without_an_epoch_has_a_page(tmp_path):
 
 
 def test_samples_come_back_as_they_were(run):
-    [found] = [f for s, f in read_run(run.path).samples.items() if s == "ein Hund"]
-    assert [(epoch, reference) for epoch, reference, _ in found] == [
-        (1, "wanted"),
-        (2, "wanted"),
+    samples = read_run(run.path).samples["ein Hund"]
+    assert [(epoch, reference) for epoch, reference, _ in samples] == [
+        (1, "the reference"),
+        (2, "the reference"),
     ]
-    wanted = {**sample(2, "ein Hund", "said in 2")}
-    assert json.loads(json.dumps(found[-1][2].to_dict())) == {
+    expected = sample(2, "ein Hund", "translation 2")
+    assert json.loads(json.dumps(samples[-1][2].to_dict())) == {
         name: value
-        for name, value in wanted.items()
+        for name, value in expected.items()
         if name not in ("epoch", "reference")
     }
 

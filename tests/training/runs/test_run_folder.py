@@ -1,4 +1,4 @@
-"""A run folder never shows half a file, nor an unfinished run as a finished one."""
+"""A run folder holds no incomplete file, and tells finished runs from unfinished."""
 
 import pytest
 
@@ -8,37 +8,37 @@ from keras_attn.training.runs.run_folder import RunFolder, atomic_write
 RECIPE = load_recipe("demo")
 
 
-def started(path, recipe=RECIPE):
+def begin(path):
     run = RunFolder(path / "run")
-    with run.locked():
-        run.write_text(run.recipe, recipe.to_toml())
+    with run.lock():
+        run.begin(RECIPE)
     return run
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
+def test_a_file_appears_complete_or_not_at_all(tmp_path):
     path = tmp_path / "translator.keras"
-    with pytest.raises(OSError, match="no space"), atomic_write(path) as aside:  # noqa: PT012
-        aside.write_text("half")
-        assert aside.suffix == ".keras"
+    with pytest.raises(OSError, match="no space"), atomic_write(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        assert temporary.suffix == ".keras"
         raise OSError("no space left")
     assert list(tmp_path.iterdir()) == []
-    with atomic_write(path) as aside:
-        aside.write_text("whole")
+    with atomic_write(path) as temporary:
+        temporary.write_text("complete")
         assert not path.exists()
-    assert [each.name for each in tmp_path.iterdir()] == ["translator.keras"]
-    assert path.read_text() == "whole"
+    assert [file.name for file in tmp_path.iterdir()] == ["translator.keras"]
+    assert path.read_text() == "complete"
 
 
 def test_a_finished_run_is_refused(tmp_path):
-    run = started(tmp_path)
+    run = begin(tmp_path)
     run.translator.write_bytes(b"")
     with pytest.raises(FileExistsError, match=r"new folder.*a finished run.*delete it"):
         run.check(RECIPE)
 
 
-def test_an_unfinished_run_goes_on_with_its_own_recipe(tmp_path):
+def test_an_unfinished_run_resumes_with_its_own_recipe(tmp_path):
     RunFolder(tmp_path / "new").check(RECIPE)
-    run = started(tmp_path)
+    run = begin(tmp_path)
     run.check(RECIPE)
     other = RECIPE.override(["training.epochs=7", "model.cell=lstm"])
     with pytest.raises(FileExistsError) as refused:
@@ -54,40 +54,41 @@ def test_an_unfinished_run_goes_on_with_its_own_recipe(tmp_path):
 def test_one_process_at_a_time_trains(tmp_path):
     run = RunFolder(tmp_path / "run")
     with (
-        run.locked(),
+        run.lock(),
         pytest.raises(BlockingIOError, match=r"One process.*another one"),
-        RunFolder(run.path).locked(),
+        RunFolder(run.path).lock(),
     ):
         pytest.fail("locked twice")
-    with run.locked():
+    with run.lock():
         pass
 
 
-def test_what_a_killed_process_was_writing_is_removed(tmp_path):
-    run = started(tmp_path)
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path):
+    run = begin(tmp_path)
     run.cache.mkdir()
-    for place in (run.path, run.checkpoints, run.cache):
-        (place / ".writing-123-step-1.npz").write_bytes(b"half")
-    with run.locked():
-        assert sorted(each.name for each in run.path.iterdir()) == [
+    for folder in (run.path, run.checkpoints, run.cache):
+        (folder / ".writing-123-step-1.npz").write_bytes(b"half")
+    with run.lock():
+        assert sorted(file.name for file in run.path.iterdir()) == [
             "cache",
             "checkpoints",
+            "environment.json",
             "recipe.toml",
         ]
         assert list(run.checkpoints.iterdir()) == []
         assert list(run.cache.iterdir()) == []
 
 
-def test_history_is_written_whole(tmp_path):
-    run = started(tmp_path)
+def test_history_is_replaced(tmp_path):
+    run = begin(tmp_path)
     run.write_history([{"epoch": 1}, {"epoch": 2}])
     run.write_history([{"epoch": 1}])
     assert run.history.read_text() == '{"epoch": 1}\n'
 
 
-def test_what_is_of_epochs_to_come_is_dropped(tmp_path):
-    run = started(tmp_path)
-    run.forget_after(1)  # there is nothing
+def test_files_of_epochs_that_will_be_repeated_are_removed(tmp_path):
+    run = begin(tmp_path)
+    run.forget_after(1)  # without any file
     for epoch in (1, 2):
         run.append_sample({"epoch": epoch})
         run.epoch_weights.mkdir(exist_ok=True)

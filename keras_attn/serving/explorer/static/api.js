@@ -1,45 +1,45 @@
-// TensorFlow Serving's REST API: what a model offers, and its answers.
+// TensorFlow Serving's REST API: metadata and predictions.
 
-// What was wrong, in words for the reader of the page.
+// An error with a message for the user.
 export class ServerError extends Error {}
 
 const TIMEOUT_MS = 60_000;
 
-// Returns {models, api}: whom to ask, and where.
+// Returns {models, api}: names of the models, and the base URL of the API.
 export async function readConfig() {
-  return parsed(await ask("explorer/config.json"));
+  return parseJson(await fetchText("explorer/config.json"));
 }
 
-// Returns the text of a file beside the page.
+// Returns the text of a file.
 export async function readText(url) {
-  return (await ask(url)).text;
+  return fetchText(url);
 }
 
 // Returns {version, signatures: Set of names}.
 export async function readModel(base) {
-  const answer = parsed(await ask(`${base}/metadata`));
-  const found = answer?.metadata?.signature_def?.signature_def;
-  if (!found) throw new ServerError("The server's metadata names no signatures.");
+  const response = parseJson(await fetchText(`${base}/metadata`));
+  const signatures = response?.metadata?.signature_def?.signature_def;
+  if (!signatures) throw new ServerError("The server's metadata names no signatures.");
   return {
-    version: answer.model_spec?.version ?? "",
-    signatures: new Set(Object.keys(found)),
+    version: response.model_spec?.version ?? "",
+    signatures: new Set(Object.keys(signatures)),
   };
 }
 
-// Returns the named outputs of one signature, in columns.
+// Returns the outputs of one signature by name, in columns.
 export async function predict(base, signature, inputs, signal) {
   const body = JSON.stringify({ signature_name: signature, inputs });
   const headers = { "Content-Type": "application/json" };
   const options = { method: "POST", body, headers };
-  const answer = parsed(await ask(`${base}:predict`, options, signal));
-  if (!answer?.outputs) throw new ServerError("The server's answer has no outputs.");
-  return answer.outputs;
+  const response = parseJson(await fetchText(`${base}:predict`, options, signal));
+  if (!response?.outputs) throw new ServerError("The server's answer has no outputs.");
+  return response.outputs;
 }
 
 export const modelUrl = (api, name) => `${api}/${encodeURIComponent(name)}`;
 
-// Returns {text}, or says why there is none.
-async function ask(url, options = {}, signal = null) {
+// Returns the text of a response; throws a ServerError without one.
+async function fetchText(url, options = {}, signal = null) {
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   const both = signal ? AbortSignal.any([signal, limit]) : limit;
   let response, text;
@@ -54,18 +54,18 @@ async function ask(url, options = {}, signal = null) {
         : "The server cannot be reached. Is it running?",
     );
   }
-  if (response.ok) return { text };
-  const reason = parse(text)?.error ?? response.statusText;
+  if (response.ok) return text;
+  const reason = tryParse(text)?.error ?? response.statusText;
   throw new ServerError(`The server answered ${response.status}: ${reason || "no reason given"}`);
 }
 
-function parsed({ text }) {
-  const answer = parse(text);
-  if (answer === undefined) throw new ServerError("The server's answer is no JSON.");
-  return answer;
+function parseJson(text) {
+  const value = tryParse(text);
+  if (value === undefined) throw new ServerError("The server's answer is not JSON.");
+  return value;
 }
 
-function parse(text) {
+function tryParse(text) {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,6 +1,6 @@
-// Byte offsets into UTF-8, as the server counts, and indices into JavaScript strings.
+// Conversion between UTF-8 byte offsets, as the server counts, and string indices.
 
-// Returns `text` as UTF-8 can hold it: half of a surrogate pair becomes U+FFFD.
+// Returns `text` with lone surrogates, which UTF-8 lacks, replaced by U+FFFD.
 export const wellFormed = (text) => new TextDecoder().decode(new TextEncoder().encode(text));
 
 // Returns for each byte of `text`, and for its end, the index of its character.

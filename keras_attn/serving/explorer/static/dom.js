@@ -1,4 +1,4 @@
-// Elements from plain values. Text goes in as text nodes alone, never as markup.
+// Creates elements. Text is inserted as text nodes, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -18,7 +18,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// Returns the button of one word or subword; `unit` is of a reading's side.
+// Returns the button of one word or subword; `unit` is from an attention map.
 export function wordButton(side, index, unit, label = unit.label) {
   const button = element(
     "button",
@@ -30,7 +30,7 @@ export function wordButton(side, index, unit, label = unit.label) {
   return button;
 }
 
-// Returns native radio buttons, which bring their keyboard along.
+// Returns native radio buttons, with their keyboard control.
 export function radios(name, options, chosen, onChoose) {
   return options.map(([value, ...content]) => {
     const input = element("input", { type: "radio", name, value });

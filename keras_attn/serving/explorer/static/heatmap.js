@@ -1,7 +1,7 @@
-// A table of weights: a row a target word, a column a source word.
+// A table of weights: one row per target word, one column per source word.
 import { VISIBLE, element, shade, wordButton } from "./dom.js";
 
-const ROOMY = 18;  // up to so many columns, cells have room for a number
+const MAX_ROOMY_COLUMNS = 18;  // with more, cells have no room for a number
 
 export function heatmapView({ source, target, weights }) {
   const head = source.units.map((unit, s) =>
@@ -21,7 +21,7 @@ export function heatmapView({ source, target, weights }) {
     element("thead", { lang: "" }, element("tr", {}, element("td"), ...head)),
     element("tbody", { lang: "" }, ...rows),
   );
-  const size = source.units.length > ROOMY ? "dense" : "roomy";
+  const size = source.units.length > MAX_ROOMY_COLUMNS ? "dense" : "roomy";
   const name = "Attention map";
   const node = element("div", { class: `map ${size}`, role: "region", "aria-label": name, tabindex: 0 }, table);
   return { node, redraw() {} };

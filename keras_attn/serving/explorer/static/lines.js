@@ -1,15 +1,15 @@
-// Two sentences with a curve for each weight between them.
+// Two sentences with a curve for each weight.
 import { VISIBLE, element, svg, wordButton } from "./dom.js";
 
-const FAINTEST = 0.02;
+const MIN_DRAWN_WEIGHT = 0.02;
 
-// Returns {node, redraw}: call `redraw` when the node has a size, or another one.
-export function linesView(reading) {
+// Returns {node, redraw}: call `redraw` when the size of the node changes.
+export function linesView(attentionMap) {
   const curves = svg("svg", { class: "curves", "aria-hidden": "true" });
-  const source = sentence("source", reading.source);
-  const target = sentence("target", reading.target);
+  const source = sentence("source", attentionMap.source);
+  const target = sentence("target", attentionMap.target);
   const node = element("div", { class: "lines" }, curves, source, target);
-  return { node, redraw: () => redraw(node, curves, source, target, reading.weights) };
+  return { node, redraw: () => redraw(node, curves, source, target, attentionMap.weights) };
 }
 
 function sentence(side, { units }) {
@@ -39,7 +39,7 @@ function redraw(node, curves, source, target, weights) {
   curves.replaceChildren();
   weights.forEach((row, t) =>
     row.forEach((weight, s) => {
-      if (weight < FAINTEST) return;
+      if (weight < MIN_DRAWN_WEIGHT) return;
       curves.append(
         svg("path", {
           d: path(from[s], to[t]),

@@ -1,7 +1,7 @@
-// One line that says what the page waits for, or what went wrong.
+// One line about the current request or the last error.
 import { byId } from "./dom.js";
 
-const PATIENCE_MS = 400;  // a quick answer shows no message at all
+const QUIET_MS = 400;  // a fast response shows no message
 const SLOW_MS = 5000;
 
 export function messages({ onRetry, onCancel }) {
@@ -27,7 +27,7 @@ export function messages({ onRetry, onCancel }) {
       now("");
       const slow = `${text} The server takes its time.`;
       timers = [
-        setTimeout(() => show(text, { cancel }), PATIENCE_MS),
+        setTimeout(() => show(text, { cancel }), QUIET_MS),
         setTimeout(() => show(slow, { cancel }), SLOW_MS),
       ];
     },

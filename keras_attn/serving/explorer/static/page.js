@@ -1,51 +1,51 @@
-// The page: what is typed, what is asked, what is shown.
+// The page: its form, its requests and its state.
 import { ServerError, modelUrl, predict, readConfig, readModel, readText } from "./api.js";
-import { answerView } from "./answer.js";
+import { readTranslations } from "./attention_map.js";
 import { wellFormed } from "./bytes.js";
 import { byId, element } from "./dom.js";
 import { messages } from "./messages.js";
-import { translations } from "./reading.js";
+import { resultView } from "./result.js";
 import { fromFragment, toFragment } from "./state.js";
 import { themeButton } from "./theme.js";
 
 let state = fromFragment(location.hash);
 let config = null;
 let model = null;
-let running = null;  // the AbortController of the request in work
-let starts = 0;  // how often the model was looked for: only the last time counts
+let running = null;  // the AbortController of the current request
+let startCount = 0;  // only the last start counts
 let starting = false;
 
-const message = messages({ onRetry: () => (model ? ask() : start()), onCancel: () => running?.abort() });
-const answer = answerView((changes) => remember(changes));
+const message = messages({ onRetry: () => (model ? translate() : start()), onCancel: () => running?.abort() });
+const result = resultView((changes) => remember(changes));
 
 function remember(changes) {
   Object.assign(state, changes);
   history.replaceState(null, "", toFragment(state));
 }
 
-// Reads what the server has, then asks for what a link brought or was typed meanwhile.
+// Reads the server's metadata, then translates text from the link or the form.
 async function start() {
-  const mine = ++starts;
+  const thisStart = ++startCount;
   model = null;
   starting = true;
   message.waiting("Looking for the model …", { cancel: false });
   try {
     config ??= { ...(await readConfig()), template: await readText("explorer/standalone.html") };
     chooseModel();
-    const found = await readModel(modelUrl(config.api, state.model));
-    if (mine !== starts) return;
-    model = found;
+    const metadata = await readModel(modelUrl(config.api, state.model));
+    if (thisStart !== startCount) return;
+    model = metadata;
   } catch (error) {
-    return mine === starts && fail(error);
+    return thisStart === startCount && fail(error);
   } finally {
-    if (mine === starts) starting = false;
+    if (thisStart === startCount) starting = false;
   }
   byId("served").textContent = `${state.model} · version ${model.version}`;
   const aligns = model.signatures.has("align");
   byId("toggle-own").hidden = !aligns;
   openOwn(aligns && Boolean(state.target));
   message.clear();
-  if (state.text) await ask();
+  if (state.text) await translate();
 }
 
 function chooseModel() {
@@ -57,7 +57,7 @@ function chooseModel() {
   byId("model-choice").hidden = options.length < 2;
 }
 
-async function ask() {
+async function translate() {
   running?.abort();
   const text = wellFormed(byId("text").value);
   const target = byId("own").hidden ? "" : wellFormed(byId("target").value);
@@ -68,10 +68,10 @@ async function ask() {
   message.waiting(target ? "Aligning …" : "Translating …", { cancel: true });
   byId("result").setAttribute("aria-busy", "true");
   try {
-    const found = await respond(text, target, control.signal);
+    const translations = await requestTranslations(text, target, control.signal);
     if (running !== control) return;
-    remember({ number: Math.min(state.number, found.length - 1) });
-    answer.show(found, state, { isOwn: Boolean(target), template: config.template });
+    remember({ number: Math.min(state.number, translations.length - 1) });
+    result.show(translations, state, { isOwn: Boolean(target), template: config.template });
     message.clear();
   } catch (error) {
     if (running === control) fail(error, control.signal.aborted);
@@ -80,14 +80,14 @@ async function ask() {
   }
 }
 
-async function respond(text, target, signal) {
+async function requestTranslations(text, target, signal) {
   const base = modelUrl(config.api, state.model);
   const [signature, inputs] = target
     ? ["align", { text: [text], target: [target] }]
     : [model.signatures.has("nbest") ? "nbest" : "translate", { text: [text] }];
   const outputs = await predict(base, signature, inputs, signal);
   try {
-    return translations(outputs, text, target || null);
+    return readTranslations(outputs, text, target || null);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new ServerError(`The server's answer to \`${signature}\` lacks outputs.`);
@@ -116,7 +116,7 @@ function listen() {
   byId("ask").addEventListener("submit", (event) => {
     event.preventDefault();
     remember({ number: 0 });
-    ask();
+    translate();
   });
   byId("ask").addEventListener("keydown", (event) => {
     const isTyped = event.target.matches("textarea") && !event.isComposing;

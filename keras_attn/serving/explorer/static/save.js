@@ -1,6 +1,6 @@
 // Pictures and data as files and on the clipboard.
-import { svgText, toPng, toSvg } from "./picture.js";
-import { toHtml } from "./standalone.js";
+import { toHtml } from "./html_export.js";
+import { svgText, toPng, toSvg } from "./picture_export.js";
 
 export const FORMATS = {
   png: { label: "PNG picture", type: "image/png" },
@@ -9,14 +9,14 @@ export const FORMATS = {
   html: { label: "HTML page", type: "text/html" },
 };
 
-// Returns what is to be saved: `shown` has panel, translation, reading and template.
+// Returns the file as a blob; `shown` has panel, translation, attentionMap and template.
 export async function render(format, shown) {
-  const { panel, translation, reading, template } = shown;
+  const { panel, translation, attentionMap, template } = shown;
   if (format === "png") return toPng(toSvg(panel, translation.text));
   const text = {
     svg: () => svgText(toSvg(panel, translation.text)),
     json: () => `${JSON.stringify(translation, null, 2)}\n`,
-    html: () => toHtml(template, translation, reading),
+    html: () => toHtml(template, translation, attentionMap),
   }[format]();
   return new Blob([text], { type: `${FORMATS[format].type};charset=utf-8` });
 }
@@ -30,18 +30,18 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);  // the browser may still read it
 }
 
-// Copies a picture as a picture, all else as text.
+// Copies PNG as a picture, other formats as text.
 export async function copy(format, blob) {
   if (format !== "png") return copyText(await blob.text());
-  need(navigator.clipboard?.write);
+  requireClipboard(navigator.clipboard?.write);
   await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
 }
 
 export async function copyText(text) {
-  need(navigator.clipboard?.writeText);
+  requireClipboard(navigator.clipboard?.writeText);
   await navigator.clipboard.writeText(text);
 }
 
-function need(clipboard) {
+function requireClipboard(clipboard) {
   if (!clipboard) throw new Error("this browser copies on https and localhost only");
 }

@@ -1,4 +1,4 @@
-// What a link can carry: the typed texts and how the answer is looked at.
+// The state in a link: texts, model and view.
 
 export const CHOICES = {
   view: ["lines", "map", "text"],
@@ -22,12 +22,12 @@ export function fromFragment(fragment) {
   return state;
 }
 
-// Returns the fragment of a state, without what is as by default.
+// Returns the fragment of a state, without default values.
 export function toFragment(state) {
   const values = new URLSearchParams();
-  const plain = defaults();
+  const defaultState = defaults();
   for (const name of ["text", "target", "model", "view", "unit"]) {
-    if (state[name] !== plain[name]) values.set(name, state[name]);
+    if (state[name] !== defaultState[name]) values.set(name, state[name]);
   }
   if (state.number) values.set("number", state.number + 1);
   return `#${values}`;

@@ -1,12 +1,12 @@
-// Both sentences as running text, for those too long for any picture.
+// Both sentences as running text, for those too long for a picture.
 import { element, wordButton } from "./dom.js";
 
-export function textView(reading) {
+export function textView(attentionMap) {
   const node = element(
     "div",
     { class: "texts" },
-    passage("source", "Source", reading.source),
-    passage("target", "Target", reading.target),
+    passage("source", "Source", attentionMap.source),
+    passage("target", "Target", attentionMap.target),
   );
   return { node, redraw() {} };
 }

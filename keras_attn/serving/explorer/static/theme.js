@@ -1,13 +1,13 @@
-// Light, dark, or as the system has it.
+// Light, dark, or the system's theme.
 
 const THEMES = ["auto", "light", "dark"];
-const SIGNS = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
+const LABELS = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
 
 export function themeButton(button) {
   let theme = THEMES.includes(stored()) ? stored() : "auto";
   const apply = () => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = SIGNS[theme];
+    button.textContent = LABELS[theme];
     button.setAttribute("aria-label", `Theme: ${theme}`);
   };
   button.addEventListener("click", () => {
@@ -15,7 +15,7 @@ export function themeButton(button) {
     try {
       localStorage.setItem("theme", theme);
     } catch {
-      // A browser without storage forgets it.
+      // Without storage the choice is forgotten.
     }
     apply();
   });

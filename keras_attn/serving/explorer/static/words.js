@@ -2,10 +2,10 @@
 import { utf8Length } from "./bytes.js";
 
 // Letters and digits with their marks; an apostrophe or hyphen inside belongs to the
-// word; any other mark that is no space is a word of its own.
+// word; any other mark that is not a space is a word of its own.
 const WORD = /[\p{L}\p{N}]A*(?:[\p{L}\p{N}]A*|['’-](?=[\p{L}\p{N}]))*|[^\p{L}\p{N}\s_]A*|_A*/gu;
 const ACCENT = "\u0300";
-const BELONGS = /^[\p{M}\u00ad\u200c\u200d]$/u;
+const COMBINING = /^[\p{M}\u00ad\u200c\u200d]$/u;
 const INVISIBLE = /^[\p{Cc}\p{Cf}]$/u;
 
 // Returns {begin, end} in bytes of each word of `text`, in order.
@@ -15,7 +15,7 @@ export function wordSpans(text) {
   let byte = 0;
   for (const character of text) {
     let role = character;
-    if (BELONGS.test(character)) role = ACCENT;
+    if (COMBINING.test(character)) role = ACCENT;
     else if (INVISIBLE.test(character)) role = " ";
     skeleton += role;
     for (let unit = 0; unit < role.length; unit++) starts.push(byte);
@@ -23,9 +23,9 @@ export function wordSpans(text) {
   }
   starts.push(byte);
   const pattern = new RegExp(WORD.source.replaceAll("A", ACCENT), "gu");
-  return [...skeleton.matchAll(pattern)].map((found) => ({
-    begin: starts[found.index],
-    end: starts[found.index + found[0].length],
+  return [...skeleton.matchAll(pattern)].map((match) => ({
+    begin: starts[match.index],
+    end: starts[match.index + match[0].length],
   }));
 }
 
@@ -58,16 +58,16 @@ export function mergeScores(scores, tokens, spans) {
   return sums;
 }
 
-// Returns for each token the words that it belongs to, as [word, part of it].
+// Returns for each token the words that it overlaps, as [word, share of the token].
 function shares(tokens, spans) {
   return tokens.map(({ begin, end }, position) => {
-    const found = [];
+    const overlaps = [];
     spans.forEach((span, word) => {
       const bytes = Math.min(end, span.end) - Math.max(begin, span.begin);
-      if (bytes > 0) found.push([word, bytes]);
+      if (bytes > 0) overlaps.push([word, bytes]);
     });
-    const total = found.reduce((sum, [, bytes]) => sum + bytes, 0);
-    if (total) return found.map(([word, bytes]) => [word, bytes / total]);
+    const total = overlaps.reduce((sum, [, bytes]) => sum + bytes, 0);
+    if (total) return overlaps.map(([word, bytes]) => [word, bytes / total]);
     const isEnd = position === tokens.length - 1 && begin === end;
     const following = spans.findIndex((span) => span.end > begin);
     const word = following < 0 ? spans.length - 1 : following;

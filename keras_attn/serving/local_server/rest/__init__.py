@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST API: JSON over HTTP, on a port of its own."""
+"""TensorFlow Serving's REST API: JSON over HTTP, on its own port."""

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from keras_attn.serving.local_server.errors import RequestError
 from keras_attn.serving.local_server.metrics import Metrics
 from keras_attn.serving.local_server.models import Models
-from keras_attn.serving.local_server.rest.handlers import answer
+from keras_attn.serving.local_server.rest.handlers import handle_request
 from keras_attn.serving.local_server.rest.json_responses import error_json
 
 __all__ = ["rest_app"]
@@ -48,15 +48,15 @@ def rest_app(
 ) -> Starlette:
     """Returns the REST API of a server.
 
-    Requests run in threads, so that a long one keeps no other from being read.
+    Requests run in threads, so that the event loop can read others meanwhile.
 
     Args:
-        models: What is served.
-        metrics: Counts the requests; their page is one of the paths.
+        models: The models to serve.
+        metrics: Counts the requests; served as the Prometheus page.
         timeout: Seconds after which the run of a request is cancelled.
-        max_requests: How many may be in work; those beyond are refused, not queued.
-        max_message_bytes: Most bytes of a body; longer ones are refused unread.
-        extra_routes: What is to be found beside `/v1/`; they come first.
+        max_requests: Maximum number of open requests; further ones are refused.
+        max_message_bytes: Maximum size of a body; larger ones are refused unread.
+        extra_routes: Further routes, which take precedence.
     """
     api = _RestApi(models, metrics, timeout, max_requests, max_message_bytes)
 
@@ -73,7 +73,7 @@ def rest_app(
 
 
 class _RestApi:
-    """An ASGI application: no function, so that Starlette routes every method to it."""
+    """A class, since Starlette would route only GET requests to a function."""
 
     def __init__(self, models, metrics, timeout, max_requests, max_message_bytes):
         self._models = models
@@ -81,41 +81,43 @@ class _RestApi:
         self._timeout = timeout
         self._max_requests = max_requests
         self._max_message_bytes = max_message_bytes
-        self._requests = 0  # touched by the event loop alone
+        self._num_requests = 0  # changed only in the event loop
 
     async def __call__(self, scope, receive, send):
         try:
-            response = await self._respond(scope, Request(scope, receive))
+            response = await self._handle(scope, Request(scope, receive))
         except ClientDisconnect:
             return
         await response(scope, receive, send)
 
-    async def _respond(self, scope, request):
+    async def _handle(self, scope, request):
         path = scope["raw_path"].decode("utf-8", "replace")
         if not path.lower().startswith("/v1/"):
             return Response(status_code=404)
-        if self._requests >= self._max_requests:
-            return _refusal(
+        if self._num_requests >= self._max_requests:
+            return _error(
                 RequestError(
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"{self._max_requests} requests are in work already",
+                    f"{self._max_requests} requests are open already",
                 )
             )
-        self._requests += 1
+        self._num_requests += 1
         try:
-            body = await self._read(request)
+            body = await self._read_body(request)
             if body is None:
                 message = f"Request body larger than max ({self._max_message_bytes})"
                 return _json(error_json(message), 413)
-            return await run_in_threadpool(self._answer, request.method, path, body)
+            return await run_in_threadpool(
+                self._run_handler, request.method, path, body
+            )
         finally:
-            self._requests -= 1
+            self._num_requests -= 1
 
-    async def _read(self, request):
-        """Returns the body; `None` as soon as it is known to be too long."""
-        declared = request.headers.get("content-length", "")
-        # (Python refuses to read a number of thousands of digits.)
-        if declared.isdecimal() and int(declared[:20]) > self._max_message_bytes:
+    async def _read_body(self, request):
+        """Returns the body; `None` as soon as it is known to be too large."""
+        length = request.headers.get("content-length", "")
+        # Python refuses to parse numbers of thousands of digits.
+        if length.isdecimal() and int(length[:20]) > self._max_message_bytes:
             return None
         body = bytearray()
         async for chunk in request.stream():
@@ -124,26 +126,26 @@ class _RestApi:
                 return None
         return bytes(body)
 
-    def _answer(self, method, path, body):
+    def _run_handler(self, method, path, body):
         try:
-            text = answer(
+            text = handle_request(
                 self._models, self._metrics, method, path, body, self._timeout
             )
         except RequestError as error:
-            return _refusal(error)
+            return _error(error)
         except Exception as error:
             _LOG.exception("%s %s failed", method, path)
-            return _refusal(RequestError(grpc.StatusCode.INTERNAL, repr(error)))
+            return _error(RequestError(grpc.StatusCode.INTERNAL, repr(error)))
         return _json(text, 200)
 
 
-def _refusal(error):
+def _error(error):
     return _json(error_json(error.message), _HTTP_STATUS.get(error.code, 500))
 
 
 def _json(text, status):
     try:
         content = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair, shown in a message
+    except UnicodeEncodeError:  # half of a surrogate pair in a message
         content = text.encode("utf-8", "replace")
     return Response(content, status, media_type="application/json")

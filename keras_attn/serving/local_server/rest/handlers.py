@@ -1,4 +1,4 @@
-"""One REST call without HTTP: method, path and body to a JSON text."""
+"""Handles one REST request without HTTP: method, path and body to JSON."""
 
 import re
 import urllib.parse
@@ -10,39 +10,32 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
-from keras_attn.serving.local_server.classify import classify, regress
+from keras_attn.serving.local_server.errors import invalid_argument
 from keras_attn.serving.local_server.metrics import Metrics
-from keras_attn.serving.local_server.model_info import model_metadata, model_status
-from keras_attn.serving.local_server.models import Models
-from keras_attn.serving.local_server.predict import predict
-from keras_attn.serving.local_server.rest.json_examples import read_examples
-from keras_attn.serving.local_server.rest.json_requests import predict_inputs
-from keras_attn.serving.local_server.rest.json_responses import (
-    classify_json,
-    predict_json,
-    regress_json,
-)
-from keras_attn.serving.local_server.rest.json_values import (
+from keras_attn.serving.local_server.models import Models, model_metadata, model_status
+from keras_attn.serving.local_server.predict import predict, refuse_examples
+from keras_attn.serving.local_server.rest.json_requests import (
     describe,
     parse_object,
-    refuse,
+    predict_inputs,
 )
+from keras_attn.serving.local_server.rest.json_responses import predict_json
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
 
-__all__ = ["answer"]
+__all__ = ["handle_request"]
 
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_RUN = re.compile(
-    rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<what>classify|regress|predict)",
+_POST = re.compile(
+    rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)",
     re.IGNORECASE | re.ASCII,
 )
-_LOOK = re.compile(
-    rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<what>metadata))?",
+_GET = re.compile(
+    rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<method>metadata))?",
     re.IGNORECASE | re.ASCII,
 )
 
 
-def answer(
+def handle_request(
     models: Models,
     metrics: Metrics,
     method: str,
@@ -50,89 +43,77 @@ def answer(
     body: bytes,
     timeout: float,
 ) -> str:
-    """Answers one call of the REST API.
+    """Handles one request of the REST API.
 
     Args:
-        models: What is served.
-        metrics: Counts the requests that a model answers.
+        models: The models to serve.
+        metrics: Counts the POST requests.
         method: `"GET"` or `"POST"`.
-        path: As it was sent, percent signs and all.
-        body: As it was sent.
+        path: The path, still percent-encoded.
+        body: The body.
         timeout: Seconds after which a run is cancelled.
 
     Returns:
-        JSON.
+        The JSON body of the response.
 
     Raises:
-        RequestError: If the call cannot be answered.
+        RequestError: If the request is malformed or fails.
     """
-    pattern = {"GET": _LOOK, "POST": _RUN}.get(method)
+    pattern = {"GET": _GET, "POST": _POST}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if not match:
-        raise refuse(f"Malformed request: {method} {path}")
+        raise invalid_argument(f"Malformed request: {method} {path}")
     spec = _model_spec(match)
-    what = match["what"]  # the path may be in any case, the word at its end not
+    # Case is ignored in the path, except for the method at its end.
+    api = match["method"]
     if method == "GET":
-        return _metadata(models, spec) if what == "metadata" else _status(models, spec)
-    if what not in _RUNS:
-        raise refuse(f"Malformed request: {method} {path}")
-    known = spec.name if spec.name in models.names else ""
-    with metrics.request(known, what.title(), "REST"):
+        return _metadata(models, spec) if api == "metadata" else _status(models, spec)
+    if api not in ("predict", "classify", "regress"):
+        raise invalid_argument(f"Malformed request: {method} {path}")
+    # Unknown names are counted together: clients could fill the memory with them.
+    model = spec.name if spec.name in models.names else ""
+    with metrics.request(model, api.title(), "REST"):
         request = parse_object(body)
-        name = _signature_name(request)
-        return _RUNS[what](models, spec, request, name, timeout)
+        signature_name = _signature_name(request)
+        if api == "predict":
+            return _predict(models, spec, request, signature_name, timeout)
+        with models.lease(spec) as (_, servable):
+            refuse_examples(servable, api.title(), signature_name)
 
 
 def _model_spec(match):
-    spec = model_pb2.ModelSpec(name=_unquoted(match["name"] or ""))
+    spec = model_pb2.ModelSpec(name=_unquote(match["name"] or ""))
     if match["version"]:
         version = int(match["version"])
         if version >= 2**63:
-            raise refuse(f"Failed to convert version: {version} to numeric.")
+            raise invalid_argument(f"Failed to convert version: {version} to numeric.")
         spec.version.value = version
     if match["label"]:
-        spec.version_label = _unquoted(match["label"])
+        spec.version_label = _unquote(match["label"])
     return spec
 
 
-def _unquoted(text):
+def _unquote(text):
     return urllib.parse.unquote(text, errors="replace")
 
 
-def _predict(models, spec, request, name, timeout):
+def _predict(models, spec, request, signature_name, timeout):
     with models.lease(spec) as (_, servable):
-        signature = servable.signatures.get(name or DEFAULT_SIGNATURE)
+        signature = servable.signatures.get(signature_name or DEFAULT_SIGNATURE)
         if signature is None:
-            raise refuse(
-                f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in '
-                "signature def"
+            raise invalid_argument(
+                f'Serving signature name: "{signature_name or DEFAULT_SIGNATURE}" not '
+                "found in signature def"
             )
-        inputs, in_rows = predict_inputs(request, name, signature.inputs)
-        outputs = predict(servable, name, inputs, timeout=timeout)
+        inputs, in_rows = predict_inputs(request, signature_name, signature.inputs)
+        outputs = predict(servable, signature_name, inputs, timeout=timeout)
     return predict_json(outputs, in_rows)
-
-
-def _classify(models, spec, request, name, timeout):
-    examples = read_examples(request)
-    with models.lease(spec) as (_, servable):
-        result = classify(servable, name, examples, timeout)
-    return classify_json(result)
-
-
-def _regress(models, spec, request, name, timeout):
-    examples = read_examples(request)
-    with models.lease(spec) as (_, servable):
-        result = regress(servable, name, examples, timeout)
-    return regress_json(result)
-
-
-_RUNS = {"predict": _predict, "classify": _classify, "regress": _regress}
 
 
 def _signature_name(request):
     name = request.get("signature_name", "")
     if not isinstance(name, str):
-        raise refuse(
+        raise invalid_argument(
             f"JSON Value: {describe(request)} not formatted correctly. "
             "'signature_name' key must be a string value."
         )
@@ -153,7 +134,7 @@ def _metadata(models, spec):
     response = model_metadata(models, request)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
-    # The server puts this together by hand, and so it is laid out like that.
+    # TensorFlow Serving concatenates these parts, hence the layout.
     spec_text = _json(response.model_spec, proto_names=True)
     signatures_text = _json(signatures, proto_names=True)
     return (
@@ -173,4 +154,4 @@ def _json(message, proto_names=False):
 
 def _check_name(spec):
     if not spec.name:
-        raise refuse("Missing model name in request.")
+        raise invalid_argument("Missing model name in request.")

@@ -1,4 +1,4 @@
-"""Answers as JSON text, laid out and written as TensorFlow Serving's writer does."""
+"""Writes responses as JSON, in the layout of TensorFlow Serving."""
 
 import base64
 import re
@@ -7,36 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from keras_attn.serving.local_server.dtypes import cpp_name
-from keras_attn.serving.local_server.rest.json_values import refuse
+from keras_attn.serving.local_server.errors import cpp_name, invalid_argument
 
-__all__ = ["classify_json", "error_json", "predict_json", "regress_json"]
+__all__ = ["error_json", "predict_json"]
 
-# What a value becomes before it is laid out: text that is JSON already, bytes that go
-# into base64, lists and objects of these.
+# A value before its layout: JSON text, bytes that will be base64, lists and objects.
 _Node = str | bytes | list[Any] | dict[str, Any]
 
 _BYTES_SUFFIX = "_bytes"
-# Of a string RapidJSON escapes quotes, backslashes and control characters alone.
+# RapidJSON escapes only quotes, backslashes and control characters.
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
-_SHORT = dict(zip('"\\\b\f\n\r\t', '"\\bfnrt', strict=True))
+_SHORT_ESCAPES = dict(zip('"\\\b\f\n\r\t', '"\\bfnrt', strict=True))
 _EXACT = {np.dtype(np.float32): "%.9g", np.dtype(np.float64): "%.17g"}
-_WHOLE = ("bool", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64")
+_INTEGERS = ("bool", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64")
 
 
 def predict_json(outputs: Mapping[str, np.ndarray], in_rows: bool) -> str:
     r"""Returns the body of a predict response.
 
-    One output stands alone, several are the members of an object. Text is written as
-    it is, or in base64 where the output's name ends in `_bytes`.
+    A single output is a plain value, several are the members of an object. Strings are
+    written as UTF-8, or in base64 if the output's name ends in `_bytes`.
 
     Args:
         outputs: Arrays by output name.
-        in_rows: Whether the request came in rows.
+        in_rows: Whether the request has rows.
 
     Raises:
-        RequestError: If JSON cannot give an array's dtype, or rows are wanted and not
-            every output has as many.
+        RequestError: If a dtype has no JSON form, or if the outputs of a request with
+            rows differ in their number of rows.
 
     Example:
 
@@ -61,27 +59,8 @@ def predict_json(outputs: Mapping[str, np.ndarray], in_rows: bool) -> str:
     return _document("predictions", f"[{listed}]")
 
 
-def classify_json(result: Any) -> str:
-    """Returns the body for a `ClassificationResult`: pairs of label and score."""
-    if not result.classifications:
-        raise refuse("Cannot convert empty ClassificationResults to JSON")
-    rows: list[_Node] = [
-        [[_quoted(each.label), _decimal(each.score)] for each in one.classes]
-        for one in result.classifications
-    ]
-    return _document("results", _rows(rows))
-
-
-def regress_json(result: Any) -> str:
-    """Returns the body for a `RegressionResult`."""
-    if not result.regressions:
-        raise refuse("Cannot convert empty RegressionResults to JSON")
-    values = [_decimal(one.value) for one in result.regressions]
-    return _document("results", _text(values, 1, one_line=True))
-
-
 def error_json(message: str) -> str:
-    r"""Returns the body of a refusal.
+    r"""Returns the body of an error response.
 
     Example:
 
@@ -95,9 +74,9 @@ def _check_rows(outputs):
     size = None
     for name, array in sorted(outputs.items()):
         if not array.ndim:
-            raise refuse(f"Tensor name: {name} has no shape information ")
+            raise invalid_argument(f"Tensor name: {name} has no shape information ")
         if size is not None and len(array) != size:
-            raise refuse(
+            raise invalid_argument(
                 f"Tensor name: {name} has inconsistent batch size: {len(array)} "
                 f"expecting: {size}"
             )
@@ -118,26 +97,24 @@ def _elements(array, as_bytes):
         return _decimals(array)
     if array.dtype == bool:
         return ["true" if value else "false" for value in array.tolist()]
-    if array.dtype.name in _WHOLE or not array.size:
+    if array.dtype.name in _INTEGERS or not array.size:
         return list(map(str, array.tolist()))
-    raise refuse(f"Failed to write JSON value for tensor type: {cpp_name(array.dtype)}")
+    raise invalid_argument(
+        f"Failed to write JSON value for tensor type: {cpp_name(array.dtype)}"
+    )
 
 
 def _decimals(array):
-    """Writes six digits where they say it all, as many as can be needed elsewhere."""
+    """Writes six digits if they are exact, else as many as may be needed."""
     texts = [f"{value:g}" for value in array.tolist()]
-    again = np.array(texts, dtype=np.float64).astype(array.dtype)
-    for index in np.flatnonzero((again != array) & np.isfinite(array)):
+    parsed = np.array(texts, dtype=np.float64).astype(array.dtype)
+    for index in np.flatnonzero((parsed != array) & np.isfinite(array)):
         texts[index] = _EXACT[array.dtype] % array[index]
     for index in np.flatnonzero(~np.isfinite(array)):
         texts[index] = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[
             str(array[index])
         ]
     return [text if {".", "e", "N", "I"} & set(text) else text + ".0" for text in texts]
-
-
-def _decimal(value):
-    return _decimals(np.float32([value]))[0]
 
 
 def _decoded(value):
@@ -149,7 +126,7 @@ def _quoted(text):
 
 
 def _escape(match):
-    short = _SHORT.get(match[0])
+    short = _SHORT_ESCAPES.get(match[0])
     return f"\\{short}" if short else f"\\u{ord(match[0]):04X}"
 
 
@@ -162,7 +139,7 @@ def _document(key, value):
 
 
 def _rows(nodes):
-    """Lists on one line, except that the last bracket stands on the next."""
+    """Writes lists on one line, except for the last bracket on the next line."""
     if not nodes:
         return "[]"
     listed = ", ".join(_text(node, 2, one_line=True) for node in nodes)
@@ -170,7 +147,7 @@ def _rows(nodes):
 
 
 def _text(node: _Node, level: int, *, one_line: bool) -> str:
-    """Lays a node out that begins at some level; `one_line` holds for lists alone."""
+    """Writes a node at an indentation level; `one_line` applies to lists only."""
     if isinstance(node, str):
         return node
     if isinstance(node, bytes):

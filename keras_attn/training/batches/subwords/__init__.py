@@ -1,9 +1,9 @@
-"""Other segmentations of the same text: subword regularisation and BPE-dropout."""
+"""Subword sampling: subword regularization and BPE-dropout."""
 
 from keras_attn.training.batches.subwords.epochs import (
+    SampledEpochs,
     SubwordSampling,
-    draw_epochs,
-    sampling_of,
+    make_sampling,
 )
 from keras_attn.training.batches.subwords.sampler import SubwordSampler
 from keras_attn.training.batches.subwords.segmentations import (
@@ -12,10 +12,10 @@ from keras_attn.training.batches.subwords.segmentations import (
 )
 
 __all__ = [
+    "SampledEpochs",
     "SubwordSampler",
     "SubwordSampling",
     "WordSegmentations",
-    "draw_epochs",
-    "sampling_of",
+    "make_sampling",
     "word_segmentations",
 ]

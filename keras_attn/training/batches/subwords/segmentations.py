@@ -1,8 +1,8 @@
-"""The segmentations of one word and how probable each of them is.
+"""The distribution over the segmentations of a word.
 
-A distribution is a small graph that is walked backwards, from the end of a word to its
-beginning: a step picks an edge by its probability, and an edge is a subword. The graph
-of a word is exact and small where the list of its segmentations would be endless.
+It is a small graph that is walked backwards, from the end of the word to its beginning:
+a step samples an edge by its probability, and an edge is a subword. The graph is exact
+and small where a list of all segmentations would be huge.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ __all__ = ["WordSegmentations", "word_segmentations"]
 
 _WORD_BEGINS = "▁"
 
-# Segmentations that are followed at once. Beyond them are the rare ones of long words.
-_MOST_FOLLOWED = 32
+# Intermediate results of BPE-dropout that are followed; only long words have more.
+_MAX_FOLLOWED = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,23 +26,23 @@ class WordSegmentations:
     """A graph of subwords; state 0 is the beginning of the word, the last its end.
 
     Attributes:
-        edges: For each state but 0, in order, its edges backwards: `(probability,
-            piece, state)`. They sum to 1; `piece` is an id.
+        edges: Edges of each state but 0, in order: `(probability, piece id, previous
+            state)`. The probabilities of a state sum to 1.
     """
 
     edges: tuple[tuple[tuple[float, int, int], ...], ...]
 
     def all(self) -> dict[tuple[int, ...], float]:
-        """Returns every segmentation and its probability; endless for long words."""
-        found: list[dict[tuple[int, ...], float]] = [{(): 1.0}]
+        """Returns every segmentation and its probability; very many for long words."""
+        prefixes: list[dict[tuple[int, ...], float]] = [{(): 1.0}]  # of each state
         for state_edges in self.edges:
-            here: dict[tuple[int, ...], float] = {}
-            for chance, piece, state in state_edges:
-                for pieces, before in found[state].items():
+            own: dict[tuple[int, ...], float] = {}
+            for p, piece, previous in state_edges:
+                for pieces, p_prefix in prefixes[previous].items():
                     ids = (*pieces, piece)
-                    here[ids] = here.get(ids, 0.0) + chance * before
-            found.append(here)
-        return found[-1]
+                    own[ids] = own.get(ids, 0.0) + p * p_prefix
+            prefixes.append(own)
+        return prefixes[-1]
 
 
 def word_segmentations(
@@ -55,10 +55,10 @@ def word_segmentations(
 
         P(x | word) = P(x)^alpha / sum over x' of P(x')^alpha
 
-    the whole lattice rather than its n best. `bpe`: BPE-dropout. Of all merges that are
-    possible each is left out with probability alpha; the first of the rest, by the
-    model's order and then from the left, is done, until none is left. Followed are the
-    32 most probable intermediate results of each length.
+    over the whole lattice rather than its n best. `bpe`: BPE-dropout. Each possible
+    merge is dropped with probability alpha; the first remaining one, by the model's
+    order and then from the left, is applied, until none remains. The 32 most probable
+    intermediate results of each length are followed.
 
     A word begins with `▁`, as SentencePiece writes the space before it. A run of
     characters that the vocabulary lacks is one unknown token. Symbols of the vocabulary
@@ -67,8 +67,8 @@ def word_segmentations(
     Args:
         model: The bytes of a SentencePiece model without pieces over several words.
         model_type: `"unigram"` or `"bpe"`.
-        alpha: For unigram, above 0: 1 is the model's own distribution, and a smaller
-            one is flatter. For bpe, in (0, 1]: the probability to leave out a merge.
+        alpha: For unigram, above 0: 1 is the model's own distribution, a smaller value
+            a flatter one. For bpe, in (0, 1]: the probability of dropping a merge.
 
     Raises:
         ValueError: If a piece goes over several words.
@@ -76,34 +76,34 @@ def word_segmentations(
     Example:
     >>> from keras_attn.text import learn_subwords
     >>> model = learn_subwords(["ab ab b", "a ab"], 8)
-    >>> found = word_segmentations(model, "unigram", 0.5)("▁ab").all()
-    >>> len(found) > 1, round(sum(found.values()), 6)
+    >>> segmentations = word_segmentations(model, "unigram", 0.5)("▁ab").all()
+    >>> len(segmentations) > 1, round(sum(segmentations.values()), 6)
     (True, 1.0)
 
     References: Kudo, 2018, arXiv:1804.10959, equation 8 (unigram). Provilkov et al.,
     2020, arXiv:1910.13267, algorithm 1 (bpe).
     """
     pieces, unknown = _read_pieces(model)
-    units = _cutter(model, pieces)
+    units = _unit_splitter(model, pieces)
     if model_type == "bpe":
         return lambda word: _bpe_dropout(units(word), pieces, unknown, alpha)
     return lambda word: _lattice(units(word), pieces, unknown, alpha)
 
 
-def _cutter(model, pieces):
-    """Returns the function from a word to its characters; a symbol is one of them."""
+def _unit_splitter(model, pieces):
+    """Returns the function from a word to its characters; a symbol counts as one."""
     ids = set(read_vocabulary(model).symbol_ids)
     symbols = [piece for piece, (index, _) in pieces.items() if index in ids]
     if not symbols:
         return list
-    # The longest first, as SentencePiece finds them.
+    # The longest first, as SentencePiece matches them.
     symbols.sort(key=len, reverse=True)
     unit = re.compile("|".join([*map(re.escape, symbols), "."]), re.DOTALL)
     return unit.findall
 
 
 def _read_pieces(model):
-    """The ids and scores of the pieces that text can become, and the unknown id."""
+    """Returns ids and scores of the pieces that text can have, and the unknown id."""
     import sentencepiece
 
     processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -124,31 +124,34 @@ def _read_pieces(model):
 
 
 def _lattice(word, pieces, unknown, alpha):
-    """Sums forwards over the lattice, so that it can be sampled backwards."""
+    """Sums forward over the lattice (unigram), so that it can be sampled backward."""
     longest = max(map(len, pieces), default=1)
     arriving: list[list[tuple[int, int, float]]] = [[] for _ in range(len(word) + 1)]
     for begin in range(len(word)):
         for end in range(begin + 1, min(begin + longest, len(word)) + 1):
-            found = pieces.get("".join(word[begin:end]))
-            if found is not None:
-                arriving[end].append((begin, found[0], alpha * found[1]))
+            piece = pieces.get("".join(word[begin:end]))
+            if piece is not None:
+                arriving[end].append((begin, piece[0], alpha * piece[1]))
     for begin, end in _unknown_runs(word, pieces):
-        # The only way over these characters, so that its score does not matter.
+        # The only path over these characters, so its score does not matter.
         arriving[end].append((begin, unknown, 0.0))
-    total = [0.0]  # log of the sum over all ways to a position
-    states = {0: 0}  # positions that a way leads to
+    total = [0.0]  # log of the sum over all paths to a position
+    states = {0: 0}  # positions that a path leads to
     edges = []
     for end in range(1, len(word) + 1):
-        ways = [
+        paths = [
             (total[begin] + score, piece, states[begin])
             for begin, piece, score in arriving[end]
             if begin in states
         ]
-        total.append(_log_sum(score for score, _, _ in ways))
-        if ways:
+        total.append(_log_sum_exp(score for score, _, _ in paths))
+        if paths:
             states[end] = len(states)
             edges.append(
-                tuple((math.exp(s - total[end]), p, before) for s, p, before in ways)
+                tuple(
+                    (math.exp(score - total[end]), piece, previous)
+                    for score, piece, previous in paths
+                )
             )
     return WordSegmentations(tuple(edges))
 
@@ -164,7 +167,7 @@ def _unknown_runs(word, pieces):
         begin = end + 1
 
 
-def _log_sum(logs):
+def _log_sum_exp(logs):
     logs = list(logs)
     if not logs:
         return -math.inf
@@ -173,39 +176,39 @@ def _log_sum(logs):
 
 
 def _bpe_dropout(word, pieces, unknown, alpha):
-    """Follows the merges of a word; a merge makes one symbol less of two."""
+    """Follows the merges of a word; a merge joins two symbols."""
     following = {tuple(word): 1.0}
     ended: dict[tuple[str, ...], float] = {}
     while following:
         shorter: dict[tuple[str, ...], float] = {}
         likely = sorted(following.items(), key=lambda item: -item[1])
-        for symbols, chance in likely[:_MOST_FOLLOWED]:
-            left_out = 1.0
-            for place in _merges(symbols, pieces):
-                merged = symbols[place] + symbols[place + 1]
-                result = (*symbols[:place], merged, *symbols[place + 2 :])
-                done = chance * left_out * (1.0 - alpha)
-                if done:
-                    shorter[result] = shorter.get(result, 0.0) + done
-                left_out *= alpha
-            if left_out:
-                whole = _unknowns_joined(symbols, pieces)
-                ended[whole] = ended.get(whole, 0.0) + chance * left_out
+        for symbols, p in likely[:_MAX_FOLLOWED]:
+            p_dropped = 1.0  # all merges up to this one
+            for index in _merges(symbols, pieces):
+                merged = symbols[index] + symbols[index + 1]
+                result = (*symbols[:index], merged, *symbols[index + 2 :])
+                p_result = p * p_dropped * (1.0 - alpha)
+                if p_result:
+                    shorter[result] = shorter.get(result, 0.0) + p_result
+                p_dropped *= alpha
+            if p_dropped:
+                final = _join_unknowns(symbols, pieces)
+                ended[final] = ended.get(final, 0.0) + p * p_dropped
         following = shorter
     return _as_graph(ended, pieces, unknown)
 
 
 def _merges(symbols, pieces):
-    """Where two neighbours make a piece, the model's best first, then from the left."""
+    """Returns the indices of possible merges, the model's best first, then leftmost."""
     ranked = []
-    for place in range(len(symbols) - 1):
-        found = pieces.get(symbols[place] + symbols[place + 1])
-        if found is not None:
-            ranked.append((-found[1], place))
-    return [place for _, place in sorted(ranked)]
+    for index in range(len(symbols) - 1):
+        piece = pieces.get(symbols[index] + symbols[index + 1])
+        if piece is not None:
+            ranked.append((-piece[1], index))
+    return [index for _, index in sorted(ranked)]
 
 
-def _unknowns_joined(symbols, pieces):
+def _join_unknowns(symbols, pieces):
     joined: list[str] = []
     for symbol in symbols:
         if joined and symbol not in pieces and joined[-1] not in pieces:
@@ -216,21 +219,23 @@ def _unknowns_joined(symbols, pieces):
 
 
 def _as_graph(segmentations, pieces, unknown):
-    """Turns a list into a tree: a state is what follows, its root the word's end."""
+    """Turns a list into a tree: a state is a suffix, the root the end of the word."""
     total = sum(segmentations.values())
     mass: dict[tuple[str, ...], float] = {}
-    for symbols, chance in segmentations.items():
-        for place in range(len(symbols) + 1):
-            suffix = symbols[place:]
-            mass[suffix] = mass.get(suffix, 0.0) + chance / total
-    # A whole segmentation spells the word, so it is never the end of another one.
+    for symbols, p in segmentations.items():
+        for index in range(len(symbols) + 1):
+            suffix = symbols[index:]
+            mass[suffix] = mass.get(suffix, 0.0) + p / total
+    # A segmentation spells the whole word, so it is never the suffix of another one.
     states = dict.fromkeys(segmentations, 0)
-    inner = sorted(mass.keys() - states.keys(), key=lambda each: (-len(each), each))
+    inner = sorted(
+        mass.keys() - states.keys(), key=lambda suffix: (-len(suffix), suffix)
+    )
     states |= {suffix: state for state, suffix in enumerate(inner, 1)}
     edges: dict[int, list[tuple[float, int, int]]] = {}
-    for suffix, chance in mass.items():
+    for suffix, p in mass.items():
         if suffix:
             piece = pieces[suffix[0]][0] if suffix[0] in pieces else unknown
-            way = (chance / mass[suffix[1:]], piece, states[suffix])
-            edges.setdefault(states[suffix[1:]], []).append(way)
-    return WordSegmentations(tuple(tuple(edges[each]) for each in sorted(edges)))
+            edge = (p / mass[suffix[1:]], piece, states[suffix])
+            edges.setdefault(states[suffix[1:]], []).append(edge)
+    return WordSegmentations(tuple(tuple(edges[state]) for state in sorted(edges)))

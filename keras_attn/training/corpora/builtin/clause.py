@@ -34,7 +34,7 @@ class Place:
 
 @dataclasses.dataclass(slots=True)
 class Predicate:
-    """What `sein` says: an adjective, compared with somebody or intensified, or not."""
+    """The predicate of `sein`: an adjective, maybe compared or intensified."""
 
     adjective: Adjective
     very: bool = False
@@ -43,7 +43,7 @@ class Predicate:
 
 @dataclasses.dataclass(slots=True)
 class Clause:
-    """The choices that make a clause; `first` names what opens a main clause.
+    """The choices of a clause; `first` names the first constituent of a main clause.
 
     `first` is `subject`, `time`, `place`, `accusative` or `opening`.
     """

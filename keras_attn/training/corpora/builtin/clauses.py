@@ -1,4 +1,4 @@
-"""Random clauses: a verb, then what suits it."""
+"""Random clauses: a verb, then its arguments."""
 
 from keras_attn.training.corpora.builtin.clause import Clause, Predicate
 from keras_attn.training.corpora.builtin.lexicon import LEXICON, Noun, TimePhrase, Verb

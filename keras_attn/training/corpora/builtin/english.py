@@ -19,7 +19,7 @@ _BE = {
     "past": ("was", "were", "was", "were", "were", "were"),
 }
 _THIRD = {"have": "has"}
-# First letters said with the consonant of "you".
+# First letters pronounced with the consonant of "you".
 _YOU = ("use", "uni", "eur")
 
 

@@ -19,8 +19,8 @@ def generate(split: str, count: int, seed: int = 0) -> Iterator[GeneratedPair]:
     Args:
         split: `train`, `validation` or `test`. Each validation or test sentence holds
             a combination of words that no other split has.
-        count: How many pairs.
-        seed: Another seed gives other sentences of the same kind.
+        count: Number of pairs.
+        seed: Random seed of the sentences.
 
     Yields:
         `count` pairs, no source twice.
@@ -54,17 +54,17 @@ def _stream(split, count, seed):
     seen = set()
     while len(seen) < count:
         kind = sample_kind(sampler)
-        # Held-out sentences are few among the short ones and many among the long: to
-        # have the same mix of kinds as in training, try again with the same kind.
+        # Few short sentences are held out, but many long ones. For the same mix of
+        # kinds as in training, try again with the same kind.
         for _ in range(_TRIES):
             pair = sample_pair(sampler, kind)
-            if _is_wanted(pair, split, sampler) and pair.source not in seen:
+            if _belongs_to_split(pair, split, sampler) and pair.source not in seen:
                 seen.add(pair.source)
                 yield pair, frozenset(sampler.constructions)
                 break
 
 
-def _is_wanted(pair, split, sampler):
+def _belongs_to_split(pair, split, sampler):
     if split != "train" and not sampler.novel:
         return False
     return max(_length(pair.source), _length(pair.target)) <= MAX_LENGTH

@@ -59,7 +59,7 @@ def sample_kind(sampler: Sampler) -> Kind:
 
 
 def sample_pair(sampler: Sampler, kind: Kind) -> GeneratedPair:
-    """Returns one sentence pair; the sampler then knows its constructions."""
+    """Returns one sentence pair; its constructions are in the sampler."""
     build, mark = kind
     sampler.start()
     german, english = build(sampler)
@@ -162,7 +162,7 @@ def _reported(sampler):
 
 
 def _doing(sampler, subject):
-    """The clause of an infinitive, whose subject goes unsaid."""
+    """The clause of an infinitive, without a subject."""
     clause = sample_clause(
         sampler, verb=sampler.pick(_DOERS), subject=subject, group="present", small=True
     )

@@ -57,7 +57,7 @@ class Adjective:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Frame:
-    """What a verb stands with: see the table of verbs for the kinds."""
+    """The arguments of a verb: see the table of verbs for the kinds."""
 
     kind: str
     classes: frozenset[str]

@@ -1,4 +1,4 @@
-"""Noun phrases and prepositional phrases: what was chosen, and how it is said."""
+"""Noun phrases and prepositional phrases: their choices, and their words."""
 
 import dataclasses
 from typing import NamedTuple, TypeAlias
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class Determiner(NamedTuple):
-    """How a determiner is inflected, what follows it, and its two translations.
+    """Inflection of a determiner, the endings after it, and its two translations.
 
     `inflection` is `article` (by case and gender), `plural` (strong plural endings)
     or `none`; `adjective` names the ending pattern of a following adjective.

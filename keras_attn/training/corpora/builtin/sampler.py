@@ -35,8 +35,8 @@ _POSSESSIVES = {
     "2p": "euer",
     "3p": "ihr/p",
 }
-# Whatever is nobody's: no "my thief", no "our river".
-_NOBODYS = {"person", "building", "outdoors", "landmark", "transit", "event"}
+# Classes without possessives: no "my thief", no "our river".
+_WITHOUT_OWNER = {"person", "building", "outdoors", "landmark", "transit", "event"}
 _COUNTED = ("zwei", "drei", "vier", "fünf", "viel", "einig", "all")
 
 
@@ -62,10 +62,10 @@ def _lemma(person):
 
 
 class Sampler:
-    """A seeded stream of choices; `novel` tells whether a reserved one was made.
+    """A seeded stream of choices; `novel` is True after a reserved one.
 
-    Only `random()` is drawn from, the one method whose sequence Python promises to
-    keep across versions.
+    Only `random()` is used, the one method whose sequence Python keeps across
+    versions.
 
     Args:
         split: One of `SPLITS`.
@@ -80,7 +80,7 @@ class Sampler:
         self.constructions: set[str] = set()
 
     def start(self) -> None:
-        """Forgets what the last sentence held."""
+        """Resets the state for a new sentence."""
         self.novel = False
         self.constructions = set()
 
@@ -174,7 +174,7 @@ class Sampler:
             return ("" if bare else "der" if draw < 0.9 else "dies"), False
         family = "family" in noun.classes
         several = self.chance(0.15) and "parent" not in noun.classes
-        if self.chance(0.7 if family else 0 if noun.classes & _NOBODYS else 0.12):
+        if self.chance(0.7 if family else 0 if noun.classes & _WITHOUT_OWNER else 0.12):
             possessive = self._possessive(owner) if role == "object" else None
             if possessive is None:
                 possessive = self.pick(("mein", "dein", "unser", "sein", "euer"))

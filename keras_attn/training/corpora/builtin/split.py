@@ -1,4 +1,4 @@
-"""The split rule: which combinations of words belong to validation and test alone."""
+"""The split rule: which word combinations occur in validation or test only."""
 
 import functools
 import zlib
@@ -34,22 +34,22 @@ def split_of(head: str, noun: str) -> str:
 
 
 class Options:
-    """What may stand with what in one split: `(common, own)` candidates by entry.
+    """Word combinations of one split: `(common, own)` candidates by entry.
 
-    `common` combinations occur in every split, `own` ones in this split alone (there
-    are none for train). Foreign ones are left out.
+    `common` combinations occur in every split, `own` ones in this split only (train has
+    none). Those of other splits are left out.
 
     Attributes:
-        objects: By verb, its possible objects.
-        object_verbs: By noun, the verbs with one accusative object that it can be.
-        adjectives: By noun, the adjectives that can describe it.
-        described: By adjective, the nouns that it can describe.
-        subjects: By verb, its possible subjects (never reserved: common only).
-        subject_verbs: By noun, the verbs that it can be the subject of (common only).
+        objects: Possible objects of each verb.
+        object_verbs: Verbs of which each noun can be the only, accusative object.
+        adjectives: Adjectives that can describe each noun.
+        described: Nouns that each adjective can describe.
+        subjects: Possible subjects of each verb (never reserved: common only).
+        subject_verbs: Verbs that each noun can be the subject of (common only).
     """
 
     def __init__(self, split: str):
-        """Sorts every possible combination."""
+        """Divides all possible combinations."""
         self.objects: dict[Verb, tuple[list[Noun], list[Noun]]] = {}
         self.object_verbs: dict[Noun, tuple[list[Verb], list[Verb]]] = {}
         self.adjectives: dict[Noun, tuple[list[Adjective], list[Adjective]]] = {}
@@ -108,5 +108,5 @@ class Options:
 
 @functools.cache
 def options(split: str) -> Options:
-    """Returns the options of `split`, made once."""
+    """Returns the options of `split`, computed once."""
     return Options(split)

@@ -1,4 +1,4 @@
-"""Linked words: German words, English words that remember what they translate."""
+"""Linked words: German words, and English words with links to them."""
 
 import dataclasses
 from typing import NamedTuple
@@ -16,8 +16,8 @@ class GeneratedPair:
         source: The German sentence.
         target: The English sentence.
         alignment: Links between 0-based positions of words and punctuation marks:
-            `i-j` says that source word i and target word j surely translate each
-            other, `ipj` that they possibly do.
+            `i-j` is a sure link of source word i and target word j, `ipj` a possible
+            one.
     """
 
     source: str
@@ -31,7 +31,7 @@ class Word:
     __slots__ = ("index", "soft", "text")
 
     def __init__(self, text: str, soft: bool = False):
-        """Makes a word without a position: `finish` counts."""
+        """Creates a word without a position, which `finish` sets."""
         self.text = text
         self.soft = soft  # a clause's closing comma: dropped before punctuation
         self.index = -1

@@ -1,4 +1,4 @@
-"""The sections of a recipe, one module each: options with types, limits and helps."""
+"""The sections of a recipe, a module each: options with type, range and help text."""
 
 from keras_attn.training.recipes.sections.alignment import AlignmentOptions
 from keras_attn.training.recipes.sections.corpus import CorpusOptions

@@ -1,24 +1,26 @@
-"""The section of a recipe that says where attention should look."""
+"""The section `alignment` of a recipe: guided attention."""
 
 import dataclasses
 from typing import ClassVar
 
-from keras_attn.training.recipes.typed import Options, option
+from keras_attn.training.recipes.options import Options, option
 
 __all__ = ["AlignmentOptions"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AlignmentOptions(Options):
-    """Whether attention is taught which words translate each other, and by what."""
+    """Guided attention: word alignments that attention is trained on."""
 
     section: ClassVar[str] = "alignment"
 
     links: str | None = option(
         None,
-        help="What guides attention: links of the corpus, or learned; none: nothing.",
+        help="Links that guide attention: of the corpus, or learned; none: none.",
         choices=("corpus", "learned"),
     )
     weight: float = option(
-        0.3, help="Of the loss of attention against links, in training.", above=0
+        0.3,
+        help="Weight of the loss of attention against the links, in training.",
+        above=0,
     )

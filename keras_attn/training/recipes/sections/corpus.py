@@ -1,21 +1,21 @@
-"""The section of a recipe that says what to train on."""
+"""The section `corpus` of a recipe: source of the sentence pairs."""
 
 import dataclasses
 from typing import ClassVar
 
-from keras_attn.training.recipes.typed import Options, RecipeError, option
+from keras_attn.training.recipes.options import Options, RecipeError, option
 
 __all__ = ["CorpusOptions"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusOptions(Options):
-    """Where the sentence pairs come from; `load_corpus` reads them."""
+    """Source of the sentence pairs, read by `load_corpus`."""
 
     section: ClassVar[str] = "corpus"
 
     kind: str = option(
-        help="Where sentence pairs come from.",
+        help="Source of the sentence pairs.",
         choices=("builtin", "files", "tsv", "tfds"),
     )
     source_language: str = option("de", help="Language to translate from.")
@@ -26,7 +26,7 @@ class CorpusOptions(Options):
     name: str | None = option(None, help="tfds: NAME or NAME/CONFIG.")
     download: bool = option(
         False,
-        help="tfds: prepare the dataset, which may download it, if it is missing.",
+        help="tfds: prepare (and download) the dataset if it is missing.",
     )
     columns: tuple[str, ...] = option(
         ("en", "de"), help="tsv: language of each column; '-' for a column to ignore."
@@ -37,7 +37,7 @@ class CorpusOptions(Options):
         help="files, tfds: name of the validation split; 'held-out': part of train.",
     )
     test_splits: tuple[str, ...] = option(
-        (), help="files, tfds: names of test splits; empty: all that are there."
+        (), help="files, tfds: names of test splits; empty: all that exist."
     )
     validation_share: float = option(
         0.02,
@@ -52,23 +52,25 @@ class CorpusOptions(Options):
         below=0.5,
     )
     train_pairs: int | None = option(
-        None, help="Pairs to train on: the first ones; none: all.", at_least=1
+        None, help="Number of training pairs: the first ones; none: all.", at_least=1
     )
     validation_pairs: int | None = option(
-        None, help="Pairs to validate on: the first ones; none: all.", at_least=1
+        None, help="Number of validation pairs: the first ones; none: all.", at_least=1
     )
     test_pairs: int | None = option(
-        None, help="Pairs of each test: the first ones; none: all.", at_least=1
+        None,
+        help="Number of pairs of each test: the first ones; none: all.",
+        at_least=1,
     )
     cache: str | None = option(
         None,
-        help="Folder that keeps tokenised pairs for other runs; none: in the run "
-        "folder, until the run is finished.",
+        help="Folder of the token cache, shared by runs; none: in the run folder until "
+        "the run is finished.",
     )
     seed: int = option(0, help="builtin: seed of the generator.", at_least=0)
     words: str = option(
         "marks",
-        help="Words that links count: words and marks, or what spaces separate.",
+        help="Units that links count: words and punctuation marks, or space-separated.",
         choices=("marks", "spaces"),
     )
 
@@ -81,16 +83,16 @@ class CorpusOptions(Options):
                 f"corpus.target_language={self.target_language!r}."
             )
         if self.kind == "builtin":
-            self._need_counts()
+            self._require_counts()
         if self.kind == "tfds" and self.name is None:
             raise RecipeError(
                 "A tfds corpus is chosen by its name. Received: corpus.name=none. Set "
                 "corpus.name=NAME or NAME/CONFIG."
             )
         if self.kind == "tsv":
-            self._need_columns()
+            self._require_columns()
 
-    def _need_counts(self):
+    def _require_counts(self):
         for name in ("train_pairs", "validation_pairs", "test_pairs"):
             if getattr(self, name) is None:
                 raise RecipeError(
@@ -98,7 +100,7 @@ class CorpusOptions(Options):
                     f"Received: corpus.{name}=none. Set for example corpus.{name}=1000."
                 )
 
-    def _need_columns(self):
+    def _require_columns(self):
         for language in (self.source_language, self.target_language):
             if self.columns.count(language) != 1:
                 raise RecipeError(

@@ -1,43 +1,43 @@
-"""The section of a recipe that says how the saved translator searches."""
+"""The section `decoding` of a recipe: search of the saved translator."""
 
 import dataclasses
 from typing import ClassVar
 
-from keras_attn.training.recipes.typed import Options, option
+from keras_attn.training.recipes.options import Options, option
 
 __all__ = ["DecodingOptions"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DecodingOptions(Options):
-    """How the saved translator searches for a translation."""
+    """Search of the saved translator."""
 
     section: ClassVar[str] = "decoding"
 
     beam_size: int = option(
-        5, help="Hypotheses kept a sentence; 1: greedy.", at_least=1
+        5, help="Beam size: hypotheses per sentence; 1: greedy.", at_least=1
     )
     length_penalty: float = option(
         1.0,
-        help="Power of the length that divides a hypothesis' score; 0: none.",
+        help="Exponent of the length that divides a score; 0: no normalization.",
         at_least=0,
     )
     coverage_penalty: float = option(
         0.0,
-        help="Price of source words that a hypothesis left without attention; 0: none.",
+        help="Weight of the penalty for source words without attention; 0: no penalty.",
         at_least=0,
     )
     replace_unknown: bool = option(
         False,
-        help="For words that the vocabulary lacks, write the source word looked at.",
+        help="Replace unknown target tokens by the source words they attend to.",
     )
     shortlist: int | None = option(
         None,
-        help="Likely translations of each source subword to choose from; none: all.",
+        help="Candidate translations per source subword; none: the whole vocabulary.",
         at_least=1,
     )
     precision: str = option(
         "float32",
-        help="Of the saved translator's weights and activations.",
+        help="Dtype of the saved translator's weights and activations.",
         choices=("float32", "bfloat16"),
     )

@@ -1,144 +1,147 @@
-"""The section of a recipe that says how to train."""
+"""The section `training` of a recipe: optimization, and when it stops."""
 
 import dataclasses
 import math
 from typing import ClassVar
 
-from keras_attn.training.recipes.typed import Options, RecipeError, option
+from keras_attn.training.recipes.options import Options, RecipeError, option
 
 __all__ = ["TrainingOptions"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions(Options):
-    """How the model learns, and when it stops."""
+    """Optimization, and when it stops."""
 
     section: ClassVar[str] = "training"
 
-    epochs: int = option(20, help="Most passes over the training pairs.", at_least=1)
+    epochs: int = option(20, help="Maximum number of epochs.", at_least=1)
     minutes: float | None = option(
-        None, help="Stop after this many minutes; none: no limit.", above=0
+        None, help="Time limit in minutes; none: no limit.", above=0
     )
     patience: int | None = option(
-        None, help="Stop after this many epochs without progress.", at_least=1
+        None, help="Stop after this many epochs without improvement.", at_least=1
     )
     best_by: str = option(
         "loss",
-        help="What says which epoch is the best: validation loss, or BLEU.",
+        help="Validation metric that selects the best epoch.",
         choices=("loss", "bleu"),
     )
     validation_bleu: int | None = option(
         None,
-        help="Epochs from one greedy validation BLEU to the next; none: no BLEU.",
+        help="Greedy validation BLEU every so many epochs; none: no BLEU.",
         at_least=1,
     )
     samples: int = option(
-        0, help="Validation sentences to translate after each epoch.", at_least=0
+        0, help="Validation sentences translated and printed per epoch.", at_least=0
     )
-    tensorboard: bool = option(False, help="Write curves and samples for TensorBoard.")
+    tensorboard: bool = option(False, help="Write metrics and samples for TensorBoard.")
     batch_size: int = option(64, help="Sentences in a batch.", at_least=1)
     batch_tokens: int | None = option(
         None,
-        help="Instead of batch_size: most positions of a batch's longer side, padding "
-        "included.",
+        help="Instead of batch_size: maximum number of positions of a batch's longer "
+        "side, padding included.",
         at_least=2,
     )
     max_length: int = option(
         100,
-        help="Longest side in subwords, end token included; longer pairs are dropped.",
+        help="Maximum subwords per side, end token included; longer pairs are dropped.",
         at_least=2,
     )
-    learning_rate: float = option(1e-3, help="Highest learning rate.", above=0)
+    learning_rate: float = option(1e-3, help="Peak learning rate.", above=0)
     schedule: str = option(
         "cosine",
-        help="What follows the warm-up.",
+        help="Learning rate schedule after warm-up.",
         choices=("cosine", "inverse_sqrt", "plateau", "constant"),
     )
     warmup_steps: int = option(
-        0, help="Steps of linear rise to learning_rate.", at_least=0
+        0, help="Steps of linear warm-up to learning_rate.", at_least=0
     )
     final_learning_rate: float = option(
-        0.0, help="Where the cosine schedule ends.", at_least=0
+        0.0, help="Final learning rate of the cosine schedule.", at_least=0
     )
     plateau_patience: int = option(
-        1, help="plateau: epochs without progress before the rate falls.", at_least=1
+        1, help="plateau: epochs without improvement before the rate drops.", at_least=1
     )
     plateau_factor: float = option(
-        0.5, help="plateau: what the rate is multiplied by.", above=0, below=1
+        0.5, help="plateau: factor of each drop of the rate.", above=0, below=1
     )
     gradient_accumulation_steps: int = option(
-        1, help="Batches whose mean gradient makes one update.", at_least=1
+        1, help="Batches whose gradients are averaged for one update.", at_least=1
     )
     label_smoothing: float = option(
-        0.1, help="Probability spread over all words.", at_least=0, below=1
+        0.1,
+        help="Label smoothing: probability spread over all tokens.",
+        at_least=0,
+        below=1,
     )
     r_drop: float | None = option(
         None,
-        help="R-Drop: weight of how far apart two passes with other dropout are; none: "
-        "one pass.",
+        help="R-Drop: weight of the divergence between two passes with different "
+        "dropout; none: one pass.",
         above=0,
     )
     scheduled_sampling: float | None = option(
         None,
-        help="Share of the words that the decoder reads which it has predicted itself; "
-        "none: it reads the given ones.",
+        help="Probability of feeding the model's own prediction; none: teacher "
+        "forcing.",
         above=0,
         at_most=1,
     )
     scheduled_sampling_epochs: int | None = option(
-        None, help="Epochs of its linear rise from 0; none: all.", at_least=1
+        None, help="Epochs of its linear increase from 0; none: all.", at_least=1
     )
     clip_norm: float | None = option(
-        1.0, help="Largest norm of all gradients together; none: no limit.", above=0
+        1.0, help="Maximum global norm of the gradients; none: no clipping.", above=0
     )
     weight_decay: float = option(0.0, help="Decoupled weight decay.", at_least=0)
     ema_momentum: float | None = option(
         None,
-        help="Momentum of the averaged weights; none: no average.",
+        help="Momentum of the exponential moving average of weights; none: no average.",
         above=0,
         below=1,
     )
     average: int | None = option(
         None,
-        help="Epochs whose weights are averaged at the end, and taken unless worse on "
-        "validation; none: the best epoch's.",
+        help="Number of epochs whose weights are averaged at the end, and used unless "
+        "validation gets worse; none: the best epoch.",
         at_least=2,
     )
     average_of: str = option(
         "last", help="Which epochs are averaged.", choices=("last", "best")
     )
     seed: int = option(
-        0, help="Seed of weights, dropout and the order of batches.", at_least=0
+        0, help="Random seed of weights, dropout and batch order.", at_least=0
     )
     precision: str = option(
         "float32",
-        help="Of matrix products and activations; weights stay float32.",
+        help="Dtype of matrix products and activations; weights are float32.",
         choices=("float32", "mixed_bfloat16"),
     )
     jit_compile: bool = option(
-        False, help="Compile every shape of batch by XLA: seconds each, once."
+        False, help="Compile with XLA: takes seconds for each batch shape."
     )
     checkpoint_minutes: float | None = option(
         10.0,
-        help="Save a checkpoint after this long, besides each epoch; none: do not.",
+        help="Minutes between checkpoints within an epoch; none: per epoch only.",
         above=0,
     )
     checkpoint_steps: int | None = option(
         None,
-        help="Save a checkpoint after so many batches, too; none: do not.",
+        help="Batches between checkpoints within an epoch; none: no such checkpoints.",
         at_least=1,
     )
     checkpoints_kept: int = option(
-        2, help="Newest checkpoints to keep of an unfinished run.", at_least=1
+        2, help="Number of newest checkpoints kept of an unfinished run.", at_least=1
     )
     batch_parts: int = option(
         1,
-        help="Parts of a batch to compute at the same time, each on cores of its own.",
+        help="Parts of a batch that are computed in parallel, on separate cores.",
         at_least=1,
     )
     threads_per_operation: int | None = option(
         None,
-        help="Threads inside one operation; none: cores divided by batch_parts.",
+        help="Threads per operation; none: cores divided by batch_parts.",
         at_least=1,
     )
 

@@ -1,4 +1,4 @@
-"""Bodies of predict requests: what they become, and how the others are refused."""
+"""Bodies of predict requests as tensors, and the errors of malformed ones."""
 
 import json
 
@@ -8,8 +8,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.rest.json_requests import predict_inputs
-from keras_attn.serving.local_server.rest.json_values import parse_object
+from keras_attn.serving.local_server.rest.json_requests import (
+    parse_object,
+    predict_inputs,
+)
 
 
 def infos(**dtypes):
@@ -78,7 +80,7 @@ def test_named_inputs():
     assert arrays["b"].tolist() == [b"x"]
 
 
-def test_of_a_key_that_comes_twice_the_first_counts():
+def test_the_first_of_two_members_with_the_same_key_counts():
     arrays, _ = read(b'{"inputs": [1], "inputs": [2]}', x="int32")
     assert arrays["x"].tolist() == [1]
 

@@ -1,18 +1,12 @@
-"""The layout and the numbers of answers, written out by hand."""
+"""The layout and the numbers of responses, written by hand."""
 
 import json
 
 import numpy as np
 import pytest
-from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.rest.json_responses import (
-    classify_json,
-    error_json,
-    predict_json,
-    regress_json,
-)
+from keras_attn.serving.local_server.rest.json_responses import error_json, predict_json
 
 
 def texts(*values):
@@ -22,13 +16,13 @@ def texts(*values):
 
 
 def columns(array, name="y"):
-    """The elements of an answer, as they stand in the text."""
+    """Returns the elements of an array as they are written."""
     text = predict_json({name: array}, in_rows=False)
     lines = text.splitlines()[2:-2]
     return [line.strip().removesuffix(",") for line in lines]
 
 
-# The one-output rows that the documentation of TensorFlow Serving shows for its
+# The rows that the documentation of TensorFlow Serving shows for its
 # half_plus_two model are laid out like this.
 def test_rows_of_one_output():
     got = predict_json({"y": np.float32([2.5, 3, 4.5])}, in_rows=True)
@@ -117,23 +111,23 @@ def test_numbers_of_single_precision(value, text):
     assert columns(np.float32([value])) == [text]
 
 
-def test_every_number_is_read_back_as_it_was():
+def test_every_number_is_read_back_exactly():
     bits = np.random.default_rng(3).integers(0, 2**32, 2000, dtype=np.uint32)
     values = bits.view(np.float32)
-    again = np.float32(list(map(float, columns(values))))
-    np.testing.assert_array_equal(again, values)
+    parsed = np.float32(list(map(float, columns(values))))
+    np.testing.assert_array_equal(parsed, values)
     doubles = np.random.default_rng(4).standard_normal(500) * 1e7
     np.testing.assert_array_equal(np.float64(columns(doubles)), doubles)
 
 
-def test_text_is_escaped_where_it_must_be_and_nowhere_else():
+def test_only_necessary_characters_are_escaped():
     text = 'ä"\\/\b\f\n\r\t\x00\x1f\x7f字'
     (got,) = columns(texts(text.encode()))
     assert json.loads(got) == text
     assert got == '"ä\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001F\x7f字"'
 
 
-def test_bytes_that_are_no_text_pass_unchanged():
+def test_bytes_that_are_not_utf8_pass_unchanged():
     got = predict_json({"y": texts(b"\xff\xfe")}, in_rows=False)
     assert b'"\xff\xfe"' in got.encode("utf-8", "surrogateescape")
 
@@ -152,35 +146,10 @@ def test_bytes_that_are_no_text_pass_unchanged():
         ),
     ],
 )
-def test_what_rows_cannot_say(outputs, message):
+def test_outputs_that_rows_cannot_express(outputs, message):
     with pytest.raises(RequestError) as error:
         predict_json(outputs, in_rows=True)
     assert error.value.message == message
-
-
-def test_classifications():
-    result = classification_pb2.ClassificationResult()
-    for scores in ([0.5, 2], [1]):
-        one = result.classifications.add()
-        for score in scores:
-            one.classes.add(label="a", score=score)
-    assert classify_json(result) == (
-        '{\n    "results": [[["a", 0.5], ["a", 2.0]], [["a", 1.0]]\n    ]\n}'
-    )
-
-
-def test_regressions():
-    result = regression_pb2.RegressionResult()
-    for value in (0.25, 3):
-        result.regressions.add(value=value)
-    assert regress_json(result) == '{\n    "results": [0.25, 3.0]\n}'
-
-
-def test_no_results():
-    with pytest.raises(RequestError, match="empty ClassificationResults"):
-        classify_json(classification_pb2.ClassificationResult())
-    with pytest.raises(RequestError, match="empty RegressionResults"):
-        regress_json(regression_pb2.RegressionResult())
 
 
 def test_errors():

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import shutil
 import socket
 
 import httpx
@@ -16,17 +15,9 @@ MODEL = "/v1/models/translator"
 
 
 @pytest.fixture(scope="module")
-def server(toy_folders, tmp_path_factory):
-    models_dir = tmp_path_factory.mktemp("models")
-    shutil.copytree(toy_folders[1], models_dir / "1")
-    with LocalServer(models_dir, threads=2, rest_port=0) as server:
-        server.start()
-        yield server
-
-
-@pytest.fixture(scope="module")
-def http(server):
-    with httpx.Client(base_url=f"http://{server.rest_address}", timeout=20) as client:
+def http(toy_server):
+    url = f"http://{toy_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as client:
         yield client
 
 
@@ -35,13 +26,13 @@ def predict(http, body, path=f"{MODEL}:predict"):
     return http.post(path, content=content)
 
 
-def test_columns_are_what_grpc_answers(http, server):
+def test_columns_are_the_outputs_of_grpc(http, toy_server):
     texts = ["ein Hund", "", "schön ☃"]
     response = predict(http, {"inputs": {"text": texts}})
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     outputs = response.json()["outputs"]
-    with Client(server.address) as client:
+    with Client(toy_server.address) as client:
         want = client.predict({"text": np.array(texts)})
     assert outputs.keys() == want.keys()
     for name, array in want.items():
@@ -51,7 +42,7 @@ def test_columns_are_what_grpc_answers(http, server):
         assert outputs[name] == array.tolist(), name
 
 
-def test_rows_are_the_columns_turned(http):
+def test_rows_are_the_transposed_columns(http):
     texts = ["ein Hund", "drei alte Hunde"]
     rows = predict(http, {"instances": texts}).json()["predictions"]
     columns = predict(http, {"inputs": texts}).json()["outputs"]
@@ -112,6 +103,21 @@ def test_metadata(http):
     text = signatures["translate"]["inputs"]["text"]
     assert text["dtype"] == "DT_STRING"
     assert text["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("classify", "Expected one or two output Tensors, found 14"),
+        ("regress", "Expected one output Tensor."),
+    ],
+)
+def test_methods_for_examples_are_refused(http, method, message):
+    body = {"examples": [{"text": "ein Hund"}]}
+    response = predict(http, body, f"{MODEL}:{method}")
+    assert (response.status_code, response.json()) == (400, {"error": message})
+    unknown = predict(http, body, f"/v1/models/nope:{method}")
+    assert unknown.status_code == 404
 
 
 NOT_FOUND = "Servable not found for request: "
@@ -200,7 +206,7 @@ def test_refused_bodies(http, body, status, message):
     assert (response.status_code, response.json()["error"]) == (status, message)
 
 
-def test_half_a_surrogate_pair_is_answered(http):
+def test_half_a_surrogate_pair_is_refused(http):
     response = predict(http, b'{"x": "\\ud800"')
     assert response.status_code == 400
     response = predict(http, b'{"signature_name": "\\ud800"}')
@@ -209,17 +215,17 @@ def test_half_a_surrogate_pair_is_answered(http):
     assert response.status_code == 400
 
 
-def test_long_requests_do_not_keep_others_waiting(http, server):
-    slow = {"signature_name": "slow", "inputs": [20_000]}
+def test_long_requests_do_not_delay_others(http):
+    slow = {"signature_name": "slow", "inputs": [10_000]}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         running = [pool.submit(predict, http, slow) for _ in range(3)]
         assert predict(http, {"inputs": ["a"]}).status_code == 200
-        assert [one.result().json() for one in running] == [{"outputs": [20_000]}] * 3
+        assert [call.result().json() for call in running] == [{"outputs": [10_000]}] * 3
 
 
 @pytest.fixture(scope="module")
 def small_server(toy_folders):
-    """One that takes requests of up to 1000 bytes."""
+    """A server with a limit of 1000 bytes per request."""
     with LocalServer(
         toy_folders[1].parent, threads=1, rest_port=0, max_message_bytes=1000
     ) as server:
@@ -245,9 +251,7 @@ def test_a_body_at_the_limit_is_read_and_one_over_it_refused(small_server):
         ("Transfer-Encoding: chunked", b"3E9\r\n" + b" " * 1001 + b"\r\n"),
     ],
 )
-def test_a_body_over_the_limit_is_refused_before_it_is_there(
-    small_server, header, body
-):
+def test_a_body_over_the_limit_is_refused_before_it_arrives(small_server, header, body):
     host, _, port = small_server.rest_address.rpartition(":")
     head = f"POST {MODEL}:predict HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:

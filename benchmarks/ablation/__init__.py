@@ -1,1 +1,0 @@
-"""What each quality option is worth: one training for each, all else equal."""

@@ -1,0 +1,1 @@
+"""Experiments train translators, score them, store the scores and draw a page."""

@@ -1,6 +1,0 @@
-"""`python -m benchmarks.peers`."""
-
-from benchmarks.peers.command import main
-
-if __name__ == "__main__":
-    main()

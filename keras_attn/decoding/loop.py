@@ -1,0 +1,229 @@
+"""The loop over decoder steps that every search runs, and its gathers."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops, tree
+
+__all__ = ["AliveBeams", "gather_along", "run_steps", "select_rows", "write_row"]
+
+
+class AliveBeams(NamedTuple):
+    """Which beams of a search the decoder computes.
+
+    A search keeps records of all its `P` beams, `K` for each sentence. A decoder step
+    costs far more and is taken only for the `n` beams that are not finished.
+    """
+
+    beams: Any  # (n,) int32 in [0, P), the beam of each decoder row
+    rows: Any  # (P,) int32 in [0, n), the decoder row of each beam; any if it has none
+
+    def to_rows(self, values: Any) -> Any:
+        """Selects the decoder rows `(n, ...)` from values of all beams `(P, ...)`."""
+        return ops.take(values, self.beams, axis=0)
+
+    def to_beams(self, values: Any) -> Any:
+        """Spreads values of decoder rows `(n, ...)` over all beams `(P, ...)`.
+
+        A beam without a decoder row gets the value of some other one.
+        """
+        return ops.take(values, self.rows, axis=0)
+
+
+class _DecoderInputs(NamedTuple):
+    """What a decoder step reads besides the token ids, one row per alive beam."""
+
+    state: Any
+    memory: Any
+
+
+def run_steps(
+    step: Callable,
+    state: Any,
+    memory: Any,
+    advance: Callable,
+    carry: Any,
+    *,
+    is_alive: Callable,
+    limit: Any,
+    width: int = 1,
+    compact: bool = True,
+) -> tuple[Any, tuple]:
+    """Runs decoder steps while a beam is alive, and records every step.
+
+    Finished beams leave the decoder's batch as soon as they are an eighth of it:
+    copying the inputs of the others costs about as much as one step.
+
+    The first step runs before the loop, for one beam of each sentence. Only its result
+    tells the source length (the width of the weights) and the shapes and dtypes of the
+    decoder's state, which a graph loop must know before it starts. Records go into
+    time-major buffers, one row per step. (TensorFlow's scatter copies the buffer:
+    memory bandwidth times `limit * P * S` floats per step, little compared with the
+    vocabulary projection.)
+
+    Args:
+        step: `step(token_ids, state, memory) -> (logits, state, weights)`.
+        state: Nested structure of tensors with first axis `B`, before the first step.
+        memory: Likewise; leaves may be `None`.
+        advance: `advance(t, carry, alive, logits, weights) -> (carry, parents,
+            records)`, the search's part of a step. `carry` is a nested structure of
+            tensors of constant shape with `P` values in `carry.token_ids`; `alive` are
+            the `AliveBeams` of `logits` `(n, V)` and `weights` `(n, S)`; `parents`
+            `(P,)` int32 names the beam whose state each beam continues, `None`: its
+            own; `records` is a tuple of tensors of constant shape.
+        carry: The search's state before the first step.
+        is_alive: `is_alive(carry)` returns `(P,)` booleans: which beams need another
+            step. A beam that is not alive stays so.
+        limit: Scalar int32, maximum number of steps; at least 1 is run.
+        width: Beams of each sentence, `P = B * width`. The first step is computed for
+            the first of them.
+        compact: Whether finished beams leave the decoder's batch. Ignored on JAX, and
+            to be switched off where XLA compiles the search: their loops cannot change
+            a shape.
+
+    Returns:
+        carry: After the last step.
+        buffers: One `(limit, ...)` tensor per record; zeros for steps that did not run.
+    """
+    compact = compact and keras.backend.backend() != "jax"
+
+    def take_step(t, alive, inputs, carry):
+        token_ids = alive.to_rows(ops.reshape(carry.token_ids, (-1,)))  # (n,)
+        logits, state, weights = step(token_ids, inputs.state, inputs.memory)
+        carry, parents, records = advance(t, carry, alive, logits, weights)
+        return inputs._replace(state=state), parents, carry, records
+
+    # The first step, for one beam of each sentence.
+    beams = ops.arange(ops.shape(is_alive(carry))[0], dtype="int32")  # (P,)
+    first = AliveBeams(beams[::width], beams // width)
+    inputs, parents, carry, records = take_step(
+        0, first, _DecoderInputs(state, memory), carry
+    )
+    buffers = tuple(_start_buffer(record, limit) for record in records)
+    alive = _alive_beams(is_alive(carry)) if compact else AliveBeams(beams, beams)
+    # From one row per sentence to one per alive beam: the memory, too.
+    parents = beams if parents is None else parents
+    inputs = select_rows(inputs, ops.take(first.rows, alive.to_rows(parents)))
+
+    def body(t, alive, inputs, carry, buffers):
+        inputs, parents, carry, records = take_step(t, alive, inputs, carry)
+        if parents is not None:
+            parent_rows = ops.take(alive.rows, alive.to_rows(parents))  # (n,)
+            inputs = inputs._replace(state=select_rows(inputs.state, parent_rows))
+        pairs = zip(buffers, records, strict=True)
+        buffers = tuple(write_row(buffer, t, record) for buffer, record in pairs)
+        return t + 1, alive, inputs, carry, buffers
+
+    def steps_while_more_than(num_alive, loop_state):
+        def condition(t, alive, inputs, carry, buffers):
+            return ops.sum(ops.cast(is_alive(carry), "int32")) > num_alive
+
+        return _while_loop(condition, body, loop_state)
+
+    # Tried without gain: filling freed rows with waiting sentences (more copies, more
+    # padding), and pruning beams far below the best (a narrower beam loses less BLEU).
+    def steps_of_one_batch_size(t, alive, inputs, carry, buffers):
+        rows = ops.shape(alive.beams)[0]
+        t, alive, inputs, carry, buffers = steps_while_more_than(
+            rows - ops.maximum(rows // 8, 1), (t, alive, inputs, carry, buffers)
+        )
+        still_alive = _alive_beams(is_alive(carry))
+        inputs = select_rows(inputs, still_alive.to_rows(alive.rows))
+        return t, still_alive, inputs, carry, buffers
+
+    loop_state = (ops.convert_to_tensor(1, "int32"), alive, inputs, carry, buffers)
+    if compact:
+        _, _, _, carry, buffers = _while_loop(
+            lambda t, alive, inputs, carry, buffers: ops.any(is_alive(carry)),
+            steps_of_one_batch_size,
+            loop_state,
+        )
+    else:
+        _, _, _, carry, buffers = steps_while_more_than(0, loop_state)
+    return carry, buffers
+
+
+def _alive_beams(is_alive):
+    """Returns the `AliveBeams` of `(P,)` booleans."""
+    (beams,) = ops.nonzero(is_alive)
+    rows = ops.cumsum(ops.cast(is_alive, "int32")) - 1
+    return AliveBeams(ops.cast(beams, "int32"), ops.maximum(rows, 0))
+
+
+def _start_buffer(record, limit):
+    """Returns a buffer `(limit, ...)` that holds the record of the first step."""
+    # Concatenated, not scattered: TensorFlow refuses to scatter into no elements,
+    # and a batch of no rows never gets as far as the loop.
+    shape = (ops.maximum(limit, 1) - 1, *ops.shape(record))
+    return ops.concatenate([record[None], ops.zeros(shape, record.dtype)])
+
+
+def _while_loop(condition, body, loop_state):
+    """`ops.while_loop` over any nested structure, also with `None` in it."""
+
+    def flat(structure):
+        return tuple(leaf for leaf in tree.flatten(structure) if leaf is not None)
+
+    def packed(leaves):
+        leaves = iter(leaves)
+        flat_state = [
+            None if leaf is None else next(leaves) for leaf in tree.flatten(loop_state)
+        ]
+        return tree.pack_sequence_as(loop_state, flat_state)
+
+    # Flat, because the backends disagree on which nested structures a loop carries.
+    leaves = ops.while_loop(
+        lambda *leaves: condition(*packed(leaves)),
+        lambda *leaves: flat(body(*packed(leaves))),
+        flat(loop_state),
+    )
+    return packed(leaves)
+
+
+def select_rows(structure: Any, rows: Any) -> Any:
+    """Returns some rows of every tensor of a structure.
+
+    Args:
+        structure: Nested tensors with the same first axis, and `None`.
+        rows: `(n,)` int32.
+    """
+    return tree.map_structure(
+        lambda leaf: None if leaf is None else ops.take(leaf, rows, axis=0), structure
+    )
+
+
+def write_row(buffer: Any, row: Any, values: Any) -> Any:
+    """Returns `buffer` with `buffer[row] = values`; `row` is a scalar tensor."""
+    return ops.scatter_update(buffer, ops.reshape(row, (1, 1)), values[None])
+
+
+def gather_along(values: Any, indices: Any) -> Any:
+    """Gathers entries along the last axis of `indices`, for each index before it.
+
+    Args:
+        values: `(*L, N, ...)` of any dtype.
+        indices: `(*L, M)` int32 in `[0, N)`.
+
+    Returns:
+        `(*L, M, ...)`: `result[l, m] = values[l, indices[l, m]]`.
+
+    Example:
+    >>> values = ops.convert_to_tensor([[1, 2, 3], [4, 5, 6]])
+    >>> entries = gather_along(values, ops.convert_to_tensor([[2, 0], [1, 1]]))
+    >>> ops.convert_to_numpy(entries).tolist()
+    [[3, 1], [5, 5]]
+    """
+    axis = len(indices.shape) - 1
+    shape = ops.shape(values)
+    leading, width, trailing = shape[:axis], shape[axis], shape[axis + 1 :]
+    rows = math.prod(leading)
+    offsets = ops.arange(rows, dtype="int32") * width
+    entries = ops.take(
+        ops.reshape(values, (rows * width, *trailing)),
+        indices + ops.reshape(offsets, (*leading, 1)),
+        axis=0,
+    )
+    # Needed on JAX only, where an empty batch keeps the shape of `values`.
+    return ops.reshape(entries, (*ops.shape(indices), *trailing))

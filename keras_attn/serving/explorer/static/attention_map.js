@@ -1,0 +1,88 @@
+// The server's outputs as translations, and their attention maps for the views.
+import { indexOfByte, slice } from "./bytes.js";
+import { mergeAttention, mergeScores, wordSpans } from "./words.js";
+
+export const END = "</s>";
+
+// Returns a translation for each hypothesis, best first: the fields of keras_attn's
+// `Translation`, without padding.
+export function readTranslations(outputs, source, target) {
+  const column = (name) => outputs[name]?.[0];
+  const isNbest = Array.isArray(column("score"));
+  const count = isNbest ? column("score").length : 1;
+  const sourceTokens = tokens(column, "source");
+  return Array.from({ length: count }, (_, k) => {
+    const field = (name) => (isNbest ? column(name)?.[k] : column(name));
+    const targetTokens = tokens(field, "target");
+    return {
+      source,
+      text: target ?? field("translation"),
+      score: field("score"),
+      source_tokens: sourceTokens,
+      target_tokens: targetTokens,
+      token_scores: field("token_scores").slice(0, targetTokens.length),
+      attention: field("attention")
+        .slice(0, targetTokens.length)
+        .map((row) => row.slice(0, sourceTokens.length)),
+      source_truncated: column("source_truncated") ?? 0,
+      target_truncated: Boolean(field("target_truncated")),
+    };
+  });
+}
+
+function tokens(field, side) {
+  const pieces = field(`${side}_tokens`).slice(0, field(`${side}_length`));
+  const [begins, ends] = [field(`${side}_begin`), field(`${side}_end`)];
+  return pieces.map((piece, index) => ({ piece, begin: begins[index], end: ends[index] }));
+}
+
+// Returns {source, target, weights, blank}: `weights` has a row for each of
+// target.units and a column for each of source.units, the end token last in both.
+export function makeAttentionMap(translation, unit) {
+  const { source_tokens, target_tokens, attention, token_scores } = translation;
+  if (unit === "subwords") {
+    const source = side(translation.source, source_tokens, (token) => token.piece);
+    const target = side(translation.text, target_tokens, (token) => token.piece);
+    return buildMap(source, target, attention, token_scores);
+  }
+  const sourceSpans = wordSpans(translation.source);
+  const targetSpans = wordSpans(translation.text);
+  return buildMap(
+    side(translation.source, withEnd(sourceSpans, translation.source)),
+    side(translation.text, withEnd(targetSpans, translation.text)),
+    mergeAttention(attention, source_tokens, target_tokens, sourceSpans, targetSpans),
+    mergeScores(token_scores, target_tokens, targetSpans),
+  );
+}
+
+function buildMap(source, target, weights, scores) {
+  target.units.forEach((unit, index) => (unit.score = scores[index]));
+  return { source, target, weights, blank: !weights.some((row) => row.some((w) => w > 0)) };
+}
+
+function withEnd(spans, text) {
+  const length = indexOfByte(text).length - 1;
+  return [...spans, { begin: length, end: length }];
+}
+
+// A unit has the label that pictures show and its surface in the text.
+function side(text, spans, label) {
+  const indices = indexOfByte(text);
+  const units = spans.map((span, position) => {
+    const isEnd = position === spans.length - 1 && span.begin === span.end;
+    const surface = slice(text, indices, span.begin, span.end);
+    const shown = isEnd ? END : printable(label ? label(span) : surface);
+    return { label: shown, surface, begin: indices[span.begin], end: indices[span.end], isEnd };
+  });
+  return { text, units };
+}
+
+// Returns `label` without characters that reverse or hide their neighbours.
+function printable(label) {
+  const shown = label
+    .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "")
+    .replace(/[\u0000-\u001f]/gu, (c) => String.fromCodePoint(0x2400 + c.codePointAt(0)));
+  if (/[^\p{Cf}\p{M}\p{Zs}]/u.test(shown)) return shown;
+  const codes = [...label].map((c) => `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
+  return codes.join(" ") || "(empty)";
+}

@@ -1,0 +1,148 @@
+"""Masks of every cell of ours in loops of ours and of Keras's."""
+
+import layer_batches
+import layer_tools
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_attn import AttentionDecoder, BahdanauAttention
+from keras_attn.layers.cells.cell_protocol import fresh_dropout_masks
+from keras_attn.layers.cells.residual_cell import ResidualCell
+from keras_attn.layers.cells.rnn_cells import CELLS, create_cell
+from keras_attn.layers.decoder.decoder import ORDERS
+
+B, S, T, E, M, Q = 3, 5, 3, 2, 6, 4
+RATES = {"dropout": 0.5, "recurrent_dropout": 0.5}
+
+BUILDS = {
+    "one": {},
+    "residual": {"layers": 2, "residual": True},
+    "all": {"layers": 2, "residual": True, "layer_norm": True},
+}
+# A Latin square: each order meets each kind of cell and each build once.
+CASES = [
+    pytest.param(kind, options, list(ORDERS)[(row + column) % 3], id=f"{kind}, {name}")
+    for row, kind in enumerate(CELLS)
+    for column, (name, options) in enumerate(BUILDS.items())
+]
+every_cell = pytest.mark.parametrize(("kind", "options", "order"), CASES)
+
+
+@pytest.fixture
+def batch():
+    return layer_batches.draw(inputs=(B, T, E), memory=(B, S, M))
+
+
+def leaves(cell):
+    """The cells that hold masks."""
+    if isinstance(cell, layers.StackedRNNCells):
+        return [leaf for inner in cell.cells for leaf in leaves(inner)]
+    return leaves(cell.cell) if isinstance(cell, ResidualCell) else [cell]
+
+
+def masks_of(cell):
+    """All masks that `cell` holds, without drawing any: a list for each kind."""
+    found = []
+    for leaf in leaves(cell):
+        for name in ("_dropout_mask", "_recurrent_dropout_mask"):
+            masks = getattr(leaf, name, None)
+            found.append(masks if isinstance(masks, list | None) else [masks])
+    return found
+
+
+def make_decoder(batch, kind, options, order, seed=5):
+    cell = create_cell(kind, Q, **options, **RATES, seed=seed)
+    decoder = AttentionDecoder(cell, BahdanauAttention(8), order=order)
+    decoder(**batch)
+    return layer_tools.randomise(decoder)
+
+
+def rnn_cells(decoder):
+    second = getattr(decoder.cell, "second_cell", None)
+    return [decoder.cell.cell] + ([] if second is None else [second])
+
+
+@every_cell
+def test_a_scan_is_its_steps_under_one_mask(batch, kind, options, order):
+    """The same seed, once as a scan and once step by step with the masks in hand."""
+    scanned, stepped = (make_decoder(batch, kind, options, order) for _ in range(2))
+    want = scanned(**batch, training=True)
+    memory = stepped.memorize(batch["memory"], batch["memory_mask"], training=True)
+    state = stepped.initial_state(memory)
+    with stepped.cell.fresh_dropout_masks(batch["inputs"][:, 0], memory.values):
+        before = [masks_of(cell) for cell in rnn_cells(stepped)]
+        for t in range(T):
+            *got, state = stepped.step(
+                batch["inputs"][:, t], state, memory, training=True
+            )
+            for actual, expected in zip(got, want, strict=True):
+                np.testing.assert_allclose(actual, expected[:, t], rtol=1e-5, atol=1e-6)
+        after = [masks_of(cell) for cell in rnn_cells(stepped)]
+    for old, new in zip(before, after, strict=True):
+        for old_masks, new_masks in zip(old, new, strict=True):
+            assert len(old_masks) == len(new_masks)
+            assert all(a is b for a, b in zip(old_masks, new_masks, strict=True))
+            values = np.unique(np.concatenate([np.ravel(mask) for mask in old_masks]))
+            assert set(values) <= {0.0, 2.0}
+    for cell in rnn_cells(stepped) + rnn_cells(scanned):
+        assert all(masks is None for masks in masks_of(cell))
+
+
+def open_cell():
+    """output = inputs, and no state: shows its masks."""
+    return layers.SimpleRNNCell(
+        Q, activation="linear", use_bias=False, kernel_initializer="identity",
+        recurrent_initializer="zeros", dropout=0.5, seed=1,
+    )  # fmt: skip
+
+
+WRAPPERS = {
+    "residual": lambda cell: ResidualCell(cell),
+    "of a stack": lambda cell: ResidualCell(layers.StackedRNNCells([cell])),
+    "in a stack": lambda cell: layers.StackedRNNCells([ResidualCell(cell)]),
+    "twice": lambda cell: ResidualCell(ResidualCell(cell)),
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS.keys())
+def test_a_keras_loop_draws_and_resets_masks_of_wrapped_cells(wrap):
+    rnn = layers.RNN(wrap(open_cell()), return_sequences=True)
+    ones = np.ones((B, T, Q), "float32")
+    plain = np.asarray(rnn(ones))
+    masks = [np.asarray(rnn(ones, training=True)) - plain + 1 for _ in range(4)]
+    for mask in masks:
+        assert set(np.ravel(mask)) == {0.0, 2.0}
+        np.testing.assert_array_equal(mask, mask[:, :1].repeat(T, axis=1))
+    assert len({mask.tobytes() for mask in masks}) == 4
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_layers_of_a_stack_drop_different_units(kind):
+    stack = create_cell(kind, Q, layers=3, residual=True, **RATES, seed=1)
+    stack.build((None, Q))
+    with fresh_dropout_masks(stack, tf.ones((8, Q))):
+        found = [np.ravel(masks[0]).tobytes() for masks in masks_of(stack)]
+    assert len(set(found)) == len(found) == 6
+
+
+def test_the_second_cell_drops_different_units(batch):
+    decoder = make_decoder(batch, "gru", {"layers": 2}, "conditional")
+    seeds = [leaf.seed for cell in rnn_cells(decoder) for leaf in leaves(cell)]
+    assert len(set(seeds)) == 4
+
+
+def test_cells_without_dropout_have_no_masks():
+    cell = layers.StackedRNNCells([layers.GRUCell(Q), Bare()])
+    with fresh_dropout_masks(cell, tf.ones((B, E))):
+        assert masks_of(cell) == [None] * 4
+
+
+class Bare(layers.Layer):
+    """A cell with no more than Keras asks for."""
+
+    state_size = Q
+
+    def call(self, inputs, states):
+        return inputs, states

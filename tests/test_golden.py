@@ -1,0 +1,77 @@
+"""Files that earlier releases saved load, and give the numbers that they gave then.
+
+Each folder of `golden` was written by the code of that release.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_attn import Translator
+from keras_attn.serving.signature import SIGNATURES
+from keras_attn.training.recipes import load_recipe
+
+FOLDER = pathlib.Path(__file__).parent / "golden" / "0.1.0"
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    with np.load(FOLDER / "numbers.npz") as arrays:
+        return dict(arrays)
+
+
+def test_a_model_of_layers(numbers):
+    """All align functions, orders, cells, bridges and encoders."""
+    model = keras.saving.load_model(FOLDER / "layers.keras")
+    names = ("source", "mask", "target")
+    outputs = model({name: numbers[f"inputs/{name}"] for name in names})
+    assert len(outputs) == 24
+    for name, output in outputs.items():
+        # Another version of TensorFlow may add up in another order.
+        np.testing.assert_allclose(output, numbers[f"layers/{name}"], atol=1e-5)
+
+
+def test_a_compiled_seq2seq(numbers):
+    model = keras.saving.load_model(FOLDER / "seq2seq.keras")
+    inputs = {name: numbers[f"inputs/{name}"] for name in ("source", "target")}
+    np.testing.assert_allclose(model(inputs), numbers["seq2seq"], atol=1e-4)
+    assert model.optimizer.iterations == 1
+    model.fit(inputs, inputs["target"], verbose=0)
+
+
+def test_a_translator():
+    saved = json.loads((FOLDER / "translations.json").read_text("utf-8"))
+    translator = Translator.load(FOLDER / "translator.keras")
+    for answer, want in zip(
+        translator.translate(saved["texts"]), saved["answers"], strict=True
+    ):
+        got = answer.to_dict()
+        assert got.keys() >= want.keys()
+        for name, value in want.items():
+            if isinstance(value, float) or name in ("attention", "token_scores"):
+                np.testing.assert_allclose(got[name], value, atol=1e-5)
+            else:
+                assert got[name] == value, name
+
+
+def test_a_recipe_is_what_it_was():
+    recipe = load_recipe(FOLDER / "recipe.toml")
+    assert recipe == load_recipe("demo")
+    assert recipe.to_toml() == (FOLDER / "recipe.toml").read_text("utf-8")
+
+
+def test_the_signatures_of_a_manifest_are_still_served():
+    """A client of then finds every input and output that it knows."""
+    manifest = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
+    for name, signature in manifest["signatures"].items():
+        now = SIGNATURES[name]
+        assert signature["inputs"] == as_json(now.inputs)
+        assert [f for f in signature["outputs"] if f not in as_json(now.outputs)] == []
+
+
+def as_json(fields):
+    return json.loads(json.dumps([dataclasses.asdict(field) for field in fields]))

@@ -1,0 +1,26 @@
+"""What `keras-attn evaluate` refuses before a sentence is translated."""
+
+import pytest
+
+from keras_attn.training.commands.evaluate import find_other_system
+from keras_attn.training.commands.output import check_output
+from keras_attn.training.corpora import CorpusError
+
+
+def test_another_system_has_a_line_for_each_sentence(tmp_path):
+    (tmp_path / "t").write_text("one\n\ntwo\n")
+    assert find_other_system(None, 3) is None
+    assert find_other_system(tmp_path / "t", 3) == ["one", "", "two"]
+    with pytest.raises(CorpusError, match=r"t with 3 lines for 4 sentences"):
+        find_other_system(tmp_path / "t", 4)
+    with pytest.raises(FileNotFoundError, match=r"translator\.keras in"):
+        find_other_system(tmp_path, 3)
+
+
+def test_the_folder_of_an_output_must_exist(tmp_path):
+    check_output(None)
+    check_output(tmp_path / "new.txt")
+    with pytest.raises(FileNotFoundError, match=r"Make .*missing first"):
+        check_output(tmp_path / "missing" / "new.txt")
+    with pytest.raises(IsADirectoryError, match="a folder"):
+        check_output(tmp_path)
