@@ -49,9 +49,10 @@ docs: $(READY) ## Build the documentation as a site, into build/site
 serve-demo: $(READY) ## Export, serve, ask by gRPC and REST, compare with Python
 	@$(BIN)/python examples/serve_demo.py
 
+# `make check` runs tests/architecture, `make conformance` tests/conformance.
 test: $(READY) ## Run the default tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		--ignore tests/conformance
+		--ignore tests/conformance --ignore tests/architecture
 
 test-slow: $(READY) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
@@ -66,7 +67,7 @@ test-browser: $(READY) ## Test the attention explorer in Chromium [SCREENSHOTS=r
 	@$(BIN)/python -m pytest -m browser tests/browser $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 # On JAX, one test takes a model over to TensorFlow. `CASES` is what is run of it all.
-CASES ?= $(ANY_BACKEND)
+CASES ?= $(ANY_BACKEND) $(if $(filter tensorflow,$(BACKEND)),tests/scanning)
 
 conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Test the layers on BACKEND=tensorflow, jax or torch
 	@KERAS_BACKEND=$(BACKEND) $(BACKEND_ENV)/bin/python -m pytest $(CASES) \

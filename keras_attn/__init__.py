@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from keras_attn.translation import Translation as Translation
     from keras_attn.translator import Translator as Translator
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Attention": "keras_attn.layers",

@@ -106,7 +106,15 @@ RUNNING_PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", RUNNING_PAGES, ids=relative)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # Slow, as it trains a model until its attention shows the words.
+        pytest.param(page, marks=[pytest.mark.slow] * (page.name == "tutorial.md"))
+        for page in RUNNING_PAGES
+    ],
+    ids=relative,
+)
 def test_examples_of_a_page_run_from_top_to_bottom(page):
     namespace = {"__name__": page.stem}
     for code in python_blocks(page):

@@ -68,8 +68,8 @@ CHECKS = {
 @pytest.mark.parametrize(
     "name",
     [
-        # Slow, as the tutorial, which is run as well, trains the same model.
-        pytest.param(name, marks=[pytest.mark.slow] * (name == "whole_seq2seq.py"))
+        # Slow, as each trains; docs/layers.md, which is run by default, has their core.
+        pytest.param(name, marks=pytest.mark.slow)
         for name in CHECKS
     ],
 )

@@ -58,20 +58,34 @@ def test_a_translator():
                 assert got[name] == value, name
 
 
-def test_a_recipe_is_what_it_was():
-    recipe = load_recipe(FOLDER / "recipe.toml")
+def test_a_recipe_has_the_same_keys_and_values():
+    saved = FOLDER / "recipe.toml"
+    recipe = load_recipe(saved)
     assert recipe == load_recipe("demo")
-    assert recipe.to_toml() == (FOLDER / "recipe.toml").read_text("utf-8")
+    assert without_comments(recipe.to_toml()) == without_comments(
+        saved.read_text("utf-8")
+    )
+
+
+def without_comments(toml):
+    return [line.partition("  # ")[0] for line in toml.splitlines() if line[:1] != "#"]
 
 
 def test_the_signatures_of_a_manifest_are_still_served():
     """A client of then finds every input and output that it knows."""
     manifest = json.loads((FOLDER / "manifest.json").read_text("utf-8"))
-    for name, signature in manifest["signatures"].items():
-        now = SIGNATURES[name]
-        assert signature["inputs"] == as_json(now.inputs)
-        assert [f for f in signature["outputs"] if f not in as_json(now.outputs)] == []
+    for name, saved in manifest["signatures"].items():
+        assert contract(saved["inputs"]) == contract(as_json(SIGNATURES[name].inputs))
+        served = contract(as_json(SIGNATURES[name].outputs))
+        assert [
+            field for field in contract(saved["outputs"]) if field not in served
+        ] == []
 
 
 def as_json(fields):
     return json.loads(json.dumps([dataclasses.asdict(field) for field in fields]))
+
+
+def contract(fields):
+    """What a client relies on: all but the sentence that explains the field."""
+    return [{k: v for k, v in field.items() if k != "meaning"} for field in fields]

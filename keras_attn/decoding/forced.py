@@ -8,6 +8,7 @@ from keras import ops
 from keras_attn.decoding.candidates import log_probabilities
 from keras_attn.decoding.hypotheses import Hypotheses, check_id, pack_hypotheses
 from keras_attn.decoding.loop import run_steps, select_rows
+from keras_attn.deprecation import warn_of_rename
 
 __all__ = ["posterior_step", "posterior_weights", "score_targets"]
 
@@ -31,6 +32,7 @@ def score_targets(
     pad_id: int = 0,
     at_position: Callable | None = None,
     compact: bool = True,
+    at_place: Callable | None = None,
 ) -> Hypotheses:
     """Feeds given targets token by token and returns their log p and attention.
 
@@ -50,6 +52,7 @@ def score_targets(
         at_position: As in `posterior_step`; the returned attention is then posterior
             attention, computed once the token is known. `None`: that of the step.
         compact: As in `greedy_search`.
+        at_place: Old name of `at_position`.
 
     Returns:
         `Hypotheses` with `K = 1` and `truncated` all False.
@@ -58,6 +61,9 @@ def score_targets(
         TypeError: If an id is not an integer.
         ValueError: If an id is negative or the shapes are not `(B, T)` and `(B,)`.
     """
+    if at_place is not None:
+        warn_of_rename("at_place", "at_position")
+        at_position = at_place
     start_id, pad_id = check_id("start_id", start_id), check_id("pad_id", pad_id)
     target_ids = ops.cast(ops.convert_to_tensor(target_ids), "int32")
     lengths = ops.cast(ops.convert_to_tensor(target_lengths), "int32")

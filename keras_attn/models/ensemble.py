@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_attn.deprecation import renamed_method
 from keras_attn.models.seq2seq import Seq2Seq
 
 __all__ = ["Ensemble"]
@@ -103,6 +104,9 @@ class Ensemble(keras.Model):
             )
 
         return step
+
+    at_place = renamed_method("at_place", "restrict_to_position")
+    step_of_words = renamed_method("step_of_words", "shortlist_step")
 
     def get_config(self):
         """Returns the config; that of members is without their `compile` arguments."""

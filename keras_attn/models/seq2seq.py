@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_attn import masking
+from keras_attn.deprecation import renamed_method
 from keras_attn.layers import AttentionDecoder, Encoder, Readout
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells.rnn_cells import create_cell
@@ -284,6 +285,9 @@ class Seq2Seq(keras.Model):
         if self.projection is None:
             return self.target_embedding.logits(features)
         return self.projection(features)
+
+    at_place = renamed_method("at_place", "restrict_to_position")
+    step_of_words = renamed_method("step_of_words", "shortlist_step")
 
     def get_config(self):
         return {

@@ -2,11 +2,11 @@
 
 import functools
 import os
-import warnings
 from collections.abc import Iterable
 
 import keras
 
+from keras_attn.deprecation import renamed_method
 from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
@@ -17,22 +17,6 @@ __all__ = ["Translator"]
 
 _FORMAT_VERSION = 1  # of the saved file
 _PRECISIONS = ("float32", "bfloat16")
-
-
-def _renamed(old, new):
-    """Returns a method that warns of its old name and calls the one of the new name."""
-
-    def method(self, *args, **options):
-        warnings.warn(
-            f"`Translator.{old}` is now `Translator.{new}`.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return getattr(self, new)(*args, **options)
-
-    method.__name__ = old
-    method.__doc__ = f"Old name of `{new}`."
-    return method
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -380,9 +364,9 @@ class Translator(keras.Model):
 
         return align_outputs(self, text, target, posterior)
 
-    respond = _renamed("respond", "translate_graph")
-    respond_nbest = _renamed("respond_nbest", "nbest_graph")
-    respond_aligned = _renamed("respond_aligned", "align_graph")
+    respond = renamed_method("respond", "translate_graph")
+    respond_nbest = renamed_method("respond_nbest", "nbest_graph")
+    respond_aligned = renamed_method("respond_aligned", "align_graph")
 
     def _in_batches(self, graph_function, columns, batch_size, parallel_batches):
         """Translates rows of `columns` by a graph function, which is compiled once."""

@@ -33,7 +33,17 @@ _ONCE = {
 }
 _FAST = [kind for kind in KINDS if kind in _ONCE or "attention" not in KINDS[kind]]
 _BRUTE_FORCED = ("additive, bahdanau", "residual, normalised", "stack of lstm")
-each_align_function_once = pytest.mark.parametrize("kind", _FAST)
+# The default tests run some; `make conformance` runs them all, on every backend.
+_SOME = (*_BRUTE_FORCED, "None, bahdanau")
+each_align_function_once = pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        if kind in _SOME or kind.startswith(("coverage", "monotonic"))
+        else pytest.param(kind, marks=pytest.mark.slow)
+        for kind in _FAST
+    ],
+)
 
 
 SOURCE = np.array([[5, 9, 7, 12, 3], [8, 8, 3, 0, 0], [3, 0, 0, 0, 0]])

@@ -56,6 +56,7 @@ STATEFUL = [
     "training.scheduled_sampling=0.5",
     "training.r_drop=1",
     "model.dropout=0.1",
+    "model.recurrent_dropout=0.1",
     "model.source_word_dropout=0.1",
     "model.target_word_dropout=0.1",
 ]

@@ -15,7 +15,9 @@ print(max(1, graph.cores() // graph.parallel_batches()))
 """
 
 
-@pytest.mark.parametrize("before", ["", "tf.constant(1) + 1"])
+@pytest.mark.parametrize(
+    "before", ["", pytest.param("tf.constant(1) + 1", marks=pytest.mark.slow)]
+)
 def test_cores_are_shared_where_that_is_still_possible(before):
     found = subprocess.run(
         [sys.executable, "-c", SHARE.format(before=before)],

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_attn.deprecation import warn_of_rename
 from keras_attn.layers.arguments import check_rank, check_rate
 from keras_attn.layers.attention.normalisers import get_normaliser
 
@@ -119,6 +120,12 @@ class Attention(keras.layers.Layer):
         if isinstance(initializer, keras.initializers.Initializer):
             initializer = initializer.clone()
         return super().add_weight(*args, initializer=initializer, **kwargs)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "visible_weights" in vars(cls):
+            warn_of_rename("visible_weights", "merge_heads")
+            cls.merge_heads = cls.visible_weights
 
     def build(self, query_shape, memory_shape):
         self._check_build(query_shape, memory_shape)

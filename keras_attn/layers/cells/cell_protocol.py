@@ -99,15 +99,20 @@ DropoutCell = next(
 
 
 @contextlib.contextmanager
-def fresh_dropout_masks(cell, inputs):
+def fresh_dropout_masks(cell, inputs, training=True):
     """Gives `cell` new dropout masks inside the `with` block and none after it.
+
+    Without training nothing is drawn: a graph that is served must not hold the state of
+    a random generator.
 
     Args:
         cell: A Keras RNN cell, or a stack or a wrapper of them.
         inputs: `(B, I)`, any input of one step; only its shape and dtype matter.
+        training: Whether the cell applies its dropout.
     """
     reset_dropout_masks(cell)
-    draw_dropout_masks(cell, inputs)
+    if training:
+        draw_dropout_masks(cell, inputs)
     try:
         yield
     finally:

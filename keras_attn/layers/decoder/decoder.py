@@ -175,7 +175,7 @@ class AttentionDecoder(keras.layers.Layer):
             )
             return state, tuple(outputs)
 
-        with self.cell.fresh_dropout_masks(steps[0], memory.values):
+        with self.cell.fresh_dropout_masks(steps[0], memory.values, training):
             _, stacked = scan(
                 step,
                 state,

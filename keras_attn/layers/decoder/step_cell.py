@@ -133,12 +133,13 @@ class StepCell(keras.layers.Layer):
         return ()
 
     @contextlib.contextmanager
-    def fresh_dropout_masks(self, inputs, memory):
+    def fresh_dropout_masks(self, inputs, memory, training=True):
         """Gives the RNN cells new dropout masks inside the `with` block.
 
         Args:
             inputs: `(B, E)`, of any step.
             memory: `(B, S, M)`.
+            training: Whether the cells apply their dropout.
         """
         with contextlib.ExitStack() as stack:
             for cell, width in self.cells_and_input_sizes(
@@ -146,7 +147,7 @@ class StepCell(keras.layers.Layer):
             ):
                 shape = (ops.shape(memory)[0], width)
                 cell_inputs = ops.zeros(shape, dtype=self.compute_dtype)
-                stack.enter_context(fresh_dropout_masks(cell, cell_inputs))
+                stack.enter_context(fresh_dropout_masks(cell, cell_inputs, training))
             yield
 
     def call(

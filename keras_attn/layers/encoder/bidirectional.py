@@ -137,7 +137,7 @@ def _run_direction(rnn, inputs, mask, training):
         return next_states, ops.where(is_real, output, ops.zeros_like(output))
 
     output = ops.zeros((batch, output_width(cell)), dtype=rnn.compute_dtype)
-    with fresh_dropout_masks(cell, sequences[0][0]):
+    with fresh_dropout_masks(cell, sequences[0][0], training):
         states, outputs = scan(
             step, states, output, sequences, fixed=(), layer=cell, training=training
         )

@@ -1,6 +1,6 @@
 """The error of a failed call, with what to try."""
 
-import warnings
+from keras_attn.deprecation import warn_of_rename
 
 __all__ = ["ServingError"]
 
@@ -132,9 +132,5 @@ class ServingError(RuntimeError):
     @property
     def found(self) -> str:
         """The name of `available` in version 0.1.0."""
-        warnings.warn(
-            "`ServingError.found` is now `ServingError.available`.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        warn_of_rename("ServingError.found", "ServingError.available")
         return self.available

@@ -83,7 +83,7 @@ def deploy(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the configuration with which TensorFlow Serving serves a model.
+    """Write configuration files of TensorFlow Serving for a model.
 
     Writes the server's own files, Docker Compose, Kubernetes manifests, Prometheus and
     a Grafana dashboard, with the same names, ports and paths. Prints the files.

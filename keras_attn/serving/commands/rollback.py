@@ -23,7 +23,7 @@ def rollback(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Withdraw the newest version, so that a server returns to an older one.
+    """Withdraw the newest version; a server returns to the one before.
 
     The folder is renamed, not deleted, and its number is not used again. Prints the
     folder of the version that is the newest now.

@@ -117,7 +117,9 @@ def align(
     if out is not None:
         write_lines(out, lines)
     if gold is not None:
-        scores = alignment_scores(links, [parse_pharaoh(p.alignment) for p in pairs])
+        scores = alignment_scores(
+            links, [parse_pharaoh(p.alignment or "") for p in pairs]
+        )
         print_result({"pairs": len(pairs), **scores}, "", as_json=True)
     elif out is not None and as_json:
         print_result({"pairs": len(pairs), "file": out}, "", as_json)

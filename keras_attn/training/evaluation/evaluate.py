@@ -97,7 +97,7 @@ def evaluate_translator(
         for hypothesis in hypotheses
     )
     if aligned:
-        gold_links = [parse_pharaoh(pair.alignment) for pair in aligned]
+        gold_links = [parse_pharaoh(pair.alignment or "") for pair in aligned]
         attention = [word_attention(translation, words) for translation in forced]
         raw, relative = (
             alignment_scores(list(map(links_from_attention, matrices)), gold_links)
