@@ -8,6 +8,7 @@ printed as one paragraph, and with its traceback only under `--verbose`.
 Exit codes: 0 success; 1 the work failed; 2 the request was refused; 130 interrupted.
 """
 
+import functools
 import importlib.metadata
 import os
 import sys
@@ -87,6 +88,7 @@ class _LazyGroup(typer.core.TyperGroup):
         formatter.write(f"\n{_OPTIONS}")
 
 
+@functools.cache  # the help asks for each command, and a look reads all installations
 def _entry_points():
     """Returns the registered entry points by name, in the order of the help."""
     found = {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
