@@ -91,9 +91,10 @@ class _LazyGroup(typer.core.TyperGroup):
 @functools.cache  # the help asks for each command, and a look reads all installations
 def _entry_points():
     """Returns the registered entry points by name, in the order of the help."""
-    found = {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
-    known = [name for name in _ORDER if name in found]
-    return {name: found[name] for name in [*known, *sorted(found.keys() - set(known))]}
+    commands = {e.name: e for e in importlib.metadata.entry_points(group=GROUP)}
+    known = [name for name in _ORDER if name in commands]
+    others = sorted(commands.keys() - set(known))
+    return {name: commands[name] for name in [*known, *others]}
 
 
 def _load(entry):

@@ -15,10 +15,10 @@ def find_translator(path: str | os.PathLike) -> Path:
         FileNotFoundError: If there is none.
     """
     path = Path(path)
-    found = path / SAVED_NAME if path.is_dir() else path
-    if not found.is_file():
+    file = path / SAVED_NAME if path.is_dir() else path
+    if not file.is_file():
         raise FileNotFoundError(
             f"A translator is a .keras file, or a folder with {SAVED_NAME} in it, "
             f"which a training run writes when it is finished. Received: {path}."
         )
-    return found
+    return file

@@ -83,12 +83,7 @@ class SubwordCodec(keras.layers.Layer):
 
     def _use(self, model):
         self._vocabulary = read_vocabulary(model)
-        # In a reloaded SavedModel a vocabulary is found by the name of its node: of two
-        # with one name, the first would serve for both.
-        name = f"vocabulary_{hashlib.sha256(model).hexdigest()[:16]}"
-        self._tokenizer = _import_tensorflow_text().SentencepieceTokenizer(
-            model=model, out_type=tf.int32, name=name
-        )
+        self._tokenizer = _make_tokenizer(model)
         self._model = model
 
     def _loaded(self, part):
@@ -301,3 +296,36 @@ def _import_tensorflow_text():
             "Install it with: pip install 'keras-attn[tensorflow]'"
         ) from error
     return tensorflow_text
+
+
+class _NamedModel(tf.saved_model.experimental.TrackableResource):
+    """A SentencePiece model that TensorFlow looks up by a name made of its bytes.
+
+    The resource of `tensorflow_text` has no name and ends with the eager kernel that
+    made it, which `keras.utils.set_random_seed` and `keras.utils.clear_session` end:
+    after them no text could be tokenized. One with a name stays, once for each
+    vocabulary of the process. In a reloaded SavedModel the name of the node, too, must
+    differ between two vocabularies, or the first would serve for both.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self._model = model
+        self._name = f"vocabulary_{hashlib.sha256(model).hexdigest()[:16]}"
+        _ = self.resource_handle  # creates it
+
+    def _create_resource(self):
+        _import_tensorflow_text()  # or says what is missing
+        from tensorflow_text.python.ops import sentencepiece_tokenizer
+
+        kernels = sentencepiece_tokenizer.gen_sentencepiece_tokenizer
+        with tf.name_scope(self._name):
+            return kernels.sentencepiece_op(model=self._model, shared_name=self._name)
+
+
+def _make_tokenizer(model):
+    tokenizer = _import_tensorflow_text().SentencepieceTokenizer(
+        model=model, out_type=tf.int32
+    )
+    tokenizer._model_resource = _NamedModel(model)
+    return tokenizer

@@ -189,9 +189,8 @@ def test_without_a_mask():
     check_equals_plain_loop(lambda: create_bidirectional("gru", UNITS), read)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param("lstm", marks=pytest.mark.slow), "gru, dropout"]
-)
+@pytest.mark.slow  # and so run by `make conformance`
+@pytest.mark.parametrize("kind", ["lstm", "gru, dropout"])
 def test_xla_compiles_the_gradient(kind):
     make = decoder(CELL_KINDS[kind])
     graph, xla = (

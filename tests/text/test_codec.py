@@ -1,3 +1,4 @@
+import gc
 import json
 import re
 
@@ -326,3 +327,22 @@ def test_ops_are_core_or_sentencepiece(codec, op):
     }
     # Content must never stop a batch.
     assert not {node.op for node in nodes if "Assert" in node.op}
+
+
+@pytest.mark.parametrize(
+    "clear", [lambda: keras.utils.set_random_seed(1), keras.utils.clear_session]
+)
+def test_a_codec_outlives_the_caches_that_keras_clears(unigram, clear):
+    """Seeds are set, and sessions cleared, after models are made and loaded."""
+    codec = SubwordCodec(unigram)
+    tokenize = tf.function(lambda text: codec.tokenize(text).to_tensor())
+    text = tf.constant(["a dog runs"])
+    want = codec.tokenize(text).numpy().tolist()
+    assert tokenize(text).numpy().tolist() == want
+    clear()
+    gc.collect()
+    assert codec.tokenize(text).numpy().tolist() == want
+    assert tokenize(text).numpy().tolist() == want
+    text = "Ein anderer Hund"
+    again = SubwordCodec(unigram).tokenize(tf.constant([text])).numpy().tolist()
+    assert codec.tokenize(tf.constant([text])).numpy().tolist() == again

@@ -122,6 +122,7 @@ def test_a_file_without_assets_says_so_when_used(tmp_path, small):
         again.source.encode(tf.constant(["a"]), 5)
 
 
+@pytest.mark.slow  # of whole exports, tests/serving/export shows the same
 def test_moved_export_answers_where_only_tensorflow_is_imported(tmp_path, unigram):
     codec = SubwordCodec(unigram)
     spec = tf.TensorSpec([None], tf.string, name="text")

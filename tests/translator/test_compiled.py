@@ -12,17 +12,9 @@ from keras_attn.translator.search import search_compiled
 TEXTS = ["die Katze sieht den Hund", "", "der Hund", "schläft"]
 
 
-@pytest.mark.parametrize(
-    ("beam_size", "short"),
-    [
-        (1, True),
-        # XLA takes seconds for each shape.
-        *(
-            pytest.param(beam_size, short, marks=pytest.mark.slow)
-            for beam_size, short in [(1, False), (3, False), (3, True)]
-        ),
-    ],
-)
+@pytest.mark.slow  # XLA takes seconds for each shape
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("beam_size", [1, 3])
 def test_compiled_translations_are_those_of_the_graph(beam_size, short):
     translator = tiny.translator(codecs=2)
     if short:

@@ -334,7 +334,9 @@ def _parse_outputs(response):
 
 
 def _parse_status(response):
-    return [VersionStatus.from_message(each) for each in response.model_version_status]
+    return [
+        VersionStatus.from_message(status) for status in response.model_version_status
+    ]
 
 
 def _parse_metadata(response):

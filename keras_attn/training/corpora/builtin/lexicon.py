@@ -172,7 +172,7 @@ def _plural(singular):
 
 
 def _nouns():
-    found = {}
+    entries = {}
     for line in _lines(nouns.NOUNS):
         if line.startswith("["):
             group = line.strip("[]").split()
@@ -180,7 +180,7 @@ def _nouns():
         lemma, gender, plural, english, *extra = line.split()
         singular, _, irregular = english.partition("/")
         singular = _words(singular)
-        found[lemma] = Noun(
+        entries[lemma] = Noun(
             lemma=lemma,
             gender=gender[0],
             plural=None if plural == "-" else plural,
@@ -192,7 +192,7 @@ def _nouns():
             else (_words(irregular) if irregular else _plural(singular)),
             classes=frozenset(group + [word[1:] for word in extra if word[0] == "+"]),
         )
-    return found
+    return entries
 
 
 def _frame(column):
@@ -214,7 +214,7 @@ def _weak_participle(prefix, base):
 
 
 def _verbs():
-    found = {}
+    entries = {}
     for line in _lines(verbs.VERBS):
         german, english, subjects, frame = (part.strip() for part in line.split("|"))
         lemma, *parts = german.split()
@@ -242,16 +242,16 @@ def _verbs():
             subjects=frozenset(subjects.split()) - {"-"},
             frame=_frame(frame),
         )
-        found[entry.lemma] = entry
-    return found
+        entries[entry.lemma] = entry
+    return entries
 
 
 def _adjectives():
-    found = {}
+    entries = {}
     for line in _lines(words.ADJECTIVES):
         lemma, comparative, english, english_comparative, *classes = line.split()
         lemma, _, stem = lemma.partition("/")
-        found[lemma] = Adjective(
+        entries[lemma] = Adjective(
             lemma=lemma,
             stem=stem or lemma.removesuffix("e"),
             comparative=None if comparative == "-" else comparative,
@@ -259,11 +259,11 @@ def _adjectives():
             english_comparative=_words(english_comparative),
             classes=frozenset(classes),
         )
-    return found
+    return entries
 
 
 def _times():
-    found = []
+    phrases = []
     for line in _lines(words.TIMES):
         texts, links, tenses = (part.strip() for part in line.split("|"))
         german, english = (tuple(side.split()) for side in texts.split(" = "))
@@ -273,8 +273,8 @@ def _times():
             for link in links.split()
         )
         tenses = "past present future" if tenses == "*" else tenses
-        found.append(TimePhrase(german, english, pairs, frozenset(tenses.split())))
-    return tuple(found)
+        phrases.append(TimePhrase(german, english, pairs, frozenset(tenses.split())))
+    return tuple(phrases)
 
 
 def _rows(table):
