@@ -114,6 +114,13 @@ class StepGraph:
         the feeds: the tensors of the second result, for `evaluate`.
         """
         hoisted = self._find_hoisted([tensor.op for tensor in fetches], feeds)
+        # `prune` copies what lies before an operation that is fed, and fails if that
+        # reads an output, not fed itself, of another operation that is fed.
+        outputs = {id(tensor): tensor for tensor in hoisted}
+        for tensor in hoisted:
+            outputs |= {id(other): other for other in tensor.op.outputs}
+        fed_ids = {id(tensor) for tensor in feeds}
+        hoisted = [tensor for key, tensor in outputs.items() if key not in fed_ids]
         return self._function.prune([*feeds, *hoisted], fetches), hoisted
 
     def evaluate(self, tensors, fixed):

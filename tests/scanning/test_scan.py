@@ -137,7 +137,12 @@ def test_gradients_of_every_cell(kind):
 
 
 # With and without a history, in every order.
-FEW = {("additive", "bahdanau"), ("location", "luong"), ("monotonic", "conditional")}
+FEW = {
+    ("additive", "bahdanau"),
+    ("location", "luong"),
+    ("monotonic", "conditional"),
+    (None, "conditional"),  # the second cell reads what is the same at every step
+}
 
 
 def pairs_of_attention_and_order():
