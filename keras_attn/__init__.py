@@ -7,6 +7,7 @@ Names are imported when first used, so that `keras_attn.translation` and
 from typing import TYPE_CHECKING
 
 from keras_attn.lazy import lazy_names
+from keras_attn.registration import register_classes
 
 if TYPE_CHECKING:
     from keras_attn.layers import Attention as Attention
@@ -76,3 +77,6 @@ _HOMES = {
 }
 
 __all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)
+
+# So that `keras.saving.load_model` knows the classes of saved files.
+register_classes()

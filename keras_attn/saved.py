@@ -1,9 +1,16 @@
-"""Where a saved translator lies."""
+"""Where a saved translator lies, and whether a file is one."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
-__all__ = ["SAVED_NAME", "find_translator"]
+__all__ = [
+    "SAVED_NAME",
+    "check_translator_file",
+    "find_translator",
+    "unreadable_translator",
+]
 
 SAVED_NAME = "translator.keras"  # of a translator in a folder of its own
 
@@ -13,6 +20,7 @@ def find_translator(path: str | os.PathLike) -> Path:
 
     Raises:
         FileNotFoundError: If there is none.
+        ValueError: If the file is not that of a translator (`check_translator_file`).
     """
     path = Path(path)
     file = path / SAVED_NAME if path.is_dir() else path
@@ -21,4 +29,54 @@ def find_translator(path: str | os.PathLike) -> Path:
             f"A translator is a .keras file, or a folder with {SAVED_NAME} in it, "
             f"which a training run writes when it is finished. Received: {path}."
         )
+    check_translator_file(file)
     return file
+
+
+def check_translator_file(path: str | os.PathLike) -> None:
+    """Checks name, index and configuration of a translator's file, not its weights.
+
+    It needs neither Keras nor TensorFlow, so that commands refuse a file at once.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is incomplete, damaged, or of something else.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(
+            f"A saved translator is a .keras file. Received: {file}, which does not "
+            "exist."
+        )
+    if file.is_dir():
+        raise unreadable_translator(file, "is a folder")
+    if file.suffix != Path(SAVED_NAME).suffix:
+        raise unreadable_translator(file, "does not end in .keras")
+    if file.stat().st_size == 0:
+        raise unreadable_translator(file, "is empty")
+    try:
+        with open(file, "rb") as opened, zipfile.ZipFile(opened) as archive:
+            config = json.loads(archive.read("config.json"))
+        name = config["registered_name"]
+    except PermissionError:
+        raise
+    # Damaged bytes make `zipfile` raise nearly anything.
+    except Exception as error:
+        reason = f"is damaged, incomplete or no .keras file ({error})"
+        raise unreadable_translator(file, reason) from error
+    if name != "keras_attn>Translator":
+        raise unreadable_translator(file, f"holds a {config.get('class_name')}")
+
+
+def unreadable_translator(path: str | os.PathLike, reason: str) -> ValueError:
+    """Returns the error for a file that is no translator's.
+
+    Args:
+        path: The file.
+        reason: Its fault, as a predicate: "is empty".
+    """
+    return ValueError(
+        "A saved translator is a .keras file that `keras-attn train` or "
+        f"`Translator.save` wrote. Received: {os.fspath(path)}, which {reason}. Name "
+        "another file, or copy or write this one again."
+    )

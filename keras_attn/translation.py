@@ -13,6 +13,8 @@ import numpy as np
 __all__ = [
     "Token",
     "Translation",
+    "check_prefixes",
+    "check_required",
     "check_texts",
     "translations_from_outputs",
     "utf8",
@@ -59,6 +61,8 @@ class Translation:
             not read; a lower bound for texts of over 64 bytes per token of the limit.
         target_truncated: True where the length limit, not the model, ended the
             translation.
+        constraints_met: Whether the translation begins with its prefix and contains all
+            required phrases; `None` without constraints.
 
     Example:
 
@@ -82,10 +86,14 @@ class Translation:
     attention: np.ndarray
     source_truncated: int = 0
     target_truncated: bool = False
+    constraints_met: bool | None = None
 
     def to_dict(self) -> dict:
-        """Returns the translation as values that `json.dumps` accepts."""
-        return {
+        """Returns the translation as values that `json.dumps` accepts.
+
+        Without constraints there is no `constraints_met`.
+        """
+        values = {
             **{
                 field.name: getattr(self, field.name)
                 for field in dataclasses.fields(self)
@@ -99,6 +107,9 @@ class Translation:
             "token_scores": self.token_scores.tolist(),
             "attention": self.attention.tolist(),
         }
+        if self.constraints_met is None:
+            del values["constraints_met"]
+        return values
 
     def _repr_html_(self) -> str:
         """Returns the attention map for notebooks, in a frame of its own.
@@ -144,6 +155,64 @@ def check_texts(name: str, texts: Iterable[str]) -> list[str]:
     return texts
 
 
+def check_prefixes(prefixes: Iterable[str] | None, count: int) -> list[str]:
+    """Returns one prefix for each of `count` texts; `None` is none for all.
+
+    Raises:
+        TypeError: If `prefixes` is a single string or holds anything but strings.
+        ValueError: If there are more or fewer.
+    """
+    if prefixes is None:
+        return [""] * count
+    prefixes = check_texts("prefixes", prefixes)
+    _check_count("prefixes", prefixes, count, "An empty one stands for none.")
+    return prefixes
+
+
+def check_required(
+    required: Iterable[Iterable[str]] | None, count: int
+) -> list[list[str]]:
+    """Returns the required phrases of each of `count` texts; `None` is none for all.
+
+    Raises:
+        TypeError: If `required` is not made of lists of strings.
+        ValueError: If there are more or fewer lists, or a phrase is empty or has a
+            newline or tab, which separate phrases in requests.
+    """
+    if required is None:
+        return [[] for _ in range(count)]
+    if isinstance(required, str | bytes):
+        raise TypeError(
+            "`required` must be a list of phrases for each text. "
+            f"Received: required={required!r}."
+        )
+    rows = [
+        check_texts(f"required[{row}]", phrases) for row, phrases in enumerate(required)
+    ]
+    _check_count("required", rows, count, "An empty list stands for none.")
+    for row, phrases in enumerate(rows):
+        for number, phrase in enumerate(phrases):
+            if not phrase.strip():
+                raise ValueError(
+                    "A required phrase must not be empty. Received: "
+                    f"required[{row}][{number}]={phrase!r}."
+                )
+            if "\n" in phrase or "\t" in phrase:
+                raise ValueError(
+                    "A required phrase must be one line without tabs. Received: "
+                    f"required[{row}][{number}]={phrase!r}. Give several phrases."
+                )
+    return rows
+
+
+def _check_count(name, values, count, remedy):
+    if len(values) != count:
+        raise ValueError(
+            f"There must be one of `{name}` for each text. "
+            f"Received: {name} of length {len(values)} for texts={count}. {remedy}"
+        )
+
+
 def translations_from_outputs(
     sources: Sequence[str], outputs: Mapping[str, np.ndarray]
 ) -> list[Translation]:
@@ -182,6 +251,11 @@ def _translation(source, outputs, row):
         attention=_attention(outputs, row, target_length, source_length),
         source_truncated=int(outputs["source_truncated"][row]),
         target_truncated=bool(outputs["target_truncated"][row]),
+        constraints_met=(
+            bool(outputs["constraints_met"][row])
+            if "constraints_met" in outputs
+            else None
+        ),
     )
 
 

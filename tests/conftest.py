@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,14 @@ def pytest_collection_modifyitems(items):
         return min(places, default=len(_FIRST))
 
     items.sort(key=place)  # stable: otherwise as collected
+
+
+@pytest.fixture(autouse=True)
+def default_policy():
+    """Each test begins with Keras's own dtype policy, whatever the last one set."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="session")

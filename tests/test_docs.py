@@ -106,11 +106,14 @@ RUNNING_PAGES = [
 ]
 
 
+# One trains a model until its attention shows the words, one compiles five.
+SLOW_PAGES = ("tutorial.md", "keras.md")
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        # Slow, as it trains a model until its attention shows the words.
-        pytest.param(page, marks=[pytest.mark.slow] * (page.name == "tutorial.md"))
+        pytest.param(page, marks=[pytest.mark.slow] * (page.name in SLOW_PAGES))
         for page in RUNNING_PAGES
     ],
     ids=relative,

@@ -58,9 +58,18 @@ def seq2seq_writes_backwards(output):
         assert target == [*source[-2::-1], 3]
 
 
+def fine_tuning_turns_the_order_around(output):
+    summary, finished, tuned = output.splitlines()
+    assert float(summary.split()[1]) > 0.98
+    assert summary.endswith("encoder unchanged True")
+    assert finished.endswith("eins zwei drei vier -> one two three four")
+    assert tuned.endswith("eins zwei drei vier -> four three two one")
+
+
 CHECKS = {
     "attention_in_a_functional_model.py": attention_finds_the_seven,
     "decoder_in_a_subclassed_model.py": decoder_reads_backwards,
+    "fine_tuning.py": fine_tuning_turns_the_order_around,
     "whole_seq2seq.py": seq2seq_writes_backwards,
 }
 

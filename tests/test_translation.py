@@ -85,10 +85,21 @@ def test_no_rows():
 def test_to_dict_is_json():
     [translation, _] = translations_from_outputs(["the b\ud800rs", ""], outputs())
     values = json.loads(json.dumps(translation.to_dict()))
-    assert set(values) == {field.name for field in dataclasses.fields(Translation)}
+    names = {field.name for field in dataclasses.fields(Translation)}
+    assert set(values) == names - {"constraints_met"}
     assert values["target_tokens"][1] == {"piece": "▁Café", "begin": 4, "end": 9}
     assert values["attention"] == translation.attention.tolist()
     assert values["target_truncated"] is True
+
+
+def test_constraints_are_in_it_if_there_were_any():
+    met = {"constraints_met": np.int32([1, 0])}
+    translations = translations_from_outputs(["a", "b"], outputs() | met)
+    assert [translation.constraints_met for translation in translations] == [
+        True,
+        False,
+    ]
+    assert [t.to_dict()["constraints_met"] for t in translations] == [True, False]
 
 
 def test_values_are_frozen():

@@ -72,7 +72,7 @@ def main():
         target_vocabulary_size=codecs[1].vocabulary_size,
     )
     model = Seq2Seq(config)
-    adam = keras.optimizers.Adam(1e-3, global_clipnorm=1.0)
+    adam = keras.optimizers.Adam(1e-3)
     metrics = [TokenAccuracy(), Perplexity()]
     model.compile(adam, MaskedCrossentropy(label_smoothing=0.1), metrics=metrics)
     batches = make_batches(train, *codecs, shuffle=True)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.candidates import Candidates, SpecialTokens
+from keras_attn.decoding.candidates import SpecialTokens
 from keras_attn.decoding.hypotheses import (
     Hypotheses,
     num_steps,
@@ -13,6 +13,8 @@ from keras_attn.decoding.hypotheses import (
     row_limits,
 )
 from keras_attn.decoding.loop import gather_along, run_steps, write_row
+from keras_attn.decoding.phrases import Phrases, best_of_each_bank, fit_phrases
+from keras_attn.decoding.prefix import adjusted_candidates, track_prefix
 
 __all__ = ["beam_search", "log_coverage"]
 
@@ -23,7 +25,10 @@ _MIN_ATTENTION = 1e-6
 
 
 class _Finished(NamedTuple):
-    """The best finished hypotheses so far, best first."""
+    """The best finished hypotheses so far, best first.
+
+    With a hook, log p stands for the sum of what it has returned.
+    """
 
     normalized_scores: Any  # (B, K) float32, log p / length ** length_penalty, or -inf
     log_probs: Any  # (B, K) float32; -inf where absent
@@ -61,6 +66,8 @@ def beam_search(
     end_id: int,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
+    adjust: Callable | None = None,
+    required: Phrases | None = None,
     length_penalty: Any = 1.0,
     coverage_penalty: float = 0.0,
     source_mask: Any = None,
@@ -82,8 +89,14 @@ def beam_search(
 
     over the real source tokens. The coverage penalty ranks finished hypotheses only and
     does not change which of them the search finds. `beam_size=1` is greedy search. The
-    result of a row does not depend on the rest of the batch. To change which tokens may
-    follow, wrap `step` and edit its logits.
+    result of a row does not depend on the rest of the batch.
+
+    With `required` phrases, tokens that continue a phrase are candidates at every step,
+    the end token only once a hypothesis contains all phrases, and the beam is shared
+    among hypotheses that lack equally many tokens: it should have more beams than a row
+    has required tokens, or a phrase stands where it happens to fit. Phrases that a
+    row's length limit has no room for, side by side, are dropped, the last ones first;
+    all others occur in each of the row's hypotheses.
 
     Args:
         step: `step(token_ids, state, memory) -> (logits, state, weights)` over `N`
@@ -101,6 +114,10 @@ def beam_search(
         end_id: Ends a hypothesis.
         pad_id: Fills `token_ids` beyond the length.
         forbidden_ids: Never chosen; their probability is not given to the others.
+        adjust: As in `greedy_search`, over all alive beams; their sums of `ranks`
+            stand for log p in the formula above.
+        required: `Phrases` of the `B` rows; `None`: none. Forbidden ids in a phrase, or
+            a hook that forbids one, leave the row without hypotheses.
         length_penalty: At least 0, a number or one per row `(B,)`. 0 ranks by the sum
             of log p, which favours short hypotheses; 1 by its mean per token.
         coverage_penalty: `b`, at least 0. Costs hypotheses that leave source tokens
@@ -116,18 +133,28 @@ def beam_search(
     Raises:
         TypeError: If an id or `beam_size` is not an integer.
         ValueError: If `beam_size`, a penalty or an id is out of range, `end_id` is
-            forbidden, `max_lengths` does not have shape `(B,)`, or a coverage penalty
-            comes without a mask.
+            forbidden, `max_lengths`, `required` or the result of `adjust` has another
+            shape, or a coverage penalty comes without a mask.
 
     Reference: Bahdanau et al., 2015, arXiv:1409.0473, section 3 (beam search over
         the decoder) and appendix B; Wu et al., 2016, arXiv:1609.08144, equation 14
-        (coverage penalty).
+        (coverage penalty); Post and Vilar, 2018, arXiv:1804.06609 (required phrases).
     """
     _check_options(beam_size, length_penalty, coverage_penalty, source_mask)
     special = SpecialTokens(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
+    limit = num_steps(limits, most_steps)
+    find_candidates = special.candidates
+    if adjust is not None or required is not None:
+        if required is not None:
+            _check_required(required)
+            required = fit_phrases(required, limits - 1)
+        find_candidates = adjusted_candidates(special, adjust, required, limits)
+        step, state, memory = track_prefix(
+            step, state, memory, ops.shape(limits)[0], limit, special.pad_id
+        )
     beam_limits = ops.repeat(limits, beam_size)  # (B * K,)
     length_penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
     length_penalty = ops.reshape(ops.maximum(length_penalty, 0.0), (-1, 1))
@@ -137,8 +164,8 @@ def beam_search(
     def advance(t, beams, alive, logits, weights):
         # Score the candidates of the n alive beams, and take the best of each row.
         at_limit = t + 1 >= alive.to_rows(beam_limits)  # (n,)
-        candidates = special.candidates(logits, at_limit, beam_size)  # (n, C)
-        candidates = Candidates(*map(alive.to_beams, candidates))  # (B * K, C)
+        candidates = find_candidates(logits, at_limit, beam_size)  # (n, C)
+        candidates = alive.to_beams(candidates)  # (B * K, C)
         continuations = _best_continuations(beams.log_probs, candidates)  # (B, K)
         # The beam of a row is narrower by each hypothesis that is finished.
         wanted = beam_numbers < _num_wanted(beams.finished)
@@ -185,7 +212,7 @@ def beam_search(
         advance,
         _initial_beams(limits, beam_size, special.start_id),
         is_alive=is_alive,
-        limit=num_steps(limits, most_steps),
+        limit=limit,
         width=beam_size,
         compact=compact,
     )  # records: (limit, B, K, ...)
@@ -209,6 +236,10 @@ def beam_search(
         truncated=finished.truncated,
         pad_id=special.pad_id,
     )
+    if adjust is not None:
+        total = ops.sum(hypotheses.token_scores, axis=-1)
+        total = ops.where(hypotheses.lengths > 0, total, _ABSENT)
+        hypotheses = hypotheses._replace(scores=total)
     if not coverage_penalty:
         return hypotheses
 
@@ -250,6 +281,16 @@ def _check_options(beam_size, length_penalty, coverage_penalty, source_mask):
         )
 
 
+def _check_required(required):
+    ranks = tuple(len(tensor.shape) for tensor in required)
+    if ranks != (3, 2):
+        raise ValueError(
+            "`required` must be `Phrases` with token_ids (B, C, W) and lengths (B, C). "
+            "Received: token_ids.shape="
+            f"{tuple(required[0].shape)}, lengths.shape={tuple(required[1].shape)}."
+        )
+
+
 def _initial_beams(limits, beam_size, start_id):
     """Returns `K` beams per row of which only the first is alive: all are equal."""
     zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
@@ -282,9 +323,17 @@ def _best_continuations(log_probs, candidates):
     flat = (batch_size, beam_size * count)
     token_ids = ops.reshape(candidates.token_ids, flat)  # (B, K * C)
     token_log_probs = ops.reshape(candidates.log_probs, flat)
-    totals = ops.repeat(log_probs, count, axis=1) + token_log_probs
-    best_log_probs, best = ops.top_k(totals, beam_size)  # (B, K)
-    best = ops.cast(best, "int32")
+    ranks = token_log_probs
+    if candidates.ranks is not None:
+        ranks = ops.reshape(candidates.ranks, flat)
+    totals = ops.repeat(log_probs, count, axis=1) + ranks
+    if candidates.banks is None:
+        best_log_probs, best = ops.top_k(totals, beam_size)  # (B, K)
+        best = ops.cast(best, "int32")
+    else:
+        bank_numbers = ops.reshape(candidates.banks, flat)
+        best = best_of_each_bank(totals, bank_numbers, beam_size)
+        best_log_probs = gather_along(totals, best)
     return _Continuations(
         log_probs=best_log_probs,
         token_ids=gather_along(token_ids, best),

@@ -24,6 +24,11 @@ class Candidates(NamedTuple):
     token_ids: Any  # (N, C) int32
     log_probs: Any  # (N, C) float32, -inf for what may not be chosen
     truncated: Any  # (N,) bool, the limit forces the end although another token leads
+    # (N, C) float32, what the search adds up in place of log p; -inf for what may not
+    # be chosen. None: log p.
+    ranks: Any = None
+    # (N, C) int32, the bank of each (see `phrases.banks`). None: no phrase is required.
+    banks: Any = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,15 +77,8 @@ class SpecialTokens:
         Raises:
             ValueError: If the vocabulary size is known and an id is beyond it.
         """
+        self.check_vocabulary(logits)
         vocabulary_size = logits.shape[-1]
-        largest_id = max((self.end_id, *self.forbidden_ids))
-        if vocabulary_size is not None and largest_id >= vocabulary_size:
-            raise ValueError(
-                "Token ids must be below the vocabulary size of the logits. "
-                f"Received: end_id={self.end_id}, "
-                f"forbidden_ids={tuple(self.forbidden_ids)}, "
-                f"logits.shape={tuple(logits.shape)}."
-            )
         logits = ops.cast(logits, "float32")
         # Forbidden tokens are selected as well and dropped afterwards, which is cheaper
         # than masking the whole vocabulary.
@@ -109,16 +107,28 @@ class SpecialTokens:
             truncated=ops.logical_and(at_limit, best_log_probs > end_log_probs)[:, 0],
         )
 
+    def check_vocabulary(self, logits: Any) -> None:
+        """Raises `ValueError` if an id is beyond the last axis of `logits`."""
+        vocabulary_size = logits.shape[-1]
+        largest_id = max((self.end_id, *self.forbidden_ids))
+        if vocabulary_size is not None and largest_id >= vocabulary_size:
+            raise ValueError(
+                "Token ids must be below the vocabulary size of the logits. "
+                f"Received: end_id={self.end_id}, "
+                f"forbidden_ids={tuple(self.forbidden_ids)}, "
+                f"logits.shape={tuple(logits.shape)}."
+            )
+
 
 def log_probabilities(logits: Any, token_ids: Any) -> Any:
-    """Returns log p of some tokens in float32, at least -1e9.
+    """Returns log p of some tokens, or of all, in float32, at least -1e9.
 
     The softmax is over the whole vocabulary. NaN becomes -1e9, too: one broken row must
     not spoil the others of its batch.
 
     Args:
         logits: `(N, V)` of any floating dtype.
-        token_ids: `(N, C)` int32 in `[0, V)`.
+        token_ids: `(N, C)` int32 in `[0, V)`; `None`: all, in order.
 
     Returns:
         `(N, C)` float32.
@@ -131,7 +141,10 @@ def log_probabilities(logits: Any, token_ids: Any) -> Any:
     [-0.6931, -1000000000.0]
     """
     logits = ops.cast(logits, "float32")
-    return _LogNormalizer.of(logits).log_probs(gather_along(logits, token_ids))
+    normalizer = _LogNormalizer.of(logits)
+    if token_ids is not None:
+        logits = gather_along(logits, token_ids)
+    return normalizer.log_probs(logits)
 
 
 class _LogNormalizer(NamedTuple):

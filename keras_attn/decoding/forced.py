@@ -9,6 +9,7 @@ from keras_attn.decoding.candidates import log_probabilities
 from keras_attn.decoding.hypotheses import Hypotheses, check_id, pack_hypotheses
 from keras_attn.decoding.loop import run_steps, select_rows
 from keras_attn.deprecation import warn_of_rename
+from keras_attn.inputs import convert_ids
 
 __all__ = ["posterior_step", "posterior_weights", "score_targets"]
 
@@ -65,8 +66,8 @@ def score_targets(
         warn_of_rename("at_place", "at_position")
         at_position = at_place
     start_id, pad_id = check_id("start_id", start_id), check_id("pad_id", pad_id)
-    target_ids = ops.cast(ops.convert_to_tensor(target_ids), "int32")
-    lengths = ops.cast(ops.convert_to_tensor(target_lengths), "int32")
+    target_ids = ops.cast(convert_ids("target_ids", target_ids), "int32")
+    lengths = ops.cast(convert_ids("target_lengths", target_lengths), "int32")
     if len(target_ids.shape) != 2 or len(lengths.shape) != 1:
         raise ValueError(
             "`target_ids` must have shape (B, T) and `target_lengths` (B,). Received: "

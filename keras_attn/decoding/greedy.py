@@ -13,6 +13,7 @@ from keras_attn.decoding.hypotheses import (
     row_limits,
 )
 from keras_attn.decoding.loop import gather_along, run_steps
+from keras_attn.decoding.prefix import adjusted_candidates, track_prefix
 
 __all__ = ["greedy_search"]
 
@@ -37,6 +38,7 @@ def greedy_search(
     end_id: int,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
+    adjust: Callable | None = None,
     compact: bool = True,
     most_steps: Any = None,
 ) -> Hypotheses:
@@ -59,6 +61,12 @@ def greedy_search(
         end_id: Ends a hypothesis.
         pad_id: Fills `token_ids` beyond the length.
         forbidden_ids: Never chosen; their probability is not given to the others.
+        adjust: `adjust(log_probs, prefix) -> ranks`, a hook by which tokens are
+            forbidden or preferred: `log_probs` `(N, V)` float32 is log p of each next
+            token, -inf for `forbidden_ids`; `prefix` the `Prefix` of the `N` rows; of
+            `ranks` `(N, V)` the largest is taken, -inf is never taken. Where all are
+            -inf the row ends. It runs in the loop, so it must be made of operations
+            of the backend. The scores stay log p of the model. `None`: no hook.
         compact: Whether finished rows are dropped from the batch. Set it to False
             where XLA compiles the search; on JAX it always is.
         most_steps: Maximum number of tokens of any row, and `T` of the result, known
@@ -89,10 +97,21 @@ def greedy_search(
         start_id=start_id, end_id=end_id, pad_id=pad_id, forbidden_ids=forbidden_ids
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
+    limit = num_steps(limits, most_steps)
+    find_candidates = special.candidates
+    if adjust is not None:
+        find_candidates = adjusted_candidates(special, adjust)
+        step, state, memory = track_prefix(
+            step, state, memory, ops.shape(limits)[0], limit, special.pad_id
+        )
 
     def advance(t, search, alive, logits, weights):
-        candidates = special.candidates(logits, t + 1 >= alive.to_rows(limits), 1)
-        best_log_probs, best = ops.top_k(candidates.log_probs, 1)  # (n, 1)
+        candidates = find_candidates(logits, t + 1 >= alive.to_rows(limits), 1)
+        if candidates.ranks is None:
+            best_log_probs, best = ops.top_k(candidates.log_probs, 1)  # (n, 1)
+        else:
+            _, best = ops.top_k(candidates.ranks, 1)
+            best_log_probs = gather_along(candidates.log_probs, ops.cast(best, "int32"))
         best_ids = gather_along(candidates.token_ids, ops.cast(best, "int32"))
         token_ids = alive.to_beams(best_ids[:, 0])  # (B,)
         token_log_probs = alive.to_beams(best_log_probs[:, 0])
@@ -122,7 +141,7 @@ def greedy_search(
             truncated=ops.zeros_like(limits, "bool"),
         ),
         is_alive=lambda search: search.alive,
-        limit=num_steps(limits, most_steps),
+        limit=limit,
         compact=compact,
     )
     longest = num_steps(search.lengths, most_steps)

@@ -27,9 +27,10 @@ class AliveBeams(NamedTuple):
     def to_beams(self, values: Any) -> Any:
         """Spreads values of decoder rows `(n, ...)` over all beams `(P, ...)`.
 
-        A beam without a decoder row gets the value of some other one.
+        A beam without a decoder row gets the value of some other one. `values` may be
+        nested, with `None` in it.
         """
-        return ops.take(values, self.rows, axis=0)
+        return select_rows(values, self.rows)
 
 
 class _DecoderInputs(NamedTuple):
@@ -70,7 +71,8 @@ def run_steps(
         advance: `advance(t, carry, alive, logits, weights) -> (carry, parents,
             records)`, the search's part of a step. `carry` is a nested structure of
             tensors of constant shape with `P` values in `carry.token_ids`; `alive` are
-            the `AliveBeams` of `logits` `(n, V)` and `weights` `(n, S)`; `parents`
+            the `AliveBeams` of `logits` `(n, V)` and `weights` `(n, S)`, which are
+            passed on as `step` returns them; `parents`
             `(P,)` int32 names the beam whose state each beam continues, `None`: its
             own; `records` is a tuple of tensors of constant shape.
         carry: The search's state before the first step.

@@ -2,7 +2,15 @@
 
 import keras
 
-__all__ = ["check_positive_integer", "check_rank", "check_rate", "deserialize_parts"]
+from keras_attn.inputs import check_dense
+
+__all__ = [
+    "check_axes",
+    "check_positive_integer",
+    "check_rank",
+    "check_rate",
+    "deserialize_parts",
+]
 
 
 def check_positive_integer(layer_name, **values):
@@ -27,12 +35,44 @@ def check_rate(layer_name, **values):
 
 def check_rank(layer_name, rank, axes, **tensors):
     """Raises `ValueError` unless each keyword's tensor or shape has `rank` axes."""
+    check_dense(layer_name, **tensors)
     for name, tensor in tensors.items():
         shape = tuple(getattr(tensor, "shape", tensor))
         if len(shape) != rank:
             raise ValueError(
                 f"`{name}` must have shape {axes}. "
                 f"Received: {name} of shape {shape} (layer {layer_name!r})."
+            )
+
+
+def check_axes(layer_name, **tensors):
+    """Raises `ValueError` unless tensors have their axes, and those of a letter agree.
+
+    Only known sizes are compared, so this costs nothing in a graph.
+
+    Args:
+        layer_name: Name of the layer, for the error message.
+        **tensors: By argument name, pairs of a tensor, or `None`, and the letters of
+            its axes, such as `memory=(memory, "BSM")`.
+    """
+    tensors = {name: pair for name, pair in tensors.items() if pair[0] is not None}
+    labels = {name: f"({', '.join(axes)})" for name, (_, axes) in tensors.items()}
+    for name, (tensor, axes) in tensors.items():
+        check_rank(layer_name, len(axes), labels[name], **{name: tensor})
+    for axis in sorted({axis for _, axes in tensors.values() for axis in axes}):
+        sizes = {
+            name: tensor.shape[axes.index(axis)]
+            for name, (tensor, axes) in tensors.items()
+            if axis in axes
+        }
+        if len(set(sizes.values()) - {None}) > 1:
+            *others, last = (f"`{name}` {labels[name]}" for name in sizes)
+            shapes = ", ".join(
+                f"{name} of shape {tuple(tensors[name][0].shape)}" for name in sizes
+            )
+            raise ValueError(
+                f"{', '.join(others)} and {last} must agree in {axis}. "
+                f"Received: {shapes} (layer {layer_name!r})."
             )
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_attn.inputs import convert_ids
 from keras_attn.layers.arguments import check_positive_integer
 
 __all__ = ["ScaledEmbedding", "create_word_dropout"]
@@ -26,7 +27,7 @@ class ScaledEmbedding(keras.layers.Layer):
             such as one of pretrained vectors.
 
     Call arguments:
-        ids: Integers of any shape.
+        ids: Ids of any shape: integers of any type, or floats that hold integers.
 
     Example:
 
@@ -45,6 +46,8 @@ class ScaledEmbedding(keras.layers.Layer):
         check_positive_integer(self.name, input_dim=input_dim, output_dim=output_dim)
         self.input_dim = input_dim
         self.output_dim = output_dim
+        self.autocast = False  # float16 cannot hold large ids
+        self.supports_masking = True
 
     def build(self, ids_shape=None):
         self.table = self.add_weight(
@@ -54,6 +57,7 @@ class ScaledEmbedding(keras.layers.Layer):
         )
 
     def call(self, ids):
+        ids = convert_ids("ids", ids, self.name)
         # TensorFlow's gradient of a lookup is sparse, with a row for every occurrence
         # of a word, and Keras's optimizers treat the rows one by one: Adam then takes
         # other steps than for their sum. The gradient of a reshape is a dense tensor.
@@ -68,6 +72,7 @@ class ScaledEmbedding(keras.layers.Layer):
 
     def output_kernel(self, ids):
         """Returns the output kernel `(E, U)` of the words `ids` `(U,)`."""
+        ids = convert_ids("ids", ids, self.name)
         rows = ops.take(self.table, ids, axis=0)
         return ops.transpose(ops.cast(rows, self.compute_dtype))
 

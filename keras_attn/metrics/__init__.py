@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from keras_attn.metrics.symmetrisation import symmetrise as symmetrise
     from keras_attn.metrics.token_metrics import Perplexity as Perplexity
     from keras_attn.metrics.token_metrics import TokenAccuracy as TokenAccuracy
+    from keras_attn.metrics.weighting import (
+        sample_weight_of_classes as sample_weight_of_classes,
+    )
 
 _HOMES = {
     "Alignment": "keras_attn.metrics.alignment",
@@ -51,6 +54,7 @@ _HOMES = {
     "read_pharaoh": "keras_attn.metrics.alignment",
     "relative_attention": "keras_attn.metrics.alignment",
     "resampled_scores": "keras_attn.metrics.significance",
+    "sample_weight_of_classes": "keras_attn.metrics.weighting",
     "score_corpus": "keras_attn.metrics.corpus_scores",
     "symmetric_divergence": "keras_attn.metrics.divergence",
     "symmetrise": "keras_attn.metrics.symmetrisation",

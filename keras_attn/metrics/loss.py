@@ -3,11 +3,13 @@
 import keras
 from keras import ops
 
+from keras_attn.metrics.weighting import accumulation_dtype, reduce_losses, weigh_tokens
+
 __all__ = ["MaskedCrossentropy", "pick", "token_losses", "token_statistics"]
 
 
-def token_losses(labels, logits, label_smoothing=0.0):
-    """Returns the cross-entropy of each target token, `(B, T)` float32, in nats.
+def token_losses(labels, logits, label_smoothing=0.0, dtype="float32"):
+    """Returns the cross-entropy of each target token, `(B, T)`, in nats.
 
     With smoothing `e`, the target gives `1 - e` to the right word and spreads `e`
     evenly over the vocabulary:
@@ -16,44 +18,46 @@ def token_losses(labels, logits, label_smoothing=0.0):
 
     Args:
         labels: `(B, T)` integer ids.
-        logits: `(B, T, V)` of any float dtype; computed in float32.
+        logits: `(B, T, V)` of any float dtype.
         label_smoothing: `e`, in [0, 1).
+        dtype: Float dtype of the computation and the result.
 
     Reference: Szegedy et al., 2016, arXiv:1512.00567, section 7.
     """
     if keras.backend.backend() == "tensorflow":
-        losses, _, _ = token_statistics(labels, logits, label_smoothing)
+        losses, _, _ = token_statistics(labels, logits, label_smoothing, dtype)
         return losses
-    logits = ops.cast(logits, "float32")
+    logits = ops.cast(logits, dtype)
     labels = ops.cast(labels, "int32")
     losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     return _smoothed(losses, logits, pick(logits, labels), label_smoothing)
 
 
-def token_statistics(labels, logits, label_smoothing=0.0):
+def token_statistics(labels, logits, label_smoothing=0.0, dtype="float32"):
     """Computes losses and correctness of target tokens in one pass over the logits.
 
     Args:
         labels: `(B, T)` integer ids.
-        logits: `(B, T, V)` of any float dtype; computed in float32.
+        logits: `(B, T, V)` of any float dtype.
         label_smoothing: As in `token_losses`.
+        dtype: As in `token_losses`.
 
     Returns:
-        Three tensors `(B, T)` float32: the losses of `token_losses`; the losses without
+        Three tensors `(B, T)`: the losses of `token_losses`; the losses without
         smoothing; 1 where no logit is higher than the label's, else 0. The last two
         have no gradient.
     """
-    logits = ops.cast(logits, "float32")
+    logits = ops.cast(logits, dtype)
     labels = ops.cast(labels, "int32")
     if keras.backend.backend() == "tensorflow":
         losses, unsmoothed, correct = _statistics_with_gradient(
             labels, label_smoothing
         )(logits)
     else:
-        losses = token_losses(labels, logits, label_smoothing)
-        unsmoothed = token_losses(labels, logits)
+        losses = token_losses(labels, logits, label_smoothing, dtype)
+        unsmoothed = token_losses(labels, logits, dtype=dtype)
         correct = pick(logits, labels) >= ops.max(logits, axis=-1)
-        correct = ops.cast(correct, "float32")
+        correct = ops.cast(correct, dtype)
     return losses, ops.stop_gradient(unsmoothed), ops.stop_gradient(correct)
 
 
@@ -82,7 +86,7 @@ def _statistics_with_gradient(labels, label_smoothing):
         label_logits = pick(logits, labels)
         unsmoothed = normaliser - label_logits
         losses = _smoothed(unsmoothed, logits, label_logits, label_smoothing)
-        correct = ops.cast(label_logits >= highest, "float32")
+        correct = ops.cast(label_logits >= highest, logits.dtype)
 
         def gradient(upstream, *unused):
             del unused  # the other two outputs have no gradient
@@ -122,22 +126,39 @@ class MaskedCrossentropy(keras.losses.Loss):
     """Mean cross-entropy per real target token; padding is left out.
 
     The mean is over the tokens of the whole batch, so that a long sentence weighs
-    as much as its words.
+    as much as its words. With `w_bt` the weight of a token, 0 where it is padding or
+    where a mask that Keras carries on labels or logits hides it,
+
+        loss = sum_bt w_bt loss_bt / sum_bt w_bt
+
+    Under a `tf.distribute` strategy the sums are over all replicas: loss and gradient
+    are those of one device with the same batch.
 
     Args:
         label_smoothing: Share of the target spread evenly over the vocabulary.
         pad_id: The label that marks padding.
-        **kwargs: Passed to `keras.losses.Loss`.
+        reduction: `"mean_with_sample_weight"`: as above. `"mean"` and
+            `"sum_over_batch_size"`: divided by the number of real tokens instead, as
+            Keras's losses weight samples. `"sum"`: not divided. `"none"` and `None`:
+            the weighted loss of each token.
+        name: Name of the loss.
+        dtype: Float dtype of the result, computed in float32 at least; `None`:
+            Keras's `floatx`.
 
     Call arguments:
-        y_true: `(B, T)` integer labels.
+        y_true: `(B, T)` labels: integers, or floats where Keras makes them of
+            integers.
         y_pred: `(B, T, V)` logits.
+        sample_weight: Weights of sentences `(B,)`, or of tokens `(B, T)`; `None`: all
+            1.
 
     Returns:
-        A float32 scalar in nats; 0 for a batch of padding alone.
+        A scalar in nats, 0 for a batch whose weights are all 0; `(B, T)` for the
+        reduction `"none"`.
 
     Raises:
-        ValueError: If `label_smoothing` is not in [0, 1).
+        ValueError: If `label_smoothing` is not in [0, 1), or labels, logits and weights
+            have other shapes.
 
     Example:
 
@@ -147,9 +168,15 @@ class MaskedCrossentropy(keras.losses.Loss):
     1.3863
     """
 
-    def __init__(self, label_smoothing=0.0, pad_id=0, **kwargs):
-        # "sum" keeps the scalar that `call` returns as it is.
-        super().__init__(**{"name": "loss", "reduction": "sum", **kwargs})
+    def __init__(
+        self,
+        label_smoothing=0.0,
+        pad_id=0,
+        reduction="mean_with_sample_weight",
+        name="loss",
+        dtype=None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 <= label_smoothing < 1:
             raise ValueError(
                 "`label_smoothing` is a share in [0, 1). "
@@ -158,14 +185,37 @@ class MaskedCrossentropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
         self.pad_id = pad_id
 
+    # Not that of `keras.losses.Loss`, which makes floats of ids, takes `(B,)` weights
+    # for `(T,)` ones, and averages over the tokens of one replica.
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        tokens = weigh_tokens(
+            y_true,
+            y_pred,
+            sample_weight,
+            pad_id=self.pad_id,
+            dtype=accumulation_dtype(self.dtype),
+            owner=self.name,
+        )
+        losses = self.call(tokens.labels, tokens.logits)
+        loss = reduce_losses(losses, tokens.weights, tokens.real, self.reduction)
+        return ops.cast(loss, self.dtype)
+
     def call(self, y_true, y_pred):
-        losses = token_losses(y_true, y_pred, self.label_smoothing)
-        real = ops.cast(ops.not_equal(y_true, self.pad_id), losses.dtype)
-        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1)
+        """Returns the loss of each token, `(B, T)`, before weights and reduction."""
+        dtype = accumulation_dtype(self.dtype)
+        return token_losses(y_true, y_pred, self.label_smoothing, dtype)
 
     def get_config(self):
         return {
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
             "pad_id": self.pad_id,
+            "dtype": self.dtype,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        # Version 0.1.0 saved no dtype, and "sum" as the reduction of a mean.
+        if "dtype" not in config:
+            config = {key: config[key] for key in config if key != "reduction"}
+        return cls(**config)

@@ -4,30 +4,57 @@ import keras
 from keras import ops
 
 from keras_attn.metrics.loss import pick, token_losses
+from keras_attn.metrics.weighting import accumulation_dtype, weigh_tokens
 
 __all__ = ["Perplexity", "TokenAccuracy"]
 
 
 class _TokenMean(keras.metrics.Metric):
-    """Mean of a per-token value over all real tokens seen since the last reset."""
+    """Weighted mean of a per-token value over all tokens since the last reset.
+
+    Weights and masks count as in `MaskedCrossentropy`. The sums are kept in float32 at
+    least; the result has the metric's dtype.
+    """
 
     def __init__(self, name, pad_id=0, **kwargs):
         super().__init__(name=name, **kwargs)
         self.pad_id = pad_id
-        self.total = self.add_variable((), "zeros", name="total")
-        self.count = self.add_variable((), "zeros", name="count")
+        self._sum_dtype = accumulation_dtype(self.dtype)
+        self.total = self.add_variable((), "zeros", dtype=self._sum_dtype, name="total")
+        self.count = self.add_variable((), "zeros", dtype=self._sum_dtype, name="count")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        real = ops.cast(ops.not_equal(y_true, self.pad_id), "float32")
-        values = self.values(y_true, y_pred)
-        self.total.assign_add(ops.sum(values * real))
-        self.count.assign_add(ops.sum(real))
+        """Adds the tokens of a batch.
+
+        Args:
+            y_true: `(B, T)` labels.
+            y_pred: `(B, T, V)` logits.
+            sample_weight: `(B,)`, `(B, T)` or `None`.
+
+        Raises:
+            ValueError: If labels, logits and weights have other shapes.
+        """
+        tokens = weigh_tokens(
+            y_true,
+            y_pred,
+            sample_weight,
+            pad_id=self.pad_id,
+            dtype=self._sum_dtype,
+            owner=self.name,
+        )
+        values = self.values(tokens.labels, tokens.logits)
+        self.total.assign_add(ops.sum(values * tokens.weights))
+        self.count.assign_add(ops.sum(tokens.weights))
 
     def values(self, y_true, y_pred):
         raise NotImplementedError
 
+    def mean(self):
+        """Returns the weighted mean so far, 0 before any token."""
+        return ops.divide_no_nan(self.total, self.count)
+
     def result(self):
-        return self.total / ops.maximum(self.count, 1)
+        return ops.cast(self.mean(), self.dtype)
 
     def get_config(self):
         return {**super().get_config(), "pad_id": self.pad_id}
@@ -36,6 +63,8 @@ class _TokenMean(keras.metrics.Metric):
 @keras.saving.register_keras_serializable(package="keras_attn")
 class TokenAccuracy(_TokenMean):
     """Share of real target tokens for which no logit is higher than the label's.
+
+    With sample weights it is the share of their weight.
 
     Args:
         pad_id: The label that marks padding.
@@ -57,12 +86,14 @@ class TokenAccuracy(_TokenMean):
         # Not by argmax: on some backends it goes over the logits many times, and the
         # loss needs their maximum anyway.
         correct = pick(y_pred, y_true) >= ops.max(y_pred, axis=-1)
-        return ops.cast(correct, "float32")
+        return ops.cast(correct, self._sum_dtype)
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
 class Perplexity(_TokenMean):
     """exp of the mean cross-entropy per real target token, without smoothing.
+
+    With sample weights the mean is weighted.
 
     Args:
         pad_id: The label that marks padding.
@@ -81,7 +112,7 @@ class Perplexity(_TokenMean):
         super().__init__(name=name, pad_id=pad_id, **kwargs)
 
     def values(self, y_true, y_pred):
-        return token_losses(y_true, y_pred)
+        return token_losses(y_true, y_pred, dtype=self._sum_dtype)
 
     def result(self):
-        return ops.exp(super().result())
+        return ops.cast(ops.exp(self.mean()), self.dtype)

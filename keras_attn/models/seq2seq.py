@@ -7,10 +7,12 @@ from keras import ops
 
 from keras_attn import masking
 from keras_attn.deprecation import renamed_method
+from keras_attn.inputs import convert_ids
 from keras_attn.layers import AttentionDecoder, Encoder, Readout
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells.rnn_cells import create_cell
 from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
+from keras_attn.metrics import sample_weight_of_classes
 from keras_attn.models.align_functions import create_attention
 from keras_attn.seq2seq_config import Seq2SeqConfig
 
@@ -65,6 +67,7 @@ class Seq2Seq(keras.Model):
                 f"Received: config={config!r}."
             )
         self.config = config
+        self.autocast = False  # float16 cannot hold large ids
         policy = self.dtype_policy
         common = {"dropout": config.dropout, "dtype": policy}
         # With one seed for all, they would drop the same units of source and target.
@@ -188,6 +191,8 @@ class Seq2Seq(keras.Model):
             logits `(B, T, V)` in the compute dtype; attention weights `(B, T, S)`
             float32.
         """
+        source = convert_ids("source", source, self.name)
+        target = convert_ids("target", target, self.name)
         check_rank(self.name, 2, "(B, S)", source=source)
         check_rank(self.name, 2, "(B, T)", target=target)
         mask = masking.mask_from_ids(source, self.config.pad_id)
@@ -213,6 +218,8 @@ class Seq2Seq(keras.Model):
             The decoder's first state and the `Memory`, the two values that `step`
             takes and decoding passes on.
         """
+        source = convert_ids("source", source, self.name)
+        check_rank(self.name, 2, "(B, S)", source=source)
         mask = masking.mask_from_ids(source, self.config.pad_id)
         values, summary = self.encoder(source, ids_mask=mask, training=False)
         memory = self.decoder.memorize(values, mask, summary)
@@ -255,6 +262,7 @@ class Seq2Seq(keras.Model):
             positions `(B,)`, `allowed` `(B, U)` booleans, and logits `(B, U)`, -inf
             where not allowed.
         """
+        words = convert_ids("words", words, self.name)
         if self.projection is None:
             kernel, bias = self.target_embedding.output_kernel(words), None
         else:
@@ -266,6 +274,7 @@ class Seq2Seq(keras.Model):
 
         def step(positions, state, memory_and_allowed):
             memory, allowed = memory_and_allowed
+            positions = convert_ids("positions", positions, self.name)
             token_ids = ops.take(words, positions)
             features, state, weights = self._step_features(token_ids, state, memory)
             logits = ops.matmul(features, kernel)
@@ -276,6 +285,7 @@ class Seq2Seq(keras.Model):
         return step
 
     def _step_features(self, token_ids, state, memory):
+        token_ids = convert_ids("token_ids", token_ids, self.name)
         previous = self.target_embedding(token_ids)
         output, context, weights, state = self.decoder.step(previous, state, memory)
         features = self.readout(output, context, previous, training=False)
@@ -288,6 +298,48 @@ class Seq2Seq(keras.Model):
 
     at_place = renamed_method("at_place", "restrict_to_position")
     step_of_words = renamed_method("step_of_words", "shortlist_step")
+
+    def fit(self, x=None, y=None, *args, class_weight=None, **kwargs):
+        """Trains the model, as `keras.Model.fit`.
+
+        Args:
+            x: As in Keras.
+            y: As in Keras.
+            *args: Passed to `keras.Model.fit`.
+            class_weight: Dict from target ids to weights of their tokens, where `y`
+                holds all labels; other ids have weight 1. A `validation_split` is
+                weighted too.
+            **kwargs: Passed to `keras.Model.fit`.
+
+        Raises:
+            ValueError: If `class_weight` comes with a dataset or with `sample_weight`.
+        """
+        if class_weight is not None:
+            if y is None or kwargs.get("sample_weight") is not None:
+                raise ValueError(
+                    "`class_weight` needs labels `y`, and no `sample_weight`. "
+                    f"Received: class_weight={class_weight!r}, x of type "
+                    f"{type(x).__name__} (layer {self.name!r}). Pass token "
+                    "weights as `sample_weight`, the third element of a dataset: "
+                    "`sample_weight_of_classes(labels, class_weight)`."
+                )
+            weight = sample_weight_of_classes(y, class_weight)
+            kwargs["sample_weight"] = ops.convert_to_numpy(weight)
+        return super().fit(x, y, *args, **kwargs)
+
+    # A name of Keras's own: where it is never called, nothing else changes.
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if iterator is not None and self.distribute_strategy.num_replicas_in_sync > 1:
+            # Keras 3.15 reads shapes off the mean of the replicas' parts of a batch,
+            # which does not exist where their sizes differ; and begins the dataset
+            # once too often, so that it is shuffled otherwise than on one device.
+            dataset = iterator.data_adapter.get_tf_dataset()
+            data_batch = keras.tree.map_structure(
+                lambda spec: spec if hasattr(spec, "shape") else None,
+                dataset.element_spec,
+            )
+            iterator = None
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def get_config(self):
         return {
@@ -304,13 +356,38 @@ class Seq2Seq(keras.Model):
         }
         return cls(Seq2SeqConfig.from_dict(config), **layer_options)
 
-    def compile_from_config(self, config):
-        """Compiles as the saved model was compiled."""
-        # Registers the loss and the metrics, which a process that only loads and uses
-        # a model has not imported.
-        from keras_attn.metrics import loss, token_metrics  # noqa: F401
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
+        """Exports the call for inference, as `keras.Model.export`.
 
-        super().compile_from_config(config)
+        Args:
+            filepath: Folder or file of the export.
+            format: As in Keras.
+            verbose: As in Keras.
+            input_signature: As in Keras. `None`: `source` `(B, S)` and `target`
+                `(B, T)` of any sizes, int32.
+            **kwargs: Passed to `keras.Model.export`.
+        """
+        if input_signature is None:
+            input_signature = [
+                {
+                    name: keras.InputSpec("int32", shape=(None, None), name=name)
+                    for name in ("source", "target")
+                }
+            ]
+        super().export(
+            filepath,
+            format=format,
+            verbose=verbose,
+            input_signature=input_signature,
+            **kwargs,
+        )
 
     def build_from_config(self, config):
         """Does nothing: the weights exist since `__init__`."""

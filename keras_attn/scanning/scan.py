@@ -37,8 +37,13 @@ def scan(step, carry, results, inputs, fixed, layer, training):
     >>> float(total), ops.convert_to_numpy(before).tolist()
     (6.0, [0.0, 2.0, 6.0])
     """
+    if keras.tree.flatten(inputs)[0].shape[0] == 0:  # no backend stacks no results
+        return carry, keras.tree.map_structure(
+            lambda result: ops.zeros((0, *ops.shape(result)), dtype=result.dtype),
+            results,
+        )
     if uses_tensorflow_scan():
-        return _scan_on_tensorflow(step, carry, inputs, fixed, layer, training)
+        return _scan_on_tensorflow(step, carry, results, inputs, fixed, layer, training)
 
     def body(carry_and_results, step_inputs):
         # Some backends stack only what has the structure of the carry.
@@ -58,7 +63,7 @@ def uses_tensorflow_scan():
     return not tf.executing_eagerly()
 
 
-def _scan_on_tensorflow(step, carry, inputs, fixed, layer, training):
+def _scan_on_tensorflow(step, carry, results, inputs, fixed, layer, training):
     from keras_attn.scanning import tensorflow_scan
 
     # Frozen weights too: TensorFlow asks for their gradients like for any other's.
@@ -84,5 +89,6 @@ def _scan_on_tensorflow(step, carry, inputs, fixed, layer, training):
         carry,
         inputs,
         (tensors, weight_values),
+        results=results,
         custom_gradient=training,
     )

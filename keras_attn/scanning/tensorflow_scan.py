@@ -1,5 +1,6 @@
 """`ops.scan` for TensorFlow, with a gradient made for recurrent layers."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from keras_attn.scanning.step_graph import StepGraph, is_float
 __all__ = ["scan"]
 
 
-def scan(step, carry, inputs, fixed, custom_gradient=True):
+def scan(step, carry, inputs, fixed, results=(), custom_gradient=True):
     """Runs a step over the first axis of its inputs.
 
     The same numbers and, up to rounding, the same gradients as `ops.scan`. Here
@@ -33,6 +34,8 @@ def scan(step, carry, inputs, fixed, custom_gradient=True):
         inputs: Structure of tensors `(T, ...)`.
         fixed: Structure of tensors. Gradients reach these, `carry` and `inputs`, and
             no other tensor or variable that `step` uses.
+        results: Structure of tensors like the results of one step, which give stacks
+            of no steps their shape; `()`: there are some steps.
         custom_gradient: Whether to use the custom gradient. Without it nothing is
             stored, and no saved graph has to name it.
 
@@ -50,8 +53,13 @@ def scan(step, carry, inputs, fixed, custom_gradient=True):
     # Variables are read once.
     arguments = tree.map_structure(tf.convert_to_tensor, (carry, inputs, fixed))
     carry, inputs, fixed = arguments
-    first_inputs = tree.map_structure(lambda sequence: sequence[0], inputs)
-    graph = StepGraph(step, carry, first_inputs, fixed, custom_gradient)
+    # Of one step, but not the first: there may be none.
+    step_inputs = tree.map_structure(
+        lambda sequence: tf.TensorSpec(sequence.shape[1:], sequence.dtype), inputs
+    )
+    graph = StepGraph(step, carry, step_inputs, fixed, custom_gradient)
+    length = tf.shape(tree.flatten(inputs)[0])[0]
+    result_shapes = [tf.shape(result) for result in tree.flatten(results)]
 
     @tf.custom_gradient
     def run(*flat):
@@ -63,17 +71,18 @@ def scan(step, carry, inputs, fixed, custom_gradient=True):
         def gradient(*upstream):
             return _backward(graph, upstream, sequences, values, stored)
 
-        return [*last, *(array.stack() for array in results)], gradient
+        return [*last, *_stack_all(results, length, result_shapes)], gradient
 
     if custom_gradient:
         outputs = run(*tree.flatten(arguments))
     else:
         flat = (tree.flatten(part) for part in arguments)
         last, results, _ = _forward(graph, *flat, store=False)
-        outputs = [*last, *(array.stack() for array in results)]
-    length = tree.flatten(inputs)[0].shape[0]
+        outputs = [*last, *_stack_all(results, length, result_shapes)]
+    static_length = tree.flatten(inputs)[0].shape[0]
     for stack in outputs[len(graph.carry) :]:
-        stack.set_shape((length, *stack.shape[1:]))  # a TensorArray forgets its size
+        # A TensorArray forgets its size.
+        stack.set_shape((static_length, *stack.shape[1:]))
     return tree.pack_sequence_as(graph.structure, outputs)
 
 
@@ -183,9 +192,17 @@ def _backward(graph, upstream, sequences, values, stored):
         graph,
         sequences,
         values,
-        factors=[array.stack() for array in factors],
-        product_gradients=[array.stack() for array in product_arrays],
-        input_gradients=[array.stack() for array in input_arrays],
+        factors=_stack_all(factors, length),
+        product_gradients=_stack_all(product_arrays, length),
+        input_gradients=_stack_all(
+            input_arrays,
+            length,
+            [
+                tf.shape(sequence)[1:]
+                for tensor, sequence in zip(graph.inputs, sequences, strict=True)
+                if is_float(tensor)
+            ],
+        ),
         trained_gradients=_by_id(trained, trained_sums),
     )
     return [
@@ -289,6 +306,37 @@ def _unstack(sequence, length):
         clear_after_read=False,
     )
     return array.unstack(sequence)
+
+
+def _stack_all(arrays, length, shapes=()):
+    """Returns the stack of each array, also of arrays without any element.
+
+    Args:
+        arrays: TensorArrays of `length` elements.
+        length: Scalar tensor.
+        shapes: Shapes of their elements, as tensors. Without them, unknown sizes are 0
+            in a stack of no elements: the same for sums over them.
+    """
+    stacks = []
+    for array, shape in itertools.zip_longest(arrays, shapes):
+        known = array.element_shape
+        if known.is_fully_defined():
+            stacks.append(array.stack())
+            continue
+        if shape is None:
+            sizes = known.as_list()
+            shape = tf.where(
+                length > 0,
+                [-1 if size is None else size for size in sizes],
+                [size or 0 for size in sizes],
+            )
+        # `stack` takes an element's shape from the elements.
+        stack = tf.raw_ops.TensorListStack(
+            input_handle=array.flow, element_shape=shape, element_dtype=array.dtype
+        )
+        stack.set_shape((None, *known))
+        stacks.append(stack)
+    return stacks
 
 
 def _empty_arrays(tensors, length):

@@ -9,11 +9,13 @@ slice by `target_length` and `source_length`.
 import dataclasses
 
 __all__ = [
+    "ALL_SIGNATURES",
     "DEFAULT_SIGNATURE",
     "MAX_WARMUP_TEXTS",
     "SIGNATURES",
     "SIGNATURE_VERSION",
     "TRANSLATE",
+    "TRANSLATE_CONSTRAINED",
     "Field",
     "Signature",
 ]
@@ -121,4 +123,22 @@ SIGNATURES = {
         # Tokens are words rather than subwords.
         Signature("translate_words", inputs=(_TEXT,), outputs=TRANSLATE.outputs),
     )
+}
+
+# Exported on request: every signature costs loading time.
+TRANSLATE_CONSTRAINED = Signature(
+    "translate_constrained",
+    inputs=(
+        _TEXT,
+        Field("prefix", "string", _B, "UTF-8 beginning of the translation"),
+        Field("required", "string", _B, "phrases to contain, between newlines or tabs"),
+    ),
+    outputs=(
+        *TRANSLATE.outputs,
+        Field("constraints_met", "int32", _B, "1 if the translation meets both"),
+    ),
+)
+ALL_SIGNATURES = {
+    **SIGNATURES,
+    TRANSLATE_CONSTRAINED.name: TRANSLATE_CONSTRAINED,
 }

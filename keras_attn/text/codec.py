@@ -130,6 +130,11 @@ class SubwordCodec(keras.layers.Layer):
         """The end token."""
         return self._loaded(self._vocabulary).end_id
 
+    @property
+    def silent_ids(self) -> tuple[int, ...]:
+        """The ids without text: the special ones and other control symbols."""
+        return self._loaded(self._vocabulary).silent_ids
+
     def tokenize(self, text: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids of `text` `(B,)` as ragged int32, without start and end."""
         return self.tokenizer.tokenize(text)

@@ -14,10 +14,13 @@ from keras_attn.parallel import cores
 from keras_attn.translation import utf8
 
 __all__ = [
+    "as_integers",
     "at_least_one_row",
     "compile_by_xla",
     "compile_texts",
+    "empty_like",
     "from_backend",
+    "integers",
     "limit_threads",
     "parallel_batches",
     "share_cores",
@@ -26,15 +29,15 @@ __all__ = [
 ]
 
 
-def compile_texts(function, arguments=1):
-    """Compiles a function of `arguments` string tensors `(B,)` on TensorFlow.
+def compile_texts(function, dtypes=("string",)):
+    """Compiles a function of tensors `(B,)`, one for each dtype, on TensorFlow.
 
     One trace serves every batch size. With another backend than TensorFlow the
     function is returned as it is.
     """
     if keras.backend.backend() != "tensorflow":
         return function
-    texts = [tf.TensorSpec([None], tf.string)] * arguments
+    texts = [tf.TensorSpec([None], dtype) for dtype in dtypes]
     compiled = tf.function(function, input_signature=texts, autograph=False)
     # Traced here: Keras's settings belong to the calling thread.
     compiled.get_concrete_function()
@@ -105,6 +108,21 @@ def from_backend(tensor):
     if keras.backend.backend() == "tensorflow":
         return tensor
     return tf.constant(np.asarray(keras.ops.convert_to_numpy(tensor)))
+
+
+def as_integers(flags):
+    """Returns booleans of TensorFlow as int32."""
+    return tf.cast(flags, tf.int32)
+
+
+def empty_like(texts):
+    """Returns empty texts in the shape of `texts`."""
+    return tf.zeros_like(texts)
+
+
+def integers(values):
+    """Returns Python integers as an int32 tensor `(B,)`."""
+    return tf.constant(list(values), tf.int32)
 
 
 def at_least_one_row(texts):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -28,6 +29,13 @@ from keras_attn.training.callbacks.weight_averaging import (
 )
 from keras_attn.training.corpora import Corpus, load_corpus
 from keras_attn.training.corpora.corpus import sample_pairs
+from keras_attn.training.finetuning import (
+    Start,
+    check_pairs,
+    freeze_parts,
+    load_start,
+    resolve_start,
+)
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq
 from keras_attn.training.loop.machine import set_operation_threads
 from keras_attn.training.loop.optimizer import make_optimizer
@@ -44,7 +52,8 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     """Trains a translator as the recipe says and saves it in the run folder.
 
     An unfinished run of the same recipe in the folder is resumed. With several workers,
-    all call this; the chief writes the folder.
+    all call this; the chief writes the folder. A recipe with `start.translator`
+    fine-tunes that translator: weights, vocabularies and limits are taken from it.
 
     Args:
         recipe: Every option of the run.
@@ -56,7 +65,9 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
 
     Raises:
         FileExistsError: If `out` holds a finished run, or one of another recipe.
-        CorpusError: If the corpus cannot be read.
+        FileNotFoundError: If there is no translator to fine-tune, or it has changed.
+        CorpusError: If the corpus cannot be read, or is not of the vocabularies.
+        RecipeError: If the recipe does not fit the translator to fine-tune.
         ValueError: If workers differ in what they train on, or the run is resumed with
             another corpus than it began with.
         OSError: If a file cannot be written.
@@ -65,41 +76,54 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     """
     started = time.monotonic()
     run = RunFolder(out)
+    recipe = resolve_start(recipe)
     run.check(recipe)
     set_operation_threads(recipe.training)
     workers = find_workers()
+    start = load_start(recipe, run)
     lock = run.lock() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.connected():
         run.check(recipe)  # again: another process may have trained here just now
-        report = _fit(recipe, run, workers, log, started)
+        report = _fit(recipe, start, run, workers, log, started)
         workers.wait()  # the connection lives as long as the chief writes
     return report
 
 
-def _fit(recipe, run, workers: Workers, log, started):
+def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
     options = recipe.training
     cache = cache_folder(recipe.corpus.cache, run, workers)
     corpus = load_corpus(recipe.corpus, cache)
     for line in corpus.describe():
         log(line)
+    if start is not None:
+        check_pairs(start, corpus.train)
     if workers.is_chief:
+        if start is not None:
+            run.copy_start(start.file)
         run.begin(recipe)
     keras.utils.set_random_seed(options.seed)
     links = recipe.alignment.links
     if links is not None:
         corpus = align_corpus(corpus, links, recipe.corpus.words, log)
-    codecs = _learn_codecs(recipe, corpus, log)
+    codecs = _make_codecs(recipe, start, corpus, log)
     train, validation = _make_pipelines(recipe, corpus, codecs, cache, log)
     log(f"train: {train.describe()}")
     log(f"validation: {validation.describe()}")
 
     seq2seq = GuidedSeq2Seq(
-        _model_config(recipe, codecs),
+        _model_config(recipe, codecs, start),
         alignment_weight=0.0 if links is None else recipe.alignment.weight,
         scheduled_sampling=options.scheduled_sampling is not None,
         dtype=options.precision,
     )
     log(f"model: {seq2seq.count_params():,} parameters")
+    if start is not None:
+        seq2seq.set_weights(start.translator.seq2seq.get_weights())
+        freeze_parts(seq2seq, options.freeze)
+        trained = sum(math.prod(weight.shape) for weight in seq2seq.trainable_weights)
+        log(
+            f"fine-tuning {recipe.start.translator}: {trained:,} parameters are trained"
+        )
     # The training loop computes loss and metrics itself.
     seq2seq.compile(make_optimizer(options, train.steps_per_epoch * options.epochs))
     callbacks = []
@@ -121,6 +145,8 @@ def _fit(recipe, run, workers: Workers, log, started):
         "dropped_too_long": train.dropped_too_long,
         **result.metrics,
     }
+    if result.metrics["best_epoch"] == 0:
+        log("no epoch is better than the translator that training began with")
     if workers.is_chief:
         weights = result.weights
         if options.average is not None:
@@ -132,15 +158,22 @@ def _fit(recipe, run, workers: Workers, log, started):
             )
             weights = weights if average is None else average
             report |= averaging
-        _save_translator(run, recipe, seq2seq.config, weights, codecs, train, log)
+        _save_translator(
+            run, recipe, start, seq2seq.config, weights, codecs, train, log
+        )
         report["total_seconds"] = round(time.monotonic() - started, 1)
         run.write_report(report)
         run.remove_checkpoints()
     return report
 
 
-def _learn_codecs(recipe, corpus: Corpus, log):
-    """Learns the vocabularies, from the training split alone."""
+def _make_codecs(recipe, start: Start | None, corpus: Corpus, log):
+    """Returns those of the translator, or learns them from the training split alone."""
+    if start is not None:
+        codecs = start.translator.source_codec, start.translator.target_codec
+        sizes = [f"{codec.vocabulary_size:,}" for codec in codecs]
+        log(f"vocabularies of the translator: {sizes[0]} source, {sizes[1]} target")
+        return codecs
     text = recipe.text
 
     def learn(sentences):
@@ -196,14 +229,16 @@ def _make_pipelines(recipe, corpus, codecs, cache, log) -> tuple[Pipeline, Pipel
     return train, make(corpus.validation, shuffle_seed=None)
 
 
-def _model_config(recipe, codecs) -> Seq2SeqConfig:
+def _model_config(recipe, codecs, start: Start | None) -> Seq2SeqConfig:
+    options = {"seed": recipe.training.seed, **dataclasses.asdict(recipe.model)}
+    if start is not None:
+        return dataclasses.replace(start.translator.seq2seq.config, **options)
     source_codec, target_codec = codecs
     return Seq2SeqConfig(
         source_vocabulary_size=source_codec.vocabulary_size,
         target_vocabulary_size=target_codec.vocabulary_size,
         pad_id=target_codec.pad_id,
-        seed=recipe.training.seed,
-        **dataclasses.asdict(recipe.model),
+        **options,
     )
 
 
@@ -235,17 +270,22 @@ def _translator_codecs(recipe, codecs):
     return source_codec, None if recipe.text.shared else target_codec
 
 
-def _save_translator(run, recipe, config, weights, codecs, train, log):
+def _save_translator(run, recipe, start, config, weights, codecs, train, log):
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever the precision of training.
     seq2seq = Seq2Seq(config)
     seq2seq.set_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
     precision = decoding.pop("precision")
+    earlier = None
+    if start is not None:
+        earlier = start.translator.shortlist
+        for limit in ("max_source_length", "max_target_length"):
+            decoding[limit] = getattr(start.translator, limit)
     if recipe.decoding.shortlist is not None:
         log("learning which words translate which")
         decoding["shortlist"] = learn_shortlist(
-            train, *codecs, recipe.decoding.shortlist
+            train, *codecs, recipe.decoding.shortlist, earlier
         )
     translator = Translator(seq2seq, *_translator_codecs(recipe, codecs), **decoding)
     with atomic_write(run.translator) as temporary:

@@ -1,6 +1,6 @@
 """Python texts in batches of similar length, and their translations in order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,28 +14,35 @@ __all__ = ["map_in_batches", "translate_in_batches"]
 
 def translate_in_batches(
     graph_function: Callable[..., dict[str, Any]],
-    columns: Sequence[Sequence[str]],
+    columns: Mapping[str, Sequence],
     batch_size: int,
     parallel_batches: int = 1,
 ) -> list[Translation]:
     """Returns the translations of rows of texts, in their order.
 
     Args:
-        graph_function: From one string tensor `(B,)` per column to the outputs of a
-            serving signature.
-        columns: The source texts, and the other arguments of `graph_function`.
+        graph_function: From one tensor `(B,)` per column to the outputs of a serving
+            signature.
+        columns: The arguments of `graph_function` by name, texts or integers; the
+            source texts first.
         batch_size: Rows per batch.
         parallel_batches: Batches computed at the same time.
     """
+    texts = next(iter(columns.values()))
 
     def translate_rows(rows):
         outputs = graph_function(
-            *(graph.strings(column[row] for row in rows) for column in columns)
+            *(_tensor([column[row] for row in rows]) for column in columns.values())
         )
         arrays = {name: np.asarray(value) for name, value in outputs.items()}
-        return translations_from_outputs([columns[0][row] for row in rows], arrays)
+        return translations_from_outputs([texts[row] for row in rows], arrays)
 
-    return map_in_batches(translate_rows, columns[0], batch_size, parallel_batches)
+    return map_in_batches(translate_rows, texts, batch_size, parallel_batches)
+
+
+def _tensor(values):
+    make = graph.strings if isinstance(values[0], str) else graph.integers
+    return make(values)
 
 
 def map_in_batches(

@@ -21,6 +21,7 @@ def translate_outputs(
     text: Any,
     search: Callable[[Any, Any], Hypotheses],
     count: int | None = None,
+    constraints: Any = None,
 ) -> dict[str, Any]:
     """Returns the outputs of the serving signature `translate`, or of `nbest`.
 
@@ -30,6 +31,8 @@ def translate_outputs(
         search: From source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
         count: Number of hypotheses per row, on an axis of their own; `None`: the best
             one, without that axis.
+        constraints: The `Constraints` that `search` meets, for the output
+            `constraints_met`; `None`: without that output.
 
     Raises:
         ValueError: If the codecs do not have the vocabularies of the model.
@@ -42,6 +45,7 @@ def translate_outputs(
     hypotheses = search(
         graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths)
     )
+    backend_hypotheses = hypotheses
     hypotheses = Hypotheses(
         *(graph.from_backend(field)[:, : count or 1] for field in hypotheses)
     )
@@ -54,6 +58,10 @@ def translate_outputs(
     if count is None:
         targets = {name: tensor[:, 0] for name, tensor in targets.items()}
     outputs = source_outputs(encoded) | targets
+    if constraints is not None:
+        outputs["constraints_met"] = constraints.are_met(
+            backend_hypotheses, targets["translation"]
+        )
     rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
     return {name: tensor[:rows] for name, tensor in outputs.items()}
 

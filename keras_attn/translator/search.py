@@ -1,11 +1,18 @@
 """The search of a translation: which tokens it may write, and how many."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding import Hypotheses, beam_search, greedy_search
+from keras_attn.decoding import (
+    Hypotheses,
+    Sampling,
+    beam_search,
+    greedy_search,
+    sample_search,
+)
 
 __all__ = [
     "MAX_LENGTH_PENALTY",
@@ -40,6 +47,10 @@ def make_search(
     length_penalty: Any,
     coverage_penalty: float,
     max_length: Any = None,
+    constraints: Any = None,
+    adjust: Callable | None = None,
+    sampling: Sampling | None = None,
+    row_seeds: Any = None,
     full_vocabulary: bool = False,
     jit_compile: bool = False,
 ) -> Callable[[Any, Any], Hypotheses]:
@@ -52,6 +63,11 @@ def make_search(
         coverage_penalty: A Python number.
         max_length: `(B,)` integers, maximum number of target tokens of each row, the
             end token included; `None`: no other limit than the translator's.
+        constraints: The `Constraints` of the rows; `None`: none. With required phrases,
+            a beam of one is used in place of greedy search.
+        adjust: The hook of the search, over the whole vocabulary.
+        sampling: How to draw samples, in place of a search; `None`: no samples.
+        row_seeds: `(B,)` integers, with `sampling`.
         full_vocabulary: Whether to ignore the translator's shortlist.
         jit_compile: Whether XLA compiles the search for each shape that it meets.
 
@@ -74,8 +90,12 @@ def make_search(
         check_penalties(length_penalty=length_penalty)
     if max_length is not None:
         max_length = graph.to_backend(graph.at_least_one_row(max_length))
+    if row_seeds is not None:
+        row_seeds = graph.to_backend(graph.at_least_one_row(row_seeds))
     seq2seq, source_codec = translator.seq2seq, translator.source_codec
-    shortlist = None if full_vocabulary else translator.shortlist
+    # A hook is made for the ids of the vocabulary.
+    without_shortlist = full_vocabulary or adjust is not None
+    shortlist = None if without_shortlist else translator.shortlist
     special_ids = _special_ids(translator, shortlist)
 
     def length_limit(source_lengths):
@@ -99,7 +119,16 @@ def make_search(
             "most_steps": most_steps,
         }
         memory = memory if words is None else (memory, words.allowed)
-        if beam_size == 1:
+        if constraints is not None:
+            options |= _constrained(constraints, words, options["max_lengths"], adjust)
+        elif adjust is not None:
+            options["adjust"] = adjust
+        if sampling is not None:
+            options.pop("required", None)
+            settings = dataclasses.asdict(sampling)
+            options |= {**settings, "seed": 0, "row_seeds": row_seeds}
+            return sample_search(step, state, memory, **options)
+        if beam_size == 1 and "required" not in options:
             return greedy_search(step, state, memory, **options)
         return beam_search(
             step,
@@ -114,6 +143,10 @@ def make_search(
 
     def search(ids, lengths):
         words = None if shortlist is None else _Words(*shortlist(ids))
+        if words is not None and constraints is not None:
+            from keras_attn.translator.constraints import add_words
+
+            words = _Words(*add_words(*words, constraints))
         if jit_compile:
             hypotheses = search_compiled(
                 search_ids, ids, lengths, words, source_codec.pad_id, length_limit
@@ -128,6 +161,24 @@ def make_search(
         return hypotheses._replace(truncated=truncated)
 
     return search
+
+
+def _constrained(constraints, words, max_lengths, adjust):
+    """Returns the arguments of a search that meets constraints."""
+    if words is not None:
+        constraints = constraints.in_words(words.ids)
+    hook = constraints.hook()
+    if adjust is None:
+        adjust_all = hook
+    else:
+
+        def adjust_all(log_probs, prefix):
+            return hook(adjust(log_probs, prefix), prefix)
+
+    return {
+        "adjust": adjust_all,
+        "required": constraints.fitting_phrases(max_lengths),
+    }
 
 
 def _special_ids(translator, shortlist):

@@ -2,20 +2,30 @@
 
 import functools
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
+from keras_attn.decoding import Sampling
 from keras_attn.deprecation import renamed_method
 from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
-from keras_attn.translation import Translation, check_texts
+from keras_attn.saved import check_translator_file, unreadable_translator
+from keras_attn.translation import (
+    Translation,
+    check_prefixes,
+    check_required,
+    check_texts,
+)
 from keras_attn.translator.search import check_limits, check_penalties, make_search
 
 __all__ = ["Translator"]
 
 _FORMAT_VERSION = 1  # of the saved file
+_DTYPES = {"row_seeds": "int32"}  # of columns that are not of strings
+_REASON_LENGTH = 200  # Keras quotes whole configurations
 _PRECISIONS = ("float32", "bfloat16")
 
 
@@ -125,15 +135,57 @@ class Translator(keras.Model):
         """Restores a saved translator, as `keras.saving.load_model` does.
 
         Raises:
-            ValueError: If the file does not hold a translator.
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file does not hold a translator, or is damaged.
         """
-        loaded = keras.saving.load_model(path)
+        try:
+            loaded = keras.saving.load_model(path)
+        except (ImportError, MemoryError):  # the file may be good
+            raise
+        # Damaged bytes make `zipfile`, `h5py` and Keras raise nearly anything.
+        except Exception as error:
+            check_translator_file(path)
+            [reason, *_] = str(error).splitlines() or [repr(error)]
+            raise unreadable_translator(
+                path, f"cannot be read ({reason[:_REASON_LENGTH]})"
+            ) from error
         if not isinstance(loaded, cls):
-            raise ValueError(
-                "A saved translator is needed. "
-                f"Received: {os.fspath(path)}, which holds a {type(loaded).__name__}."
-            )
+            raise unreadable_translator(path, f"holds a {type(loaded).__name__}")
         return loaded
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Saves the translator as one `.keras` file, vocabularies inside.
+
+        Args:
+            filepath: Path that ends in `.keras`.
+            overwrite: As in Keras.
+            zipped: As in Keras.
+            **kwargs: Passed to `keras.Model.save`.
+
+        Raises:
+            ValueError: If `filepath` is that of an HDF5 file.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise _without_vocabularies(filepath)
+        super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, **kwargs):
+        """Raises `ValueError`: a file of weights cannot hold the vocabularies."""
+        raise _without_vocabularies(filepath)
+
+    def export(self, filepath, format="tf_saved_model", **kwargs):
+        """Raises `ValueError`: `keras_attn.serving` exports translators.
+
+        `keras.Model.export` traces a call over numbers; a translator reads text, and
+        its export has several signatures.
+        """
+        raise ValueError(
+            "A translator is exported for TensorFlow Serving by "
+            "`keras_attn.serving.export_translator(translator, models_dir)` or, from "
+            "its file, by `keras-attn export`. "
+            f"Received: filepath={os.fspath(filepath)!r} for `Translator.export`. "
+            "For the model over ids alone call `translator.seq2seq.export(filepath)`."
+        )
 
     def in_precision(self, precision: str) -> "Translator":
         """Returns a translator with the same weights in another precision.
@@ -204,6 +256,11 @@ class Translator(keras.Model):
         beam_size: int | None = None,
         length_penalty: float | None = None,
         coverage_penalty: float | None = None,
+        prefixes: Sequence[str] | None = None,
+        required: Sequence[Sequence[str]] | None = None,
+        adjust: Callable | None = None,
+        sampling: Sampling | None = None,
+        seed: int | Sequence[int] | None = None,
         full_vocabulary: bool = False,
         jit_compile: bool = False,
         batch_size: int = 64,
@@ -216,6 +273,20 @@ class Translator(keras.Model):
             beam_size: Overrides the translator's own.
             length_penalty: Overrides the translator's own.
             coverage_penalty: Overrides the translator's own.
+            prefixes: A beginning for each translation, which is completed; `""`: none.
+                Its last word may be incomplete; after a blank the next word begins.
+            required: Phrases that each translation must contain, in any order. The beam
+                should have more beams than a text has required tokens.
+                `Translation.constraints_met` tells whether the length limit left room
+                for all.
+            adjust: The hook of the search, over the ids of `target_codec` (see
+                `keras_attn.decoding.greedy_search`). The shortlist is not used. Each
+                function is traced once: pass the same one again.
+            sampling: A `keras_attn.decoding.Sampling`, to draw translations in place of
+                a search.
+            seed: With `sampling`: an integer for each text, or the first of as many
+                successive ones. A text with the same integer gets the same sample,
+                alone and in any batch. `None`: new samples.
             full_vocabulary: Whether to ignore the shortlist.
             jit_compile: Whether XLA compiles the search, on TensorFlow. It takes
                 seconds, once for each number of texts and every 16 tokens of the
@@ -228,19 +299,42 @@ class Translator(keras.Model):
             A `Translation` for each text, in the order of `texts`.
 
         Raises:
-            TypeError: If `texts` is a single string or holds anything but strings.
-            ValueError: If an option is out of range.
+            TypeError: If `texts` is a single string or holds anything but strings, or
+                a constraint or seed is of another type.
+            ValueError: If an option is out of range, there is not one prefix, list of
+                phrases or seed for each text, a phrase is empty, a constraint holds
+                characters that the target vocabulary lacks or is longer than the limit,
+                or options exclude each other.
         """
+        texts = check_texts("texts", texts)
+        columns = {"text": texts}
+        if prefixes is not None or required is not None:
+            columns |= self._constraint_columns(prefixes, required, len(texts))
+        if sampling is not None:
+            _check_sampling(sampling, beam_size, required)
+            columns["row_seeds"] = _row_seeds(seed, len(texts))
+        elif seed is not None:
+            raise ValueError(
+                "`seed` is that of samples, and a search draws none. Received: "
+                f"seed={seed!r} without `sampling`."
+            )
+        if jit_compile and len(columns) > 1:
+            raise ValueError(
+                "Constraints and samples are not compiled by XLA. Received: "
+                f"jit_compile=True with {', '.join(list(columns)[1:])}."
+            )
         graph_function = functools.partial(
             self.translate_graph,
             beam_size=_given(beam_size, self.beam_size),
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
+            adjust=adjust,
+            sampling=sampling,
             full_vocabulary=full_vocabulary,
             jit_compile=jit_compile,
         )
         texts = check_texts("texts", texts)
-        return self._in_batches(graph_function, [texts], batch_size, parallel_batches)
+        return self._in_batches(graph_function, columns, batch_size, parallel_batches)
 
     def align(
         self,
@@ -270,12 +364,16 @@ class Translator(keras.Model):
             TypeError: As in `translate`.
             ValueError: If there is not one target for each source.
         """
-        columns = [check_texts("sources", sources), check_texts("targets", targets)]
-        if len(columns[0]) != len(columns[1]):
+        sources, targets = (
+            check_texts("sources", sources),
+            check_texts("targets", targets),
+        )
+        if len(sources) != len(targets):
             raise ValueError(
                 "Each source needs one target. "
-                f"Received: sources={len(columns[0])}, targets={len(columns[1])}."
+                f"Received: sources={len(sources)}, targets={len(targets)}."
             )
+        columns = {"text": sources, "target": targets}
         graph_function = functools.partial(self.align_graph, posterior=posterior)
         return self._in_batches(graph_function, columns, batch_size, parallel_batches)
 
@@ -288,6 +386,11 @@ class Translator(keras.Model):
         coverage_penalty=None,
         max_length=None,
         jit_compile=False,
+        prefix=None,
+        required=None,
+        row_seeds=None,
+        adjust=None,
+        sampling=None,
     ):
         """Translates a string tensor in the graph: the exported signature `translate`.
 
@@ -303,11 +406,30 @@ class Translator(keras.Model):
                 translator's own.
             jit_compile: As in `translate`; a Python bool. Stock TensorFlow Serving
                 refuses such a graph.
+            prefix: `(B,)` strings, the beginnings of the translations. What the target
+                vocabulary or the length limit does not allow is left out.
+            required: `(B,)` strings, the phrases of each row separated by newlines or
+                tabs; likewise.
+            row_seeds: `(B,)` integers; with `sampling`.
+            adjust: As in `translate`.
+            sampling: As in `translate`.
 
         Returns:
-            A dict of tensors: the outputs of the serving signature `translate`.
+            A dict of tensors: the outputs of the serving signature `translate`, or of
+            `translate_constrained` with a prefix or phrases.
         """
         from keras_attn.translator.graphs import translate_outputs
+
+        constraints = None
+        if prefix is not None or required is not None:
+            from keras_attn.text import graph
+            from keras_attn.translator.constraints import Constraints
+
+            constraints = Constraints.encode(
+                self,
+                graph.empty_like(text) if prefix is None else prefix,
+                graph.empty_like(text) if required is None else required,
+            )
 
         search = make_search(
             self,
@@ -315,10 +437,14 @@ class Translator(keras.Model):
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
             max_length=max_length,
+            constraints=constraints,
+            adjust=adjust,
+            sampling=sampling,
+            row_seeds=row_seeds,
             full_vocabulary=full_vocabulary,
             jit_compile=jit_compile,
         )
-        return translate_outputs(self, text, search)
+        return translate_outputs(self, text, search, constraints=constraints)
 
     def nbest_graph(
         self, text, count, beam_size=None, length_penalty=None, full_vocabulary=False
@@ -368,6 +494,33 @@ class Translator(keras.Model):
     respond_nbest = renamed_method("respond_nbest", "nbest_graph")
     respond_aligned = renamed_method("respond_aligned", "align_graph")
 
+    def _constraint_columns(self, prefixes, required, count):
+        """Returns checked constraints as columns of strings."""
+        from keras_attn.text.constraints import check_writable
+
+        prefixes = check_prefixes(prefixes, count)
+        required = check_required(required, count)
+        check_writable(
+            self.target_codec,
+            "prefixes",
+            prefixes,
+            [f"prefixes[{row}]" for row in range(count)],
+            self.max_target_length,
+        )
+        numbers = [
+            (row, number)
+            for row, phrases in enumerate(required)
+            for number in range(len(phrases))
+        ]
+        check_writable(
+            self.target_codec,
+            "required",
+            [required[row][number] for row, number in numbers],
+            [f"required[{row}][{number}]" for row, number in numbers],
+            self.max_target_length,
+        )
+        return {"prefix": prefixes, "required": ["\n".join(row) for row in required]}
+
     def _in_batches(self, graph_function, columns, batch_size, parallel_batches):
         """Translates rows of `columns` by a graph function, which is compiled once."""
         from keras_attn.text import graph
@@ -376,9 +529,15 @@ class Translator(keras.Model):
         if parallel_batches is None:
             parallel_batches = graph.parallel_batches()
         check_limits(batch_size=batch_size, parallel_batches=parallel_batches)
-        key = (len(columns), *sorted(graph_function.keywords.items()))
+        key = (*columns, *sorted(graph_function.keywords.items()))
         if key not in self._compiled:
-            self._compiled[key] = graph.compile_texts(graph_function, len(columns))
+            names, dtypes = tuple(columns), map(_DTYPES.get, columns)
+            self._compiled[key] = graph.compile_texts(
+                lambda *tensors: graph_function(
+                    **dict(zip(names, tensors, strict=True))
+                ),
+                [dtype or "string" for dtype in dtypes],
+            )
         return translate_in_batches(
             self._compiled[key], columns, batch_size, parallel_batches
         )
@@ -414,14 +573,56 @@ class Translator(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        # Registers the class of the codecs that are restored here.
-        from keras_attn.text import codec  # noqa: F401
-
         parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
         return cls(**deserialize_parts(config, *parts))
 
     def build_from_config(self, config):
         """Does nothing: the parts are built by their own configs."""
+
+
+def _without_vocabularies(filepath):
+    """Returns the error for an HDF5 file, which holds no assets."""
+    return ValueError(
+        "A translator is saved with its vocabularies, which an HDF5 file cannot hold. "
+        f"Received: filepath={os.fspath(filepath)!r}. Save a .keras file, or the "
+        "weights of the model over ids by `translator.seq2seq.save_weights(filepath)`."
+    )
+
+
+def _check_sampling(sampling, beam_size, required):
+    if not isinstance(sampling, Sampling):
+        raise TypeError(
+            "`sampling` must be a `keras_attn.decoding.Sampling`. "
+            f"Received: sampling={sampling!r}."
+        )
+    if beam_size is not None:
+        raise ValueError(
+            "A sample is drawn without a beam; for several samples repeat the text. "
+            f"Received: beam_size={beam_size!r} with sampling={sampling}."
+        )
+    if required is not None:
+        raise ValueError(
+            "Required phrases need a beam, and a sample is drawn without one. "
+            f"Received: required={required!r} with sampling={sampling}."
+        )
+
+
+def _row_seeds(seed, count):
+    """Returns `count` integers of 32 bits."""
+    if seed is None:
+        seed = random.randrange(2**31)
+    seeds = range(seed, seed + count) if isinstance(seed, int) else list(seed)
+    if len(seeds) != count:
+        raise ValueError(
+            "`seed` must be one integer, or one for each text. "
+            f"Received: {len(seeds)} of them for texts={count}."
+        )
+    for value in seeds:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(
+                f"`seed` must be made of integers. Received: seed={value!r}."
+            )
+    return [(value + 2**31) % 2**32 - 2**31 for value in seeds]
 
 
 def _given(value, default):

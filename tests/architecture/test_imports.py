@@ -15,6 +15,7 @@ OURS = ("keras_attn", "benchmarks")
 LIBRARY = (
     "keras_attn.command_line",
     "keras_attn.decoding",
+    "keras_attn.inputs",
     "keras_attn.layers",
     "keras_attn.lazy",
     "keras_attn.masking",
@@ -31,30 +32,40 @@ LIBRARY = (
     "keras_attn.translator",
 )
 MAY_IMPORT = {
-    "keras_attn": ("keras_attn.lazy",),
+    "keras_attn": ("keras_attn.lazy", "keras_attn.registration"),
     "keras_attn.__main__": ("keras_attn.cli",),
     "keras_attn.cli": (),
     "keras_attn.command_line": (),
     "keras_attn.deprecation": (),
     "keras_attn.lazy": (),
-    "keras_attn.masking": (),
+    "keras_attn.inputs": (),
+    "keras_attn.masking": ("keras_attn.inputs",),
     "keras_attn.parallel": (),
     "keras_attn.quiet": (),
+    "keras_attn.registration": (),
     "keras_attn.saved": (),
     # Late, inside of the method that notebooks call.
     "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.scanning": (),
     "keras_attn.seq2seq_config": (),
-    "keras_attn.layers": ("keras_attn.masking", "keras_attn.scanning"),
-    # The loss and the metrics, so that a compiled model loads in a fresh process.
+    "keras_attn.layers": (
+        "keras_attn.inputs",
+        "keras_attn.masking",
+        "keras_attn.scanning",
+    ),
     "keras_attn.models": (
+        "keras_attn.inputs",
         "keras_attn.masking",
         "keras_attn.layers",
         "keras_attn.metrics",
         "keras_attn.seq2seq_config",
     ),
-    "keras_attn.decoding": (),
-    "keras_attn.metrics": ("keras_attn.lazy",),
+    "keras_attn.decoding": ("keras_attn.inputs",),
+    "keras_attn.metrics": (
+        "keras_attn.inputs",
+        "keras_attn.lazy",
+        "keras_attn.masking",
+    ),
     "keras_attn.text": (
         "keras_attn.lazy",
         "keras_attn.parallel",
@@ -70,6 +81,7 @@ MAY_IMPORT = {
         "keras_attn.layers",
         "keras_attn.models",
         "keras_attn.parallel",
+        "keras_attn.saved",
         "keras_attn.text",
         "keras_attn.translation",
     ),
@@ -87,6 +99,7 @@ TENSORFLOW = (
 )
 MAY_USE_TENSORFLOW = (
     "benchmarks",
+    "keras_attn.metrics.replicas",
     "keras_attn.scanning",
     "keras_attn.text",
     "keras_attn.quiet",
@@ -95,7 +108,8 @@ MAY_USE_TENSORFLOW = (
 )
 # These run on every Keras backend: nothing else may compute.
 ONLY_KERAS = tuple(
-    f"keras_attn.{room}" for room in ("masking", "layers", "models", "decoding")
+    f"keras_attn.{room}"
+    for room in ("inputs", "masking", "layers", "models", "decoding")
 )
 CLIENT = (
     "keras_attn.serving.client",

@@ -60,7 +60,7 @@ def test_candidates_are_the_best_words_equal_ones_by_their_ids(size, count, forb
     candidates = special.candidates(
         ops.convert_to_tensor(logits), ops.zeros((50,), "bool"), count
     )
-    ids, log_probs, truncated = map(ops.convert_to_numpy, candidates)
+    ids, log_probs, truncated = map(ops.convert_to_numpy, candidates[:3])
     log_p = np.maximum(np.nan_to_num(reference_log_p(logits), nan=-1e9), -1e9)
     log_p[:, list(forbidden)] = -np.inf
     assert not truncated.any()
@@ -82,7 +82,7 @@ def test_at_the_limit_the_end_token_is_the_only_candidate():
     candidates = special.candidates(
         ops.convert_to_tensor(logits), ops.convert_to_tensor([False, True, True]), 2
     )
-    ids, log_probs, truncated = map(ops.convert_to_numpy, candidates)
+    ids, log_probs, truncated = map(ops.convert_to_numpy, candidates[:3])
     log_p = log_p_of_all(logits)
     # The probability of forbidden words is not given to the others.
     assert ids[0].tolist() == [0, 3, 1, 2]

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import scripted
 
-from keras_attn.decoding import beam_search, greedy_search, score_targets
+from keras_attn.decoding import (
+    Phrases,
+    beam_search,
+    force_prefix,
+    greedy_search,
+    sample_search,
+    score_targets,
+)
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are TensorFlow's.", allow_module_level=True)
@@ -39,8 +46,15 @@ def make_endpoint(name):
             options |= {"max_lengths": limits, "end_id": scripted.END}
             options |= {"forbidden_ids": (0,)}
             search = greedy_search if name == "greedy" else beam_search
-        if name == "beam":
+        if name in ("beam", "constrained"):
             options |= {"beam_size": 3}
+        if name == "constrained":
+            options["adjust"] = force_prefix(targets[:, :2], row_ids % 3)
+            options["required"] = Phrases(targets[:, None, 2:4], limits[:, None] % 3)
+        elif name == "sample":
+            search = sample_search
+            options |= {"seed": 3, "num_samples": 2, "top_p": 0.9}
+            options |= {"row_seeds": row_ids}
 
         # The source length, too, is known only when the step has run.
         def step(*arguments):
@@ -62,7 +76,16 @@ def inputs_of(rows):
     return {name: tf.constant(value) for name, value in inputs.items()}
 
 
-@pytest.mark.parametrize("name", ["greedy", "beam", "forced"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "greedy",
+        "beam",
+        "forced",
+        pytest.param("constrained", marks=pytest.mark.slow),  # larger graphs
+        pytest.param("sample", marks=pytest.mark.slow),
+    ],
+)
 def test_eager_graph_and_saved_model_agree_at_any_size(name, tmp_path):
     module = tf.Module()
     module.search = make_endpoint(name)

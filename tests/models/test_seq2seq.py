@@ -27,12 +27,6 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 INPUTS, LABELS = tiny.copy_task(tiny.ids(6, 5))
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 def compiled(model, learning_rate=0.01):
     metrics = [TokenAccuracy(), Perplexity()]
     optimizer = keras.optimizers.Adam(learning_rate)
@@ -171,6 +165,23 @@ def test_loads_in_a_fresh_process(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "equal", done.stderr
+
+
+def test_exports_when_fitted(tmp_path):
+    model = compiled(tiny.model())
+    model.run_eagerly = True  # a trace takes longer than a step
+    model.fit(INPUTS, LABELS, verbose=0)
+    model.export(tmp_path / "export", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "export")
+    for rows, source_length, target_length in ((6, 5, 5), (1, 9, 2), (3, 1, 7)):
+        inputs = {
+            "source": tf.constant(tiny.ids(rows, source_length), "int32"),
+            "target": tf.constant(tiny.ids(rows, target_length, seed=1), "int32"),
+        }
+        want = model(inputs)
+        np.testing.assert_allclose(exported.serve(inputs), want, atol=1e-5)
+        [served] = exported.signatures["serving_default"](**inputs).values()
+        np.testing.assert_allclose(served, want, atol=1e-5)
 
 
 @every_kind

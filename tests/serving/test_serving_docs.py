@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_attn.serving.signature import SIGNATURES, TRANSLATE
+from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE
 
 TEXT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
 
@@ -26,7 +26,7 @@ def documented(signature):
 
 
 @pytest.mark.parametrize(
-    "signature", SIGNATURES.values(), ids=lambda signature: signature.name
+    "signature", ALL_SIGNATURES.values(), ids=lambda signature: signature.name
 )
 def test_the_tables_match_the_signatures(signature):
     # A section lists the differences from `translate`.
@@ -40,4 +40,4 @@ def test_the_tables_match_the_signatures(signature):
 
 def test_every_signature_is_listed():
     table = TEXT.split("## The signatures")[1].split("\n### ")[0]
-    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(SIGNATURES)
+    assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == list(ALL_SIGNATURES)

@@ -4,7 +4,7 @@ A new layer gets a `Case` here; tests/conformance/test_coverage.py fails until i
 """
 
 from conformance_case import SIZES, Case
-from conformance_wrappers import TwoSteps, WithHistory, sequence
+from conformance_wrappers import TwoHalves, TwoSteps, WithHistory, sequence
 from keras import layers
 
 from keras_attn import layers as ours
@@ -209,12 +209,12 @@ ENCODERS = [
 TARGETS = {"inputs": "float BTE", **SOURCE}
 
 
-def decoder(name, make, layer_with_dropout=None, **more):
+def decoder(name, make, layer_with_dropout=None, inputs=TARGETS, **more):
     """A case of a decoder; `make(**options)` passes them to its RNN cell."""
     return Case(
         name=name,
         layer=make,
-        inputs=TARGETS,
+        inputs=inputs,
         attention_outputs=(2,),
         zero_outputs=(1, 2),
         layer_with_dropout=layer_with_dropout or (lambda: make(**RATES)),
@@ -268,6 +268,17 @@ DECODERS = [
         layer_with_dropout=lambda: decode("gru", ours.MonotonicAttention(A), **RATES),
         sums_to_one=False,
         options={"training": True},
+    ),
+    decoder(
+        "decoder from states, luong, lstm, coverage",
+        lambda **o: ours.AttentionDecoder(
+            rnn_cell("lstm", **o),
+            ours.CoverageAttention(A),
+            order="luong",
+            return_state=True,
+        ),
+        inputs={**TARGETS, "hidden": "float BQ", "carry": "float BQ"},
+        wrap=TwoHalves,
     ),
     decoder(
         "decoder without attention",

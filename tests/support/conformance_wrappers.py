@@ -71,6 +71,24 @@ class TwoSteps(_Wrapper):
         return (output, context, weights, *tree.flatten((state.cell, state.feed)))
 
 
+@keras.saving.register_keras_serializable(package="conformance")
+class TwoHalves(_Wrapper):
+    """A decoder with `return_state` from the states of an LSTM, in two calls."""
+
+    def build(self, inputs_shape, memory_shape, hidden_shape, carry_shape):
+        if not self.part.built:
+            self.part.build(inputs_shape, memory_shape, [hidden_shape, carry_shape])
+
+    def call(self, inputs, memory, memory_mask, hidden, carry, training=None):
+        options = {"memory_mask": memory_mask, "training": training}
+        state, halves = [hidden, carry], []
+        for half in (inputs[:, :2], inputs[:, 2:]):
+            *outputs, state = self.part(half, memory, initial_state=state, **options)
+            halves.append(outputs)
+        joined = [ops.concatenate(pair, axis=1) for pair in zip(*halves, strict=True)]
+        return (*joined, *state.cell)
+
+
 def sequence(cell):
     """An RNN cell over a whole source."""
     return keras.layers.RNN(

@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from keras_attn import Seq2Seq, Translation, Translator
+from keras_attn import Translation, Translator
 from keras_attn.models import Ensemble
-from keras_attn.saved import SAVED_NAME, find_translator
+from keras_attn.saved import SAVED_NAME
 from keras_attn.serving.signature import TRANSLATE
 from keras_attn.text import SubwordCodec
 from keras_attn.translation import translations_from_outputs
@@ -286,6 +286,8 @@ def test_a_saved_translator_keeps_parts_and_options(tmp_path):
         assert loaded.get_config() == saved.get_config()
 
 
+# Slow, as it starts TensorFlow; tests/test_registration.py does so by default.
+@pytest.mark.slow
 def test_a_translator_loaded_in_a_fresh_process_translates_the_same(
     translator, tmp_path
 ):
@@ -312,21 +314,6 @@ def test_a_translator_loaded_in_a_fresh_process_translates_the_same(
     for (text, score), translation in zip(lines, want, strict=True):
         assert text == translation.text
         np.testing.assert_allclose(score, translation.score, rtol=1e-4, atol=1e-4)
-
-
-def test_load_refuses_another_model(tmp_path):
-    path = tmp_path / "model.keras"
-    Seq2Seq(tiny.config()).save(path)
-    with pytest.raises(ValueError, match=r"saved translator is needed.*a Seq2Seq"):
-        Translator.load(path)
-
-
-def test_find_translator(tmp_path):
-    path = tmp_path / SAVED_NAME
-    with pytest.raises(FileNotFoundError, match=r"A translator is a .keras file"):
-        find_translator(tmp_path)
-    path.write_bytes(b"")
-    assert find_translator(tmp_path) == find_translator(path) == path
 
 
 def test_bfloat16_rounds_weights_and_is_saved(translator, tmp_path):

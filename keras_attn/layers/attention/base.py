@@ -6,8 +6,9 @@ import keras
 from keras import ops
 
 from keras_attn.deprecation import warn_of_rename
-from keras_attn.layers.arguments import check_rank, check_rate
+from keras_attn.layers.arguments import check_axes, check_rank, check_rate
 from keras_attn.layers.attention.normalisers import get_normaliser
+from keras_attn.masking import check_boolean
 
 __all__ = ["Attention", "History", "extend_history", "start_history"]
 
@@ -65,7 +66,8 @@ class Attention(keras.layers.Layer):
     Call arguments:
         query: `(B, Q)`, a decoder state.
         memory: `(B, S, M)` encoder states; padding must be finite.
-        memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        memory_mask: `(B, S)` booleans, True for a real token; `None`: the mask that
+            Keras carries with `memory`, or without one, all real.
         keys: `(B, S, A)` from `project_memory`; `None`: computed here, and dropout
             applied here. With keys, `memory` is what `drop_rows` returned.
         history: `History` of the steps before; read only if `uses_history`. `None`:
@@ -81,8 +83,8 @@ class Attention(keras.layers.Layer):
             without any real token is all 0, never NaN.
 
     Raises:
-        ValueError: If an argument is out of range, or a tensor has the wrong rank or
-            a batch or length that does not fit the others.
+        ValueError: If an argument is out of range, `memory_mask` is not boolean, or a
+            tensor has the wrong rank or a batch or length that does not fit the others.
     """
 
     uses_history = False
@@ -103,6 +105,7 @@ class Attention(keras.layers.Layer):
         self._normalise = get_normaliser(normaliser, self.name)
         self.dropout = dropout
         self.seed = seed
+        self.supports_masking = True
         self.row_dropout = None
         if dropout:
             self.row_dropout = keras.layers.Dropout(
@@ -181,7 +184,7 @@ class Attention(keras.layers.Layer):
         noise=None,
         training=None,
     ):
-        self._check_fit(query, memory, memory_mask, keys)
+        self._check_fit(query, memory, memory_mask, keys, history, noise)
         if keys is None:
             keys = self.project_memory(memory)
             memory = self.drop_rows(memory, training)
@@ -200,33 +203,29 @@ class Attention(keras.layers.Layer):
         """Returns the weights of `weigh` as the caller gets them, `(B, S)` float32."""
         return weights
 
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns `None`: neither the context nor the weights have padding."""
+        return None
+
     def _check_build(self, query_shape, memory_shape):
         check_rank(self.name, 2, "(B, Q)", query=query_shape)
         check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
 
-    def _check_fit(self, query, memory, memory_mask, keys):
-        self._check_build(query, memory)
-        tensors = {"query": query, "memory": memory}
-        if memory_mask is not None:
-            check_rank(self.name, 2, "(B, S)", memory_mask=memory_mask)
-            tensors["memory_mask"] = memory_mask
-        if keys is not None:
-            check_rank(self.name, 3, "(B, S, A)", keys=keys)
-            tensors["keys"] = keys
-        batches = {tensor.shape[0] for tensor in tensors.values()} - {None}
-        lengths = {
-            tensor.shape[1] for name, tensor in tensors.items() if name != "query"
-        } - {None}
-        if len(batches) > 1 or len(lengths) > 1:
-            shapes = ", ".join(
-                f"{name} of shape {tuple(tensor.shape)}"
-                for name, tensor in tensors.items()
-            )
-            raise ValueError(
-                "`query` (B, Q), `memory` (B, S, M), `memory_mask` (B, S) and `keys` "
-                "(B, S, A) must agree in B and S. "
-                f"Received: {shapes} (layer {self.name!r})."
-            )
+    def _check_fit(self, query, memory, memory_mask, keys, history, noise):
+        check_boolean("memory_mask", memory_mask, self.name)
+        tensors = {
+            "query": (query, "BQ"),
+            "memory": (memory, "BSM"),
+            "memory_mask": (memory_mask, "BS"),
+            "keys": (keys, "BSA"),
+            "noise": (noise, "BS"),
+        }
+        if history is not None:
+            previous, total, steps = history
+            tensors["history.previous"] = (previous, "BS")
+            tensors["history.total"] = (total, "BS")
+            tensors["history.steps"] = (steps, "B")
+        check_axes(self.name, **tensors)
 
     def compute_output_spec(
         self,
@@ -238,7 +237,7 @@ class Attention(keras.layers.Layer):
         noise=None,
         training=None,
     ):
-        self._check_fit(query, memory, memory_mask, keys)
+        self._check_fit(query, memory, memory_mask, keys, history, noise)
         context = (memory.shape[0], memory.shape[2])
         return (
             keras.KerasTensor(context, dtype=self.compute_dtype),

@@ -58,7 +58,9 @@ def masked_sparsemax(scores, mask=None):
 
 def _sparsemax(scores):
     # Sums of large scores would lose digits of the weights.
-    scores = scores - ops.max(scores, axis=-1, keepdims=True)
+    # The initial value is there for a batch without rows or positions.
+    largest = ops.max(scores, axis=-1, keepdims=True, initial=_MASKED_SCORE)
+    scores = scores - largest
     descending = ops.flip(ops.sort(scores, axis=-1), axis=-1)
     ranks = ops.arange(1, ops.shape(scores)[-1] + 1, dtype=scores.dtype)
     sums = ops.cumsum(descending, axis=-1)
@@ -69,6 +71,8 @@ def _sparsemax(scores):
 
 
 def _apply_masked(normalise, scores, mask):
+    if scores.shape[-1] == 0:  # TensorFlow's sort of nothing has no gradient
+        return scores
     if mask is not None:
         scores = ops.where(mask, scores, _MASKED_SCORE)
     # Keras warns of a softmax over a single position, whose weight is 1.

@@ -25,11 +25,31 @@ __all__ = [
 def check_cell(layer_name, **cells):
     """Raises `ValueError` unless each keyword's value is a Keras RNN cell."""
     for name, cell in cells.items():
-        if not (hasattr(cell, "state_size") and callable(cell)):
+        parts = getattr(cell, "cells", cell)
+        if isinstance(parts, list | tuple):
+            inner = {f"{name}[{index}]": part for index, part in enumerate(parts)}
+            check_cell(layer_name, **inner)
+        # A class and a layer such as `GRU` have a `state_size` too.
+        runs_steps = not isinstance(cell, type | keras.layers.RNN) and callable(cell)
+        if not (runs_steps and hasattr(cell, "state_size")):
             raise ValueError(
                 f"`{name}` must be a Keras RNN cell: callable, with a `state_size`. "
-                f"Received: {name}={cell!r} (layer {layer_name!r})."
+                f"Received: {name}={cell!r} (layer {layer_name!r}). {_remedy(cell)}"
             )
+
+
+def _remedy(cell):
+    """Returns what to write for a `cell` that is none."""
+    if isinstance(cell, type):
+        return f"Create a cell of that class: `{cell.__name__}(...)`."
+    if isinstance(cell, keras.layers.RNN):
+        return (
+            f"Pass a `{type(cell.cell).__name__}`, which runs one step, instead of "
+            f"a `{type(cell).__name__}`, which runs a whole sequence."
+        )
+    if isinstance(cell, list | tuple):
+        return "Stack cells by `keras.layers.StackedRNNCells`."
+    return "Use one such as `keras.layers.GRUCell(units)`."
 
 
 def output_width(cell):
@@ -74,6 +94,10 @@ def run_cell(cell, inputs, states, training):
         states: A list of `(B, Q)`, or of lists.
         training: Passed to a cell that takes it.
     """
+    if keras.tree.flatten(states)[0].shape[0] == 0:
+        # Keras's sum of two `(0, Q)` takes one for a bias and fails on TensorFlow.
+        dtype = getattr(cell, "compute_dtype", keras.config.floatx())
+        return ops.zeros((0, output_width(cell)), dtype=dtype), states
     if getattr(cell, "_call_has_training_arg", False):
         output, next_states = cell(inputs, states, training=training)
     else:

@@ -98,7 +98,9 @@ def _without_traces(config):
 
     With the same seeds the second cell would start with the weights of the first, and
     drop the same units of the state. A built cell's config holds the input width it was
-    built for: the second cell reads contexts, not words.
+    built for: the second cell reads contexts, not words. While a file is loaded, Keras
+    marks parts of configs as shared by the addresses of objects, which may be those of
+    objects that are gone.
     """
     if isinstance(config, list | tuple):
         return type(config)(_without_traces(item) for item in config)
@@ -107,7 +109,7 @@ def _without_traces(config):
     config = {
         key: _without_traces(value)
         for key, value in config.items()
-        if key != "build_config"
+        if key not in ("build_config", "shared_object_id")
     }
     if isinstance(config.get("seed"), int):
         config["seed"] += _SEED_STEP

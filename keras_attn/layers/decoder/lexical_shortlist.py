@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.inputs import convert_ids
+from keras_attn.layers.arguments import check_positive_integer, check_rank
 
 __all__ = ["LexicalShortlist"]
 
@@ -76,6 +77,7 @@ class LexicalShortlist(keras.layers.Layer):
         self.frequent = frequent
         self.special_ids = tuple(special_ids)
         self.pad_id = pad_id
+        self.autocast = False  # float16 cannot hold large ids
         self.build()
 
     def build(self, source_ids_shape=None):
@@ -101,6 +103,8 @@ class LexicalShortlist(keras.layers.Layer):
         self.always.assign(padded)
 
     def call(self, source_ids):
+        source_ids = convert_ids("source_ids", source_ids, self.name)
+        check_rank(self.name, 2, "(B, S)", source_ids=source_ids)
         rows = ops.shape(source_ids)[0]
         size = self.target_size
         is_real = ops.not_equal(source_ids, self.pad_id)[:, :, None]

@@ -53,6 +53,7 @@ class Readout(keras.layers.Layer):
         check_rate(self.name, dropout=dropout)
         self.units = units
         self.seed = seed
+        self.supports_masking = True
         policy = self.dtype_policy
         self.mix = keras.layers.Dense(
             units, activation="tanh", name="mix", dtype=policy

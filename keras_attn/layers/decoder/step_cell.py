@@ -5,8 +5,12 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank, deserialize_parts
-from keras_attn.layers.attention.base import extend_history, start_history
+from keras_attn.layers.arguments import check_axes, check_rank, deserialize_parts
+from keras_attn.layers.attention.base import (
+    Attention,
+    extend_history,
+    start_history,
+)
 from keras_attn.layers.cells.cell_protocol import (
     check_cell,
     fresh_dropout_masks,
@@ -16,8 +20,9 @@ from keras_attn.layers.cells.cell_protocol import (
 )
 from keras_attn.layers.cells.residual_cell import ResidualCell
 from keras_attn.layers.decoder.state import DecoderState
+from keras_attn.masking import check_boolean
 
-__all__ = ["StepCell"]
+__all__ = ["StepCell", "check_parts"]
 
 
 class StepCell(keras.layers.Layer):
@@ -39,7 +44,8 @@ class StepCell(keras.layers.Layer):
         inputs: `(B, E)`, embedding of the previous target word.
         state: `DecoderState`, from `get_initial_state` or the step before.
         memory: `(B, S, M)` encoder states.
-        memory_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        memory_mask: `(B, S)` booleans, True for a real token; `None`: the mask that
+            Keras carries with `memory`, or without one, all real.
         keys: `(B, S, A)` from `attention.project_memory`, or `None`.
         summary: `(B, M)`; read only without attention.
         noise: `(B, S)` of `attention.draw_noise`, or `None`.
@@ -52,22 +58,29 @@ class StepCell(keras.layers.Layer):
         state: The next `DecoderState`.
 
     Raises:
-        ValueError: If `cell` is not an RNN cell, a tensor has the wrong rank,
-            inputs and memory are not of the same batch, or `summary` is missing in
-            a cell without attention.
+        ValueError: If `cell` is not an RNN cell, `attention` no `Attention`, a tensor
+            has the wrong rank or sizes that do not fit the others, `memory_mask` is
+            not boolean, or `summary` is missing in a cell without attention.
     """
 
     def __init__(self, cell, attention=None, **kwargs):
         super().__init__(**kwargs)
-        check_cell(self.name, cell=cell)
+        check_parts(self.name, cell, attention)
         self.cell = cell
         self.attention = attention
         self.output_size = output_width(cell)
+        self.supports_masking = True
 
     @property
     def state_size(self):
-        """The RNN cell's state sizes: an integer, or a list of them or of lists."""
-        return state_sizes(self.cell)
+        """Raises `ValueError`: `keras.layers.RNN` reads this of a cell that it runs."""
+        kind = type(self).__name__
+        raise ValueError(
+            "A step reads a memory beside its inputs, which no loop over Keras RNN "
+            f"cells can give it. Received: a `{kind}` as a cell (layer {self.name!r}). "
+            "Use `AttentionDecoder(cell, attention, order=...)` around its RNN cell; "
+            f"the states' sizes are those of `{kind}.cell`."
+        )
 
     def cells_and_input_sizes(self, inputs_size, memory_size):
         """Returns the RNN cells that a step runs, as pairs with their input widths.
@@ -100,7 +113,7 @@ class StepCell(keras.layers.Layer):
         batch = inputs_shape[0]
         if self.attention is not None and not self.attention.built:
             self.attention.build(
-                (batch, _first_state_of_last_layer(self.cell, self.state_size)),
+                (batch, _first_state_of_last_layer(self.cell, state_sizes(self.cell))),
                 memory_shape,
             )
             self.attention.built = True
@@ -137,7 +150,7 @@ class StepCell(keras.layers.Layer):
         """Gives the RNN cells new dropout masks inside the `with` block.
 
         Args:
-            inputs: `(B, E)`, of any step.
+            inputs: `(B, E)` of any step, or `(B, T, E)` of all.
             memory: `(B, S, M)`.
             training: Whether the cells apply their dropout.
         """
@@ -161,7 +174,16 @@ class StepCell(keras.layers.Layer):
         noise=None,
         training=None,
     ):
-        self._check_fit(inputs, memory)
+        check_boolean("memory_mask", memory_mask, self.name)
+        check_axes(
+            self.name,
+            inputs=(inputs, "BE"),
+            memory=(memory, "BSM"),
+            memory_mask=(memory_mask, "BS"),
+            keys=(keys, "BSA"),
+            summary=(summary, "BM"),
+            noise=(noise, "BS"),
+        )
 
         def attend(query):
             if self.attention is None:
@@ -185,6 +207,10 @@ class StepCell(keras.layers.Layer):
         history = extend_history(state.history, weights) if state.history else ()
         return output, context, weights, DecoderState(cell_states, history, feed)
 
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns `None`: no result of one step has padding."""
+        return None
+
     def _checked_summary(self, summary):
         if summary is None:
             raise ValueError(
@@ -192,16 +218,6 @@ class StepCell(keras.layers.Layer):
                 f"(B, M). Received: summary=None (layer {self.name!r})."
             )
         return summary
-
-    def _check_fit(self, inputs, memory):
-        check_rank(self.name, 2, "(B, E)", inputs=inputs)
-        check_rank(self.name, 3, "(B, S, M)", memory=memory)
-        if len({inputs.shape[0], memory.shape[0]} - {None}) > 1:
-            raise ValueError(
-                "`inputs` (B, E) and `memory` (B, S, M) must agree in B. Received: "
-                f"inputs of shape {tuple(inputs.shape)}, memory of shape "
-                f"{tuple(memory.shape)} (layer {self.name!r})."
-            )
 
     def query(self, cell_states):
         """Returns the first state of the RNN cell's last layer, `(B, Q)`."""
@@ -218,6 +234,17 @@ class StepCell(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**deserialize_parts(config, "cell", "attention"))
+
+
+def check_parts(layer_name, cell, attention):
+    """Raises `ValueError` unless these are an RNN cell and an `Attention` or `None`."""
+    check_cell(layer_name, cell=cell)
+    if not isinstance(attention, Attention | None):
+        raise ValueError(
+            "`attention` must be an `Attention` or `None`. "
+            f"Received: attention={attention!r} (layer {layer_name!r}). Create one, "
+            "such as `BahdanauAttention(units)`, or subclass `Attention`."
+        )
 
 
 def _first_state_of_last_layer(cell, states):

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells.cell_protocol import (
     fresh_dropout_masks,
     output_width,
@@ -17,7 +16,6 @@ from keras_attn.scanning import scan, uses_tensorflow_scan
 
 __all__ = [
     "SUMMARIES",
-    "check_mask_fits",
     "create_bidirectional",
     "get_summary",
     "run_bidirectional",
@@ -105,7 +103,7 @@ def run_bidirectional(rnn, inputs, mask, training):
         last: `(B, 2 * units)`, each direction's state after its last real position;
             zeros in a row without any.
     """
-    if uses_tensorflow_scan():
+    if uses_tensorflow_scan() or 0 in inputs.shape[:2]:  # Keras refuses empty inputs
         forward = _run_direction(rnn.forward_layer, inputs, mask, training)
         backward = _run_direction(rnn.backward_layer, inputs, mask, training)
         states, last = zip(forward, backward, strict=True)
@@ -137,7 +135,8 @@ def _run_direction(rnn, inputs, mask, training):
         return next_states, ops.where(is_real, output, ops.zeros_like(output))
 
     output = ops.zeros((batch, output_width(cell)), dtype=rnn.compute_dtype)
-    with fresh_dropout_masks(cell, sequences[0][0], training):
+    step_inputs = ops.zeros((batch, inputs.shape[-1]), dtype=inputs.dtype)
+    with fresh_dropout_masks(cell, step_inputs, training):
         states, outputs = scan(
             step, states, output, sequences, fixed=(), layer=cell, training=training
         )
@@ -184,31 +183,6 @@ def _mean(states, last, mask):
 
 
 SUMMARIES = {"last": _last, "mean": _mean}
-
-
-def check_mask_fits(layer_name, axes, mask_name, mask, **sequence):
-    """Raises `ValueError` unless a mask has the first two axes of its sequence.
-
-    Args:
-        layer_name: Name of the layer, for the error message.
-        axes: Axes that the sequence must have, such as `"(B, S)"`.
-        mask_name: Name of the mask, for the error message.
-        mask: Tensor, or `None`, which fits any sequence.
-        **sequence: The masked tensor or shape, by its argument name.
-    """
-    ((name, tensor),) = sequence.items()
-    check_rank(layer_name, axes.count(",") + 1, axes, **sequence)
-    if mask is None:
-        return
-    shape, mask_shape = tuple(tensor.shape), tuple(mask.shape)
-    pairs = zip(shape, mask_shape, strict=False)
-    differ = any(a != b for a, b in pairs if None not in (a, b))
-    if len(mask_shape) != 2 or differ:
-        raise ValueError(
-            f"`{mask_name}` must have shape (B, S), the B and S of `{name}`. "
-            f"Received: {mask_name} of shape {mask_shape}, {name} of shape {shape} "
-            f"(layer {layer_name!r})."
-        )
 
 
 def _direction_seed(seed, layer, direction):

@@ -2,18 +2,20 @@
 
 import keras
 
+from keras_attn.inputs import convert_ids
 from keras_attn.layers.arguments import (
+    check_axes,
     check_positive_integer,
     check_rank,
     check_rate,
 )
 from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
 from keras_attn.layers.encoder.bidirectional import (
-    check_mask_fits,
     create_bidirectional,
     get_summary,
     run_bidirectional,
 )
+from keras_attn.masking import attach_mask, carried_mask, check_boolean
 
 __all__ = ["Encoder"]
 
@@ -61,19 +63,21 @@ class Encoder(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer`.
 
     Call arguments:
-        ids: `(B, S)` integers. Padding, usually on the right, is skipped in both
+        ids: `(B, S)` ids. Padding, usually on the right, is skipped in both
             directions wherever it stands.
-        ids_mask: `(B, S)` booleans, True for a real token; `None`: all real.
+        ids_mask: `(B, S)` booleans, True for a real token; `None`: the mask that Keras
+            carries with `ids`, or without one, all real.
         training: Whether to apply dropout.
 
     Returns:
-        memory: `(B, S, M)` in the compute dtype; zeros where `ids_mask` is False.
+        memory: `(B, S, M)` in the compute dtype; zeros where `ids_mask` is False. Keras
+            carries the mask with it.
         summary: `(B, M)`; zeros for a row without any real token. It is computed
             before dropout, and `"last"` before the top layer's input is added.
 
     Raises:
         ValueError: If an argument is out of range, `cell` or `summary` is unknown,
-            or `ids` or `ids_mask` has the wrong shape.
+            or `ids` or `ids_mask` has the wrong dtype or shape.
 
     Example:
 
@@ -121,6 +125,8 @@ class Encoder(keras.layers.Layer):
         self.summary_kind = summary
         self.summarize = get_summary(summary, self.name)
         self.seed = seed
+        self.autocast = False  # float16 cannot hold large ids
+        self.supports_masking = True
         policy = self.dtype_policy
         self.embedding = ScaledEmbedding(
             vocabulary_size,
@@ -162,7 +168,11 @@ class Encoder(keras.layers.Layer):
             width = 2 * self.units
 
     def call(self, ids, ids_mask=None, training=None):
-        check_mask_fits(self.name, "(B, S)", "ids_mask", ids_mask, ids=ids)
+        if ids_mask is None:
+            ids_mask = carried_mask(ids)
+        ids = convert_ids("ids", ids, self.name)
+        check_boolean("ids_mask", ids_mask, self.name)
+        check_axes(self.name, ids=(ids, "BS"), ids_mask=(ids_mask, "BS"))
         embeddings = self.word_dropout(self.embedding(ids), training=training)
         embeddings = self.dropout(embeddings, training=training)
         states, last = run_bidirectional(self.rnn, embeddings, ids_mask, training)
@@ -171,7 +181,12 @@ class Encoder(keras.layers.Layer):
             above, last = run_bidirectional(rnn, below, ids_mask, training)
             states = states + above if self.residual else above
         summary = self.summarize(states, last, ids_mask)
-        return self.dropout(states, training=training), summary
+        memory = attach_mask(self.dropout(states, training=training), ids_mask)
+        return memory, summary
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns the masks of memory and summary."""
+        return previous_mask, None
 
     def get_config(self):
         return {

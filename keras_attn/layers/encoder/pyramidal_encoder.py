@@ -4,16 +4,17 @@ import keras
 from keras import ops
 
 from keras_attn.layers.arguments import (
+    check_axes,
     check_positive_integer,
     check_rank,
     check_rate,
 )
 from keras_attn.layers.encoder.bidirectional import (
-    check_mask_fits,
     create_bidirectional,
     get_summary,
     run_bidirectional,
 )
+from keras_attn.masking import attach_mask, carried_mask, check_boolean
 
 __all__ = ["PyramidalEncoder"]
 
@@ -55,11 +56,13 @@ class PyramidalEncoder(keras.layers.Layer):
     Call arguments:
         features: `(B, S, F)` floats, such as speech frames. Padding is on the right
             and finite: elsewhere it would change which neighbours are concatenated.
-        features_mask: `(B, S)` booleans, True for a real position; `None`: all real.
+        features_mask: `(B, S)` booleans, True for a real position; `None`: the mask
+            that Keras carries with `features`, or without one, all real.
         training: Whether to apply dropout.
 
     Returns:
         memory: `(B, S', M)` in the compute dtype; zeros where `memory_mask` is False.
+            Keras carries that mask with it.
         summary: `(B, M)`, computed before dropout; zeros for a row without any real
             position.
         memory_mask: `(B, S')` booleans: a position is real if any of the positions
@@ -67,7 +70,7 @@ class PyramidalEncoder(keras.layers.Layer):
 
     Raises:
         ValueError: If an argument is out of range, `cell` or `summary` is unknown,
-            or `features` or `features_mask` has the wrong shape.
+            or `features` or `features_mask` has the wrong dtype or shape.
 
     Example:
 
@@ -103,6 +106,7 @@ class PyramidalEncoder(keras.layers.Layer):
         self.summary_kind = summary
         self.summarize = get_summary(summary, self.name)
         self.seed = seed
+        self.supports_masking = True
         policy = self.dtype_policy
         self.rnns = [
             create_bidirectional(
@@ -128,8 +132,11 @@ class PyramidalEncoder(keras.layers.Layer):
             width = 2 * self.units * self.factor
 
     def call(self, features, features_mask=None, training=None):
-        check_mask_fits(
-            self.name, "(B, S, F)", "features_mask", features_mask, features=features
+        if features_mask is None:
+            features_mask = carried_mask(features)
+        check_boolean("features_mask", features_mask, self.name)
+        check_axes(
+            self.name, features=(features, "BSF"), features_mask=(features_mask, "BS")
         )
         states, mask = features, features_mask
         for layer, rnn in enumerate(self.rnns):
@@ -140,9 +147,16 @@ class PyramidalEncoder(keras.layers.Layer):
                 mask = _shorten_mask(mask, self.factor)
             states, last = run_bidirectional(rnn, states, mask, training)
         summary = self.summarize(states, last, mask)
+        memory = attach_mask(self.dropout(states, training=training), mask)
         if mask is None:
             mask = ops.ones(ops.shape(states)[:2], dtype="bool")
-        return self.dropout(states, training=training), summary, mask
+        return memory, summary, mask
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """Returns the masks of memory, summary and memory mask."""
+        for _ in self.rnns[1:]:
+            previous_mask = _shorten_mask(previous_mask, self.factor)
+        return previous_mask, None, None
 
     def get_config(self):
         return {
@@ -174,5 +188,8 @@ def _shorten_mask(mask, factor):
     """Returns `(B, S)` as `(B, S')`: whether any of the neighbours is real."""
     if mask is None:
         return None
-    mask = ops.cast(mask, "int32")[:, :, None]
-    return ops.sum(_concatenate_neighbours(mask, factor), axis=-1) > 0
+    # Without sizes, which a symbolic mask has not. Slice k holds neighbour k of every
+    # group, after the same padding as that of the states.
+    padded = ops.pad(ops.cast(mask, "int32"), [(0, 0), (0, factor - 1)])
+    neighbours = (padded[:, k : k + 1 - factor or None : factor] for k in range(factor))
+    return sum(neighbours) > 0

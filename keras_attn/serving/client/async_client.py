@@ -73,6 +73,8 @@ class AsyncClient(BaseClient):
         *,
         max_length: int | Sequence[int] | None = None,
         length_penalty: float | Sequence[float] | None = None,
+        prefixes: Sequence[str] | None = None,
+        required: Sequence[Sequence[str]] | None = None,
         attention: bool = True,
     ) -> list[Translation]:
         """Like `Client.translate`."""
@@ -81,6 +83,8 @@ class AsyncClient(BaseClient):
                 texts,
                 max_length=max_length,
                 length_penalty=length_penalty,
+                prefixes=prefixes,
+                required=required,
                 attention=attention,
             )
         )

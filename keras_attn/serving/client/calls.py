@@ -12,11 +12,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
-from keras_attn.serving.signature import SIGNATURES
+from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
 from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 from keras_attn.translation import (
     Translation,
+    check_prefixes,
+    check_required,
     check_texts,
     translations_from_outputs,
     utf8,
@@ -82,12 +84,35 @@ class ModelCalls:
         *,
         max_length: int | Sequence[int] | None = None,
         length_penalty: float | Sequence[float] | None = None,
+        prefixes: Sequence[str] | None = None,
+        required: Sequence[Sequence[str]] | None = None,
         attention: bool,
     ) -> Iterator[Call[list[Translation]]]:
         """Yields one call for each batch of texts, in order."""
         texts = check_texts("texts", texts)
         columns = {"text": texts}
-        if max_length is None and length_penalty is None:
+        has_options = max_length is not None or length_penalty is not None
+        if prefixes is not None or required is not None:
+            if has_options:
+                raise ValueError(
+                    "No signature takes both constraints and search options. Received: "
+                    f"max_length={max_length!r}, length_penalty={length_penalty!r} "
+                    "with prefixes or required phrases."
+                )
+            phrases = check_required(required, len(texts))
+            columns |= {
+                "prefix": check_prefixes(prefixes, len(texts)),
+                "required": ["\n".join(row) for row in phrases],
+            }
+            return self._batched_calls(
+                TRANSLATE_CONSTRAINED.name,
+                columns,
+                attention,
+                lambda texts, _prefixes, _required, outputs: translations_from_outputs(
+                    texts, outputs
+                ),
+            )
+        if not has_options:
             return self._batched_calls(
                 "translate", columns, attention, translations_from_outputs
             )
@@ -205,7 +230,7 @@ class ModelCalls:
             yield slice(start, len(sizes))
 
     def _batch_call(self, signature, batch, attention, read_outputs):
-        names = [field.name for field in SIGNATURES[signature].outputs]
+        names = [field.name for field in ALL_SIGNATURES[signature].outputs]
         if not attention:
             names.remove("attention")
         inputs = {

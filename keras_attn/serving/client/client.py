@@ -69,6 +69,8 @@ class Client(BaseClient):
         *,
         max_length: int | Sequence[int] | None = None,
         length_penalty: float | Sequence[float] | None = None,
+        prefixes: Sequence[str] | None = None,
+        required: Sequence[Sequence[str]] | None = None,
         attention: bool = True,
     ) -> list[Translation]:
         """Translates texts, in requests of at most `batch_size` texts.
@@ -79,6 +81,12 @@ class Client(BaseClient):
                 number, or one for each text. The model's own limit holds as well.
             length_penalty: Exponent of the length when hypotheses are compared: one
                 number, or one for each text; `None`: as the model was exported.
+            prefixes: A beginning for each translation, `""` for none. Its last word may
+                be incomplete; after a blank the next word begins. The model must have
+                the signature `translate_constrained`.
+            required: Phrases that each translation must contain; likewise.
+                `Translation.constraints_met` tells whether it does: the model leaves
+                out what its vocabulary lacks and what its length limit has no room for.
             attention: False leaves attention, the largest part, out of the response:
                 `Translation.attention` is then `(T, 0)`.
 
@@ -86,8 +94,10 @@ class Client(BaseClient):
             One `Translation` for each text, in order.
 
         Raises:
-            TypeError: If `texts` is a single text, or an item is not text.
-            ValueError: If an option is out of range, or their number is wrong.
+            TypeError: If `texts` is a single text, or an item is not text; likewise
+                for constraints.
+            ValueError: If an option is out of range, their number is wrong, a required
+                phrase is empty, or constraints come with another option.
             ServingError: If the server cannot be reached or returns an error.
         """
         return self._run_all(
@@ -95,6 +105,8 @@ class Client(BaseClient):
                 texts,
                 max_length=max_length,
                 length_penalty=length_penalty,
+                prefixes=prefixes,
+                required=required,
                 attention=attention,
             )
         )

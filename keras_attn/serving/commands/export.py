@@ -42,6 +42,14 @@ def export(
             help="Search the full vocabulary even if the translator has a shortlist.",
         ),
     ] = False,
+    constrained: Annotated[
+        bool,
+        typer.Option(
+            "--constrained",
+            help="Add the signature translate_constrained, for prefixes and required "
+            "phrases.",
+        ),
+    ] = False,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +95,7 @@ def export(
             length_penalty=length_penalty,
             nbest=nbest,
             full_vocabulary=full_vocabulary,
+            constrained=constrained,
             serving_version=serving_version,
             run=path.parent,
             log=log,

@@ -109,6 +109,55 @@ def translate(
             min=0, help="Only with --translator.", show_default="the translator's own"
         ),
     ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="Beginning of every translation, which is completed.",
+            show_default=False,
+        ),
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A phrase that every translation must contain; may be repeated. With "
+            "--server, its model must be exported with --constrained.",
+            show_default=False,
+        ),
+    ] = None,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Draw translations in place of a search; implied by the next four. "
+            "Only with --translator.",
+        ),
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Below 1, probable words become more probable.", show_default="1"
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            help="Number of most probable words to draw from.", show_default="all"
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="Probability of the most probable words to draw from.",
+            show_default="1",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The same seed, the same samples; each text takes the next integer.",
+            show_default="a new one",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     as_json: AsJson = False,
 ) -> None:
@@ -141,6 +190,16 @@ def translate(
             "The --tls options belong to --server. Received: a --tls option "
             "without --server."
         )
+    sampling_options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    sampling_options = {
+        name: value for name, value in sampling_options.items() if value is not None
+    }
+    samples = sample or bool(sampling_options) or seed is not None
+    if server is not None and samples:
+        raise ValueError(
+            "A server draws no samples. Received: --sample, --temperature, --top-k, "
+            "--top-p or --seed with --server. Give --translator."
+        )
     output = _Output(attention, out, not subwords, as_json)
     translating: contextlib.AbstractContextManager[Callable]
     if server is not None:
@@ -155,14 +214,31 @@ def translate(
         one_batch = texts is not None and 0 < len(texts) <= batch_size
         translating = contextlib.nullcontext(
             _local_translate(
-                translator, beam_size, length_penalty, batch_size, one_batch
+                translator,
+                beam_size,
+                length_penalty,
+                batch_size,
+                one_batch,
+                sampling_options if samples else None,
+                seed,
             )
         )
     with translating as translate_chunk, _input_texts(texts) as lines:
         for chunk in _chunks(lines):
-            for translation in translate_chunk(chunk):
+            constraints = _constraints(prefix, require, len(chunk))
+            for translation in translate_chunk(chunk, **constraints):
                 output.add(translation)
     output.close()
+
+
+def _constraints(prefix, require, count):
+    """Returns the arguments by which `count` texts have the same constraints."""
+    constraints: dict[str, list] = {}
+    if prefix is not None:
+        constraints["prefixes"] = [prefix] * count
+    if require:
+        constraints["required"] = [require] * count
+    return constraints
 
 
 @contextlib.contextmanager
@@ -175,7 +251,7 @@ def _server_translate(server, tls_options, **options) -> Iterator[Callable]:
 
 
 def _local_translate(
-    path, beam_size, length_penalty, batch_size, one_batch
+    path, beam_size, length_penalty, batch_size, one_batch, sampling_options, seed
 ) -> Callable:
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
@@ -184,18 +260,30 @@ def _local_translate(
     with waiting(f"loading {path}"):
         import_tensorflow()
         from keras_attn import Translator
+        from keras_attn.decoding import Sampling
         from keras_attn.text import graph
+
+        sampling = None if sampling_options is None else Sampling(**sampling_options)
 
         if not one_batch:
             graph.share_cores()
         translator = Translator.load(path)
 
-    def translate_chunk(texts: Sequence[str]) -> list[Translation]:
+    first = seed
+
+    def translate_chunk(texts: Sequence[str], **constraints) -> list[Translation]:
+        nonlocal first
+        chunk_seed = first
+        if first is not None:
+            first += len(texts)
         return translator.translate(
             texts,
             beam_size=beam_size,
             length_penalty=length_penalty,
+            sampling=sampling,
+            seed=chunk_seed,
             batch_size=batch_size,
+            **constraints,
         )
 
     return translate_chunk
@@ -272,6 +360,11 @@ class _Output:
             )
         if translation.target_truncated:
             _warn(f"translation {self.count} was cut at the length limit.")
+        if translation.constraints_met is False:
+            _warn(
+                f"translation {self.count} lacks its prefix or a required phrase: the "
+                "length limit has no room for them, or the vocabulary no characters."
+            )
         if self.attention is AttentionFormat.text:
             from keras_attn.plotting import attention_text
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_attn.serving.signature import SIGNATURES
+from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
 from keras_attn.text.limits import cut_texts
 from keras_attn.text.word_outputs import merge_words
 from keras_attn.translator.search import MAX_LENGTH_PENALTY
@@ -22,12 +22,14 @@ class ExportSearch:
         length_penalty: Exponent of the length when hypotheses are compared.
         nbest: Number of hypotheses in the outputs of the signature `nbest`.
         full_vocabulary: Whether to search all words in spite of a shortlist.
+        constrained: Whether to add the signature `translate_constrained`.
     """
 
     beam_size: int
     length_penalty: float
     nbest: int
     full_vocabulary: bool = False
+    constrained: bool = False
 
     def __post_init__(self):
         """Refuses a penalty that the graph, which has one per row, would clamp."""
@@ -47,6 +49,7 @@ class ExportSearch:
         length_penalty: float | None = None,
         nbest: int | None = None,
         full_vocabulary: bool = False,
+        constrained: bool = False,
     ) -> "ExportSearch":
         """Returns settings where `None` stands for the translator's own.
 
@@ -56,6 +59,7 @@ class ExportSearch:
             length_penalty: As above.
             nbest: As above; `None`: the beam size, at least 2.
             full_vocabulary: As above.
+            constrained: As above.
         """
         if beam_size is None:
             beam_size = translator.beam_size
@@ -63,7 +67,7 @@ class ExportSearch:
             length_penalty = translator.length_penalty
         if nbest is None:
             nbest = max(2, beam_size)
-        return cls(beam_size, length_penalty, nbest, full_vocabulary)
+        return cls(beam_size, length_penalty, nbest, full_vocabulary, constrained)
 
 
 def trace_endpoints(translator: Any, search: ExportSearch) -> dict[str, Any]:
@@ -115,11 +119,20 @@ def trace_endpoints(translator: Any, search: ExportSearch) -> dict[str, Any]:
     endpoints["translate_words"] = _trace("translate_words", translate_words)
     endpoints["nbest"] = _trace("nbest", nbest)
     endpoints["align"] = _trace("align", translator.align_graph)
+    if search.constrained:
+
+        def translate_constrained(text, prefix, required):
+            return translator.translate_graph(
+                text, prefix=prefix, required=required, **options
+            )
+
+        name = TRANSLATE_CONSTRAINED.name
+        endpoints[name] = _trace(name, translate_constrained)
     return endpoints
 
 
 def _trace(name, function):
-    signature = SIGNATURES[name]
+    signature = ALL_SIGNATURES[name]
 
     def endpoint(*columns):
         outputs = function(*_check_rows(signature.inputs, columns))

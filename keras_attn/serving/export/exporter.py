@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from keras_attn.serving.export.publish import publishing
 from keras_attn.serving.export.sample_requests import warmup_requests, write_requests
 from keras_attn.serving.export.self_test import check_outputs
 from keras_attn.serving.signature import (
+    ALL_SIGNATURES,
     DEFAULT_SIGNATURE,
     SIGNATURE_VERSION,
     SIGNATURES,
@@ -37,6 +38,7 @@ def export_translator(
     length_penalty: float | None = None,
     nbest: int | None = None,
     full_vocabulary: bool = False,
+    constrained: bool = False,
     serving_version: str = "2.20",
     run: Path | None = None,
     self_test: bool = True,
@@ -58,6 +60,8 @@ def export_translator(
         nbest: Number of hypotheses in the outputs of the signature `nbest`; `None`: the
             beam size, at least 2.
         full_vocabulary: Whether to search all words in spite of a shortlist.
+        constrained: Whether to add the signature `translate_constrained`, for prefixes
+            and required phrases. It makes a server's start longer.
         serving_version: The oldest TensorFlow Serving that must load it.
         run: Folder of the training run, for the manifest.
         self_test: Whether to load and run the model before it is published. False only
@@ -81,20 +85,23 @@ def export_translator(
         length_penalty=length_penalty,
         nbest=nbest,
         full_vocabulary=full_vocabulary,
+        constrained=constrained,
     )
     words = _frequent_words(translator.source_codec)
-    requests = warmup_requests(words)
     with publishing(models_dir, version) as (number, folder):
+        log(f"version {number}: tracing the graphs")
+        endpoints = trace_endpoints(translator, search)
+        signatures = [name for name in ALL_SIGNATURES if name in endpoints]
+        requests = warmup_requests(words, signatures)
         manifest = make_manifest(
             translator,
             version=number,
             search=dataclasses.asdict(search),
+            signatures=signatures,
             serving_version=serving_version,
             warmup_records=len(requests),
             run=run,
         )
-        log(f"version {number}: tracing the graphs")
-        endpoints = trace_endpoints(translator, search)
         _check_graphs(endpoints, serving_version)
         log("writing the model")
         _save(translator, folder, endpoints)
@@ -116,6 +123,7 @@ def make_manifest(
     search: dict[str, Any],
     serving_version: str,
     warmup_records: int,
+    signatures: Iterable[str] = tuple(SIGNATURES),
     run: Path | None = None,
 ) -> dict[str, Any]:
     """Returns the manifest of an export, which `json.dumps` accepts.
@@ -126,6 +134,7 @@ def make_manifest(
         search: Search settings.
         serving_version: The oldest TensorFlow Serving that must load it.
         warmup_records: Number of warm-up requests.
+        signatures: Names of the signatures.
         run: Folder of the training run, whose recipe and report are included.
     """
     return {
@@ -135,11 +144,11 @@ def make_manifest(
         "signature_version": SIGNATURE_VERSION,
         "default_signature": DEFAULT_SIGNATURE,
         "signatures": {
-            signature.name: {
-                "inputs": [dataclasses.asdict(field) for field in signature.inputs],
-                "outputs": [dataclasses.asdict(field) for field in signature.outputs],
+            name: {
+                "inputs": _fields(ALL_SIGNATURES[name].inputs),
+                "outputs": _fields(ALL_SIGNATURES[name].outputs),
             }
-            for signature in SIGNATURES.values()
+            for name in signatures
         },
         "search": search,
         "limits": {
@@ -155,6 +164,10 @@ def make_manifest(
         "recipe": _read_text(run, "recipe.toml"),
         "report": json.loads(_read_text(run, "report.json") or "null"),
     }
+
+
+def _fields(fields):
+    return [dataclasses.asdict(field) for field in fields]
 
 
 def _read_text(run, name):

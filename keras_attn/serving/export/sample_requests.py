@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_attn.serving.signature import (
+    ALL_SIGNATURES,
     DEFAULT_SIGNATURE,
     MAX_WARMUP_TEXTS,
-    SIGNATURES,
     TRANSLATE,
     Signature,
 )
@@ -46,14 +46,15 @@ class Request(NamedTuple):
     def signature(self) -> Signature:
         """The signature; the default one is `translate`."""
         name = self.signature_name
-        return SIGNATURES[TRANSLATE.name if name == DEFAULT_SIGNATURE else name]
+        return ALL_SIGNATURES[TRANSLATE.name if name == DEFAULT_SIGNATURE else name]
 
 
-def warmup_requests(words: list[str]) -> list[Request]:
-    """Returns requests of several shapes to every signature and the default one.
+def warmup_requests(words: list[str], signatures: Iterable[str]) -> list[Request]:
+    """Returns requests of several shapes to some signatures and the default one.
 
     Args:
         words: Words of the source language, at least one.
+        signatures: Names of the signatures.
     """
     batches = [
         [
@@ -62,23 +63,25 @@ def warmup_requests(words: list[str]) -> list[Request]:
         ]
         for num_words, num_texts in _WARMUP_SHAPES
     ]
-    return _requests([[text.encode() for text in texts] for texts in batches])
+    encoded = [[text.encode() for text in texts] for texts in batches]
+    return _requests(encoded, signatures)
 
 
-def edge_case_requests(words: list[str]) -> list[Request]:
+def edge_case_requests(words: list[str], signatures: Iterable[str]) -> list[Request]:
     """Returns requests with malformed texts among plain ones, one text, and none.
 
     Args:
         words: As for `warmup_requests`.
+        signatures: As for `warmup_requests`.
     """
     texts = [*_EDGE_CASES, *(word.encode() for word in words)]
-    return _requests([texts, texts[-1:], []])
+    return _requests([texts, texts[-1:], []], signatures)
 
 
-def _requests(batches):
+def _requests(batches, signatures):
     return [
         Request(name, _inputs(name, texts))
-        for name in (DEFAULT_SIGNATURE, *SIGNATURES)
+        for name in (DEFAULT_SIGNATURE, *signatures)
         for texts in batches
     ]
 
@@ -90,6 +93,8 @@ def _inputs(signature_name, texts):
     columns = {
         "text": column,
         "target": column,
+        "prefix": column,
+        "required": column,
         "max_length": (5 + 10 * rows).astype(np.int32),
         "length_penalty": (rows % 3 / 2).astype(np.float32),
     }

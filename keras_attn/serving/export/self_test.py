@@ -51,7 +51,7 @@ def check_outputs(
     with tempfile.TemporaryDirectory() as temporary:
         edge_cases = Path(temporary, "requests")
         outputs = Path(temporary, "outputs.npz")
-        write_requests(edge_cases, edge_case_requests(words), "translator")
+        write_requests(edge_cases, edge_case_requests(words, endpoints), "translator")
         requests = [*read_requests(warmup), *read_requests(edge_cases)]
         with _separate_process(temporary, folder, outputs, warmup, edge_cases):
             expected = [_run(endpoints, request) for request in requests]  # meanwhile

@@ -1,6 +1,7 @@
 """The lexical shortlist of a translator, learned from sentence pairs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,13 @@ from keras_attn.training.alignment.translation_table import translation_table
 from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
 from keras_attn.training.corpora import CorpusError, SentencePair
 
-__all__ = ["add_shortlist", "frequent_ids", "learn_shortlist"]
+__all__ = [
+    "add_shortlist",
+    "check_known",
+    "frequent_ids",
+    "learn_shortlist",
+    "take_turns",
+]
 
 _BATCH_SIZE = 256
 _MAX_PAIRS = 100_000  # for the translation table
@@ -18,7 +25,11 @@ _FREQUENT = 200  # subwords for every sentence: articles, prepositions, punctuat
 
 
 def learn_shortlist(
-    train: Pipeline, source_codec, target_codec, words: int
+    train: Pipeline,
+    source_codec,
+    target_codec,
+    words: int,
+    earlier: LexicalShortlist | None = None,
 ) -> LexicalShortlist:
     """Returns the shortlist of target subwords for each source subword.
 
@@ -27,10 +38,47 @@ def learn_shortlist(
         source_codec: Codec of their sources.
         target_codec: Codec of their targets.
         words: Number of likely translations of each source subword.
+        earlier: A shortlist learned from other pairs. Its words and the new ones, each
+            in their order, take turns.
     """
     codecs = source_codec, target_codec
     sentences, counts = _read_sentences(train, *codecs)
-    return _learn(sentences, counts, *codecs, words)
+    shortlist = _learn(sentences, counts, *codecs, words)
+    if earlier is not None:
+        table, always, earlier_table, earlier_always = (
+            np.asarray(weight)
+            for part in (shortlist, earlier)
+            for weight in (part.table, part.always)
+        )
+        [always] = take_turns(always[np.newaxis], earlier_always[np.newaxis])
+        shortlist.load(take_turns(table, earlier_table), always)
+    return shortlist
+
+
+def take_turns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns rows of different ids, taken from two rows in turn.
+
+    Args:
+        first: `(N, C)` ids; 0: none.
+        second: `(N, D)`, the same.
+
+    Returns:
+        `(N, C)`.
+
+    Example:
+
+    >>> take_turns(np.array([[5, 6, 7]]), np.array([[8, 5, 9]])).tolist()
+    [[5, 8, 6]]
+    """
+    merged = np.zeros_like(first)
+    width = max(first.shape[1], second.shape[1])
+    both = np.zeros((len(first), width, 2), first.dtype)
+    both[:, : first.shape[1], 0] = first
+    both[:, : second.shape[1], 1] = second
+    for row, ids in zip(merged, both.reshape(len(first), -1).tolist(), strict=True):
+        different = [token_id for token_id in dict.fromkeys(ids) if token_id]
+        row[: len(different)] = different[: len(row)]
+    return merged
 
 
 def add_shortlist(
@@ -63,7 +111,7 @@ def add_shortlist(
     )
     sentences, counts = _read_sentences(train, *codecs)
     for side, codec, ids in zip(("source", "target"), codecs, sentences, strict=True):
-        _check_known(side, codec, ids, name)
+        check_known(side, codec, np.concatenate(ids), name)
     shortlist = _learn(sentences, counts, *codecs, words)
     statistics = {
         "pairs": train.pair_count,
@@ -141,8 +189,18 @@ def _read_sentences(train, source_codec, target_codec):
     return sentences, counts
 
 
-def _check_known(side, codec, sentences, name):
-    ids = np.concatenate(sentences)
+def check_known(side: str, codec: Any, ids: np.ndarray, name: str) -> None:
+    """Refuses sentences of which a translator knows less than half.
+
+    Args:
+        side: `source` or `target`.
+        codec: The translator's codec of that side.
+        ids: The sentences' ids in one array.
+        name: Name of the pairs, for the message.
+
+    Raises:
+        CorpusError: If half of the subwords or more are unknown.
+    """
     ids = ids[ids != codec.end_id]
     unknown = int((ids == codec.unknown_id).sum())
     if len(ids) and 2 * unknown >= len(ids):

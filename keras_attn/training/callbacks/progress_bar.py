@@ -43,9 +43,14 @@ class EpochProgress(keras.callbacks.Callback):
         )
 
     def on_test_begin(self, logs=None):
+        if self.bar is None:
+            return  # the validation before the first epoch
         self.bar.update(self.task, description="validating")
 
     def on_epoch_end(self, epoch, logs=None):
+        if epoch < 0:
+            log(f"epoch 0, before training: validation {_format_metrics(logs, 'val_')}")
+            return
         self.bar.stop()
         log(
             f"epoch {epoch + 1}/{self.params['epochs']}  train {_format_metrics(logs)}"

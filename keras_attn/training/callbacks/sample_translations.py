@@ -22,7 +22,8 @@ class SampleTranslations(keras.callbacks.Callback):
         translator: Translator of the model in training, whose weights it shares.
         pairs: The validation split.
         bleu_every: Number of epochs from one BLEU to the next, beginning with the
-            first; the last epoch has a BLEU, too. `None`: no BLEU.
+            first; the last epoch has a BLEU, too, and the start of a fine-tuning.
+            `None`: no BLEU.
         samples: Number of pairs to log and store after every epoch; they are spread
             evenly over the split and stay the same.
         run: The run folder, whose `samples.jsonl` gets the samples.
@@ -53,9 +54,9 @@ class SampleTranslations(keras.callbacks.Callback):
         self.latest: list[tuple[str, Translation]] = []
 
     def on_epoch_end(self, epoch, logs=None):
-        is_last = epoch + 1 == self.params["epochs"]
+        is_first_or_last = epoch < 0 or epoch + 1 == self.params["epochs"]
         every = self.bleu_every
-        if every is not None and (epoch % every == 0 or is_last):
+        if every is not None and (epoch % every == 0 or is_first_or_last):
             translations = self._translate(self.pairs)
             texts = [translation.text for translation in translations]
             references = [pair.target for pair in self.pairs]

@@ -32,6 +32,8 @@ class EpochWeights(keras.callbacks.Callback):
         self.choice = choice
 
     def on_epoch_end(self, epoch, logs=None):
+        if epoch < 0:
+            return  # the translator that is fine-tuned
         self.folder.mkdir(exist_ok=True)
         name = f"{epoch + 1:05}-{float(logs['val_loss'])!r}{_ENDING}"
         with atomic_write(self.folder / name) as temporary:

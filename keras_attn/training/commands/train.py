@@ -1,12 +1,16 @@
 """`keras-attn train`: from a recipe to a saved translator."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keras_attn.command_line import log, print_result
 from keras_attn.training.commands.report import write_report
+
+if TYPE_CHECKING:
+    from keras_attn.training.recipes import Recipe
 
 __all__ = ["train"]
 
@@ -16,7 +20,7 @@ def train(
         str | None,
         typer.Argument(
             help="Name of a recipe (demo, multi30k, multi30k-best), or a .toml file.",
-            show_default="with --resume: that of OUT",
+            show_default="with --resume: that of OUT; with --from: that of its run",
         ),
     ] = None,
     overrides: Annotated[
@@ -34,6 +38,21 @@ def train(
         str | None,
         typer.Option(help="Path of the corpus; the same as corpus.data=PATH."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Finished translator to fine-tune, a .keras file or a run folder; the "
+            "same as start.translator=PATH.",
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts of the model that keep their weights, such as "
+            "encoder,embeddings; the same as training.freeze=PARTS."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the unfinished run in OUT.")
     ] = False,
@@ -45,6 +64,9 @@ def train(
     run, OUT/report.html. An interrupted run is continued by --resume, or by the same
     command.
 
+    --from goes on with a finished translator: the weights, vocabularies and options
+    that the recipe leaves out are the translator's.
+
     Examples: keras-attn train demo --out runs/demo
 
     keras-attn train --resume --out runs/demo
@@ -53,22 +75,19 @@ def train(
 
     keras-attn train multi30k corpus.source_language=en corpus.target_language=de
     --data multi30k --out runs/en-de
-    """
-    from keras_attn.training.recipes import load_recipe
-    from keras_attn.training.runs.run_folder import RunFolder
 
+    keras-attn train --from runs/multi30k --data talks --out runs/talks
+    training.learning_rate=1e-4
+    """
     assignments = list(overrides or [])
+    if recipe is not None and re.match(r"\w+\.\w+=", recipe):
+        assignments.insert(0, recipe)  # without RECIPE, the first word is an override
+        recipe = None
     if data is not None:
         assignments.append(f"corpus.data={data}")
-    base = RunFolder(out).load_recipe() if resume else None
-    if recipe is not None:
-        base = load_recipe(recipe)  # `fit` compares it with that of an unfinished run
-    if base is None:
-        raise ValueError(
-            "A run needs a recipe. Received: none. Name one, such as demo, or continue "
-            "an unfinished run by --resume."
-        )
-    resolved = base.override(assignments)
+    if freeze is not None:
+        assignments.append(f"training.freeze={freeze}")
+    resolved = _resolve_recipe(recipe, assignments, out, start, resume)
 
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import SAVED_NAME
@@ -84,3 +103,36 @@ def train(
         log(f"wrote {write_report(out)}")
         report = {"translator": str(translator), **report}
     print_result(report, "", as_json=True)
+
+
+def _resolve_recipe(
+    recipe: str | None,
+    assignments: list[str],
+    out: Path,
+    start: Path | None,
+    resume: bool,
+) -> "Recipe":
+    """Returns the recipe with all options set, those of a translator among them."""
+    from keras_attn.saved import find_translator
+    from keras_attn.training.finetuning import recipe_of_translator, translator_options
+    from keras_attn.training.recipes import load_recipe
+    from keras_attn.training.runs.run_folder import RunFolder
+
+    base: str | Path | None = recipe  # `fit` compares it with that of an unfinished run
+    file = None if start is None else find_translator(start)
+    if file is not None:
+        assignments = [f"start.translator={file}", "start.sha256=none", *assignments]
+        base = recipe or recipe_of_translator(file)
+    if resume and recipe is None:
+        return RunFolder(out).load_recipe().override(assignments)
+    if base is None:
+        raise ValueError(
+            "A run needs a recipe. Received: none. Name one, such as demo, or continue "
+            "an unfinished run by --resume."
+        )
+    if file is None:
+        resolved = load_recipe(base).override(assignments)
+        if resolved.start.translator is None:
+            return resolved
+        file = find_translator(resolved.start.translator)
+    return load_recipe(base, translator_options(file)).override(assignments)

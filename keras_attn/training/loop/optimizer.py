@@ -10,6 +10,8 @@ from keras_attn.training.recipes import TrainingOptions
 
 __all__ = ["FusedAdam", "make_optimizer", "make_schedule", "plateau_rate"]
 
+_MOMENTS = ["momentum", "velocity"]  # names of the variables of Keras's Adam
+
 
 def make_optimizer(options: TrainingOptions, steps: int) -> "FusedAdam":
     """Returns the optimizer that the training section of a recipe describes.
@@ -124,10 +126,12 @@ class FusedAdam(keras.optimizers.Adam):
         w = w - rate m / (sqrt(v) + epsilon)
         rate = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)
 
-    The global norm of the gradients takes one pass over each of them instead of two.
-
     Arguments are those of `keras.optimizers.Adam`. With `amsgrad`, and on other
     backends, the update is Keras's own.
+
+    `global_clipnorm` limits the norm of the gradient of the whole batch, summed over
+    replicas; Keras limits that of each replica. Where Keras accumulates gradients or
+    scales the loss, it clips them itself.
 
     Example:
 
@@ -140,27 +144,72 @@ class FusedAdam(keras.optimizers.Adam):
     Reference: Kingma and Ba, 2015, arXiv:1412.6980, section 2 (its last paragraph).
     """
 
-    def _clip_gradients(self, grads):
-        # Keras calls this with the accumulated mean where gradients are accumulated.
-        only_globally = self.global_clipnorm and not self.clipnorm
-        if only_globally and keras.backend.backend() == "tensorflow":
-            return _clip_by_global_norm(grads, self.global_clipnorm)
-        return super()._clip_gradients(grads)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.batch_clipnorm = None  # what `apply` clips by, and Keras does not
+        if (
+            keras.backend.backend() == "tensorflow"
+            and self.gradient_accumulation_steps is None
+            and self.loss_scale_factor is None
+        ):
+            self.batch_clipnorm, self.global_clipnorm = self.global_clipnorm, None
+
+    def get_config(self):
+        config = super().get_config()
+        if self.batch_clipnorm is not None:
+            config["global_clipnorm"] = self.batch_clipnorm
+        return config
+
+    def build(self, variables):
+        if self.built:
+            return
+        # Filled by `add_optimizer_variables`, which Keras's `build` calls.
+        self.fused_indices, self.fused_moments = {}, []
+        super().build(variables)
+
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+        created = super().add_optimizer_variables(
+            trainable_variables, name, initializer
+        )
+        if keras.backend.backend() == "tensorflow" and name == _MOMENTS:
+            import tensorflow as tf
+
+            strategy = tf.distribute.get_strategy()
+            for variable, *moments in zip(trainable_variables, *created, strict=True):
+                # `update_step` gets the variable of a replica.
+                for local in strategy.experimental_local_results(variable.value):
+                    self.fused_indices[local.ref()] = len(self.fused_moments)
+                self.fused_moments.append(moments)
+        return created
+
+    def apply(self, grads, trainable_variables=None):
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            # A row that an embedding read several times has several gradients in a
+            # sparse one, which the norm for clipping must count as their sum.
+            grads = [None if g is None else tf.convert_to_tensor(g) for g in grads]
+            if self.batch_clipnorm is not None:
+                grads = _clip_by_batch_norm(grads, self.batch_clipnorm)
+        super().apply(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate):
-        if self.amsgrad or keras.backend.backend() != "tensorflow":
+        index = None
+        if keras.backend.backend() == "tensorflow" and not self.amsgrad:
+            index = self.fused_indices.get(variable.ref())
+        if index is None:
             super().update_step(gradient, variable, learning_rate)
             return
         import tensorflow as tf
 
+        momentum, velocity = self.fused_moments[index]
         dtype = variable.dtype
-        index = self._get_variable_index(variable)
-        step = tf.cast(keras.ops.convert_to_tensor(self.iterations) + 1, dtype)
+        step = tf.cast(self.iterations + 1, dtype)
         beta_1, beta_2 = (tf.cast(beta, dtype) for beta in (self.beta_1, self.beta_2))
         tf.raw_ops.ResourceApplyAdam(
-            var=_resource_handle(variable),
-            m=_resource_handle(self._momentums[index]),
-            v=_resource_handle(self._velocities[index]),
+            var=variable.handle,
+            m=momentum.value.handle,
+            v=velocity.value.handle,
             beta1_power=tf.pow(beta_1, step),
             beta2_power=tf.pow(beta_2, step),
             lr=tf.cast(learning_rate, dtype),
@@ -171,20 +220,21 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
 
-def _resource_handle(variable):
-    # Keras passes its own variables or TensorFlow's, depending on the caller.
-    if isinstance(variable, keras.Variable):
-        variable = variable.value
-    return variable.handle
+def _clip_by_batch_norm(gradients, max_norm):
+    """Scales a replica's gradients so that their sum over replicas has `max_norm`.
 
-
-def _clip_by_global_norm(gradients, max_norm):
-    """Scales all gradients so that their global norm is at most `max_norm`."""
+    Args:
+        gradients: Dense tensors and `None`.
+        max_norm: The largest global norm of that sum.
+    """
     import tensorflow as tf
 
-    dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+    total = [gradient for gradient in gradients if gradient is not None]
+    replica = tf.distribute.get_replica_context()  # `None` outside of `run`
+    if replica is not None and replica.num_replicas_in_sync > 1:
+        total = replica.all_reduce(tf.distribute.ReduceOp.SUM, total)
     # `l2_loss` is half of a sum of squares, in one operation.
-    halves = [tf.nn.l2_loss(tf.cast(g, "float32")) for g in dense if g is not None]
+    halves = [tf.nn.l2_loss(tf.cast(gradient, "float32")) for gradient in total]
     norm = tf.sqrt(2.0 * tf.add_n(halves))
     scale = max_norm / tf.maximum(norm, max_norm)
-    return [None if g is None else g * tf.cast(scale, g.dtype) for g in dense]
+    return [None if g is None else g * tf.cast(scale, g.dtype) for g in gradients]

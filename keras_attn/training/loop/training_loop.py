@@ -135,7 +135,8 @@ class TrainingLoop:
             arrays = self.checkpoints.load_newest(self.log)
             if arrays is not None:
                 self._restore(arrays)
-            self.run_folder.forget_after(len(self.state.progress.history))
+            done = [metrics["epoch"] for metrics in self.state.progress.validated]
+            self.run_folder.forget_after(max(done, default=-1))
         self.state.copy_from_chief(self.workers)
         self._restart_checkpoint_timer()
 
@@ -157,10 +158,30 @@ class TrainingLoop:
         self._call_back("on_train_begin")
         try:
             with self.interruption:
+                if self.recipe.start.translator and not self.state.progress.validated:
+                    self._validate_start()
                 while not _is_done(self.state.progress, self.options):
                     self._train_epoch()
         finally:
             self._call_back("on_train_end")
+
+    def _validate_start(self):
+        """Validates the translator that is fine-tuned, as epoch 0.
+
+        If no epoch is better, its weights are the best ones.
+        """
+        started = time.monotonic()
+        self._reset_attention_metrics()
+        logs = {f"val_{name}": value for name, value in self._validate().items()}
+        _check_finite(logs["val_loss"], "in the validation before the first update")
+        self._call_back("on_epoch_end", -1, logs)
+        self.state.keep_best_weights()
+        text = self.workers.text_from_chief(json.dumps({"epoch": 0, **logs}))
+        seconds = time.monotonic() - started
+        self.state.progress = TrainingProgress(
+            start=json.loads(text), total_seconds=seconds
+        )
+        self._save_checkpoint()
 
     def _train_epoch(self):
         progress = self.state.progress
@@ -176,14 +197,17 @@ class TrainingLoop:
             _check_finite(logs["val_loss"], f"in the validation of epoch {epoch + 1}")
             logs |= {"tokens_per_second": speed, "seconds": progress.seconds}
             self._call_back("on_epoch_end", epoch, logs)
-            if best_epoch([*progress.history, logs], self.options.best_by) > epoch:
+            history = [*progress.history, logs]
+            if best_epoch(history, self.options.best_by, progress.start) > epoch:
                 self.state.keep_best_weights()
         total_seconds = progress.total_seconds + time.monotonic() - started
         # By the chief's clock, since all workers must stop after the same epoch.
         text = json.dumps([{"epoch": epoch + 1, **logs}, total_seconds])
         metrics, total_seconds = json.loads(self.workers.text_from_chief(text))
         self.state.progress = TrainingProgress(
-            history=[*progress.history, metrics], total_seconds=total_seconds
+            start=progress.start,
+            history=[*progress.history, metrics],
+            total_seconds=total_seconds,
         )
         self._save_checkpoint()
 
@@ -222,7 +246,7 @@ class TrainingLoop:
             return
         progress = self.state.progress
         steps = len(progress.history) * self.train.steps_per_epoch + progress.step
-        losses = [metrics["val_loss"] for metrics in progress.history]
+        losses = [metrics["val_loss"] for metrics in progress.validated]
         self.seq2seq.optimizer.learning_rate = plateau_rate(self.options, steps, losses)
 
     def _validate(self):
@@ -273,7 +297,7 @@ class TrainingLoop:
             step = len(progress.history) * self.train.steps_per_epoch + progress.step
             arrays = {**self.state.to_arrays(), "corpus": np.array(self.corpus)}
             self.checkpoints.save(step, arrays)
-            self.run_folder.write_history(progress.history)
+            self.run_folder.write_history(progress.validated)
         self._restart_checkpoint_timer()
 
     def _restart_checkpoint_timer(self):
@@ -290,33 +314,43 @@ class TrainingLoop:
         return f"after step {progress.step} of epoch {len(progress.history) + 1}"
 
     def _report(self):
-        history = self.state.progress.history
-        best = history[best_epoch(history, self.options.best_by) - 1]
+        start, history = self.state.progress.start, self.state.progress.history
+        best = [start or {}, *history][best_epoch(history, self.options.best_by, start)]
+
+        def validation(metrics):
+            return {
+                name.removeprefix("val_"): value
+                for name, value in metrics.items()
+                if name.startswith("val_")
+            }
+
         seconds = sum(metrics["seconds"] for metrics in history)
         speed = len(history) * self.train.target_tokens / max(seconds, 1e-9)
         return {
             "epochs": len(history),
             "best_epoch": best["epoch"],
-            "validation": {
-                name.removeprefix("val_"): value
-                for name, value in best.items()
-                if name.startswith("val_")
-            },
+            "validation": validation(best),
+            **({} if start is None else {"validation_before": validation(start)}),
             "train_seconds": round(self.state.progress.total_seconds, 1),
             "target_tokens_per_second": round(speed, 1),
         }
 
 
-def best_epoch(history: Sequence[Mapping[str, float]], by: str) -> int:
+def best_epoch(
+    history: Sequence[Mapping[str, float]],
+    by: str,
+    start: Mapping[str, float] | None = None,
+) -> int:
     """Returns the number of the best epoch, from 1; the first one of equals.
 
     Args:
         history: Metrics of each epoch, in order.
         by: `loss`, the lowest validation loss, or `bleu`, the highest validation BLEU.
             Epochs without a BLEU do not count.
+        start: Metrics before the first epoch, as those of epoch 0.
 
     Returns:
-        The number; 0 where no epoch counts.
+        The number; 0 where no epoch is better than the start, or none counts.
 
     Example:
     >>> best_epoch([{"val_loss": 2.0}, {"val_loss": 1.5}], "loss")
@@ -325,7 +359,7 @@ def best_epoch(history: Sequence[Mapping[str, float]], by: str) -> int:
     sign = -1 if by == "bleu" else 1
     costs = {
         epoch: sign * metrics[f"val_{by}"]
-        for epoch, metrics in enumerate(history, start=1)
+        for epoch, metrics in enumerate([start or {}, *history])
         if f"val_{by}" in metrics
     }
     return min(costs, key=costs.__getitem__, default=0)
@@ -338,7 +372,7 @@ def _is_done(progress, options):
     # Epochs without a score do not count toward patience.
     if options.patience is not None and history:
         has_score = f"val_{options.best_by}" in history[-1]
-        waited = epochs - best_epoch(history, options.best_by)
+        waited = epochs - best_epoch(history, options.best_by, progress.start)
         if has_score and waited >= options.patience:
             return True
     # Another epoch would take as long as the mean of those so far.

@@ -22,6 +22,8 @@ class TrainingProgress:
     """How far a training has come.
 
     Attributes:
+        start: Validation metrics of a fine-tuning before its first update, as those of
+            epoch 0; `None` otherwise.
         history: Metrics of each finished epoch.
         step: Number of steps taken in the current epoch.
         sums: Metric sums of these steps, see `train_step.ZERO_SUMS`.
@@ -29,16 +31,24 @@ class TrainingProgress:
         total_seconds: Seconds of the whole training, validation included.
     """
 
+    start: dict[str, Any] | None = None
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     step: int = 0
     sums: tuple[float, ...] = ZERO_SUMS
     seconds: float = 0.0
     total_seconds: float = 0.0
 
+    @property
+    def validated(self) -> list[dict[str, Any]]:
+        """Metrics of everything that was validated: the start, if any, and epochs."""
+        return [*([] if self.start is None else [self.start]), *self.history]
+
     def to_json(self) -> str:
         """Returns the progress as a checkpoint holds it."""
         values = dataclasses.asdict(self)
         values["spent"] = values.pop("total_seconds")  # its name since 0.1.0
+        if self.start is None:
+            del values["start"]  # as 0.1.0 writes and reads it
         return json.dumps(values)
 
     @classmethod

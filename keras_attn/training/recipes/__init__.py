@@ -6,6 +6,7 @@ from keras_attn.training.recipes.sections import (
     CorpusOptions,
     DecodingOptions,
     ModelOptions,
+    StartOptions,
     TextOptions,
     TrainingOptions,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "ModelOptions",
     "Recipe",
     "RecipeError",
+    "StartOptions",
     "TextOptions",
     "TrainingOptions",
     "load_recipe",

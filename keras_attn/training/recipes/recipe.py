@@ -16,6 +16,7 @@ from keras_attn.training.recipes.sections import (
     CorpusOptions,
     DecodingOptions,
     ModelOptions,
+    StartOptions,
     TextOptions,
     TrainingOptions,
 )
@@ -31,6 +32,7 @@ _SECTIONS: dict[str, type[Options]] = {
     kind.section: kind
     for kind in (
         CorpusOptions,
+        StartOptions,
         TextOptions,
         ModelOptions,
         TrainingOptions,
@@ -50,6 +52,7 @@ class Recipe:
 
     Attributes:
         corpus: Source of the sentence pairs.
+        start: The finished translator to fine-tune, if any.
         text: Subword vocabularies.
         model: Sizes and choices of the model.
         training: Optimization, and when it stops.
@@ -68,6 +71,7 @@ class Recipe:
     """
 
     corpus: CorpusOptions
+    start: StartOptions = dataclasses.field(default_factory=StartOptions)
     text: TextOptions = dataclasses.field(default_factory=TextOptions)
     model: ModelOptions = dataclasses.field(default_factory=ModelOptions)
     training: TrainingOptions = dataclasses.field(default_factory=TrainingOptions)
@@ -75,6 +79,12 @@ class Recipe:
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
 
     def __post_init__(self):
+        if self.training.freeze and self.start.translator is None:
+            raise RecipeError(
+                "`training.freeze` keeps weights of a finished translator. Received: "
+                f"training.freeze={','.join(self.training.freeze)}, "
+                "start.translator=none. Name the translator by --from."
+            )
         if self.model.share_embeddings and not self.text.shared:
             raise RecipeError(
                 "`model.share_embeddings` needs one vocabulary for both languages. "
@@ -126,8 +136,17 @@ class Recipe:
             )
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> "Recipe":
+    def from_values(
+        cls,
+        values: Mapping[str, Any],
+        defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> "Recipe":
         """Builds a recipe from nested dictionaries, refusing unknown keys.
+
+        Args:
+            values: Options by section.
+            defaults: Values by section of options that `values` lacks, instead of
+                their own defaults.
 
         Raises:
             RecipeError: A section or key is unknown or missing, or a value is invalid.
@@ -142,24 +161,32 @@ class Recipe:
                     f"Write [{name}] and its options below."
                 )
         sections: dict[str, Any] = {
-            name: kind.from_values(values.get(name, {}))
+            name: kind.from_values(
+                {**(defaults or {}).get(name, {}), **values.get(name, {})}
+            )
             for name, kind in _SECTIONS.items()
         }
         return cls(**sections)
 
     @classmethod
-    def from_toml(cls, text: str, where: str = "the recipe") -> "Recipe":
+    def from_toml(
+        cls,
+        text: str,
+        where: str = "the recipe",
+        defaults: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> "Recipe":
         """Reads a recipe from TOML.
 
         Args:
             text: The TOML document.
             where: Name of its file, for messages.
+            defaults: As in `from_values`.
 
         Raises:
             RecipeError: It is no TOML, or no recipe; the message begins with `where`.
         """
         try:
-            return cls.from_values(tomllib.loads(text))
+            return cls.from_values(tomllib.loads(text), defaults)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(
                 f"{where}: A recipe is a TOML file. Received: {error}."
@@ -275,11 +302,15 @@ def recipe_names() -> list[str]:
     )
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
+def load_recipe(
+    name_or_path: str | Path,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Recipe:
     """Reads a recipe of the package, or one from a file.
 
     Args:
         name_or_path: A name such as `demo`, or a path ending in `.toml`.
+        defaults: As in `Recipe.from_values`.
 
     Returns:
         The recipe.
@@ -295,7 +326,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             raise RecipeError(
                 f"A recipe file must be readable UTF-8. Received: {path} ({error})."
             ) from error
-        return Recipe.from_toml(text, where=str(path))
+        return Recipe.from_toml(text, str(path), defaults)
     name = str(name_or_path)
     names = recipe_names()
     if name not in names:
@@ -306,7 +337,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             f"recipes: {', '.join(names)}; or give the path of a .toml file."
         )
     text = (_package_folder() / f"{name}.toml").read_text(encoding="utf-8")
-    return Recipe.from_toml(text, where=f"recipe {name!r}")
+    return Recipe.from_toml(text, f"recipe {name!r}", defaults)
 
 
 def _package_folder() -> Any:

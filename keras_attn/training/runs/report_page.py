@@ -62,7 +62,8 @@ def report_html(record: RunRecord) -> str:
 
 
 def _state(record):
-    epochs = f"{len(record.history)} of {record.recipe.training.epochs} epochs"
+    done = sum(metrics["epoch"] > 0 for metrics in record.history)
+    epochs = f"{done} of {record.recipe.training.epochs} epochs"
     if not record.is_finished:
         return f"Not finished: {epochs} so far."
     report = record.report

@@ -5,6 +5,7 @@
     history.jsonl      metrics, one line for each epoch
     samples.jsonl      sample translations, a line for each and epoch, if asked for
     tensorboard/       event files for TensorBoard, if asked for
+    start.keras        copy of the translator that is fine-tuned; removed when finished
     epoch_weights/     with training.average: weights of the epochs to average
     average.weights.h5 their mean
     checkpoints/       from which an unfinished run resumes; removed when it is finished
@@ -78,6 +79,7 @@ class RunFolder:
         self.history = self.path / "history.jsonl"
         self.samples = self.path / "samples.jsonl"
         self.tensorboard = self.path / "tensorboard"
+        self.start = self.path / "start.keras"
         self.epoch_weights = self.path / "epoch_weights"
         self.average_weights = self.path / "average.weights.h5"
         self.checkpoints = self.path / "checkpoints"
@@ -161,6 +163,15 @@ class RunFolder:
             self._write_json(self.environment, _describe_environment())
             self.write_text(self.recipe, recipe.to_toml())
 
+    def copy_start(self, file: Path) -> None:
+        """Copies the translator that is fine-tuned, unless `file` is the copy.
+
+        The original may move or change before the run is finished.
+        """
+        if file != self.start:
+            with atomic_write(self.start) as temporary:
+                shutil.copyfile(file, temporary)
+
     def write_text(self, path: Path, text: str) -> None:
         """Writes a small text file in one step."""
         with atomic_write(path) as temporary:
@@ -171,7 +182,7 @@ class RunFolder:
         self._write_json(self.report, values)
 
     def write_history(self, epochs: Sequence[Mapping[str, Any]]) -> None:
-        """Writes `history.jsonl`, a line for each epoch so far."""
+        """Writes `history.jsonl`, a line for the start, if any, and each epoch."""
         lines = [json.dumps(metrics) + "\n" for metrics in epochs]
         self.write_text(self.history, "".join(lines))
 
@@ -198,6 +209,7 @@ class RunFolder:
     def remove_checkpoints(self) -> None:
         """Removes what a finished run does not need."""
         shutil.rmtree(self.checkpoints)
+        self.start.unlink(missing_ok=True)
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def _write_json(self, path, values):

@@ -1,5 +1,6 @@
 """The contents of a run folder as values, whether the run is finished or not."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,8 @@ class RunRecord:
         is_finished: Whether the translator exists.
         environment: Packages and machine.
         report: The report of `fit`; empty before the end.
-        history: Metrics of each epoch, in order.
+        history: Metrics of each epoch, in order; those of a fine-tuning begin with
+            epoch 0, the validation before its first update.
         scores: Evaluations on the run's own corpus, the last one of each kind.
         samples: By source sentence: `(epoch, reference, translation)`, in order.
     """
@@ -46,6 +48,7 @@ def read_run(folder: Path) -> RunRecord:
     Raises:
         FileNotFoundError: If it holds no run.
         RecipeError: If its recipe cannot be read.
+        ValueError: If another file of it is damaged.
     """
     run = RunFolder(folder)
     if not run.recipe.is_file():
@@ -53,17 +56,20 @@ def read_run(folder: Path) -> RunRecord:
             "A run folder is created by `keras-attn train --out` and holds a "
             f"{run.recipe.name}. Received: {folder}."
         )
-    history = {metrics["epoch"]: metrics for metrics in _read_lines(run.history)}
+    with _damage_named(run.history):
+        history = {metrics["epoch"]: metrics for metrics in _read_lines(run.history)}
     kind = ("data", "beam_size", "length_penalty")
-    scores = {
-        tuple(values.get(name) for name in kind): values
-        for values in _read_lines(run.scores)
-    }
+    with _damage_named(run.scores):
+        scores = {
+            tuple(values.get(name) for name in kind): values
+            for values in _read_lines(run.scores)
+        }
     samples: dict[str, dict[int, tuple[int, str, Translation]]] = {}
-    for values in _read_lines(run.samples):
-        epoch, reference = values.pop("epoch"), values.pop("reference")
-        by_epoch = samples.setdefault(values["source"], {})
-        by_epoch[epoch] = epoch, reference, _translation(values)
+    with _damage_named(run.samples):
+        for values in _read_lines(run.samples):
+            epoch, reference = values.pop("epoch"), values.pop("reference")
+            by_epoch = samples.setdefault(values["source"], {})
+            by_epoch[epoch] = epoch, reference, _translation(values)
     return RunRecord(
         name=run.path.resolve().name,
         recipe=load_recipe(run.recipe),
@@ -79,8 +85,22 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
+@contextlib.contextmanager
+def _damage_named(path):
+    """Raises a `ValueError` that names the file where its content is not as written."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "The files of a run are as training wrote them. "
+            f"Received: {path}, which is damaged ({type(error).__name__}: {error}). "
+            "Restore it, or delete it to go on without it."
+        ) from error
+
+
 def _read_json(path):
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    with _damage_named(path):
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _read_lines(path):

@@ -70,11 +70,11 @@ def test_refuses_units(units):
         ("query", (B, 2, Q), r"`query` must have shape \(B, Q\)"),
         ("memory", (B, M), r"`memory` must have shape \(B, S, M\)"),
         ("memory_mask", (B,), r"`memory_mask` must have shape \(B, S\)"),
-        ("query", (B + 1, Q), "must agree in B and S"),
-        ("memory_mask", (B, S + 1), "must agree in B and S"),
-        ("memory_mask", (1, S), "must agree in B and S"),
+        ("query", (B + 1, Q), "must agree in B"),
+        ("memory_mask", (B, S + 1), "must agree in S"),
+        ("memory_mask", (1, S), "must agree in B"),
         ("keys", (B, A), r"`keys` must have shape \(B, S, A\)"),
-        ("keys", (B, S + 1, A), "must agree in B and S"),
+        ("keys", (B, S + 1, A), "must agree in S"),
     ],
 )
 @pytest.mark.parametrize("built", [False, True])

@@ -146,3 +146,31 @@ class Bare(layers.Layer):
 
     def call(self, inputs, states):
         return inputs, states
+
+
+GRU, LSTM = layers.GRU(Q), layers.LSTM(Q)
+CELL_LIST = [layers.GRUCell(Q)]
+# What is given for a cell, which part of it is refused, and what to write.
+NOT_CELLS = {
+    "GRU": (GRU, "cell", GRU, "Pass a `GRUCell`, which runs one step, instead of"),
+    "LSTM": (LSTM, "cell", LSTM, "Pass a `LSTMCell`"),
+    "RNN": (rnn := layers.RNN(layers.GRUCell(Q)), "cell", rnn, "Pass a `GRUCell`"),
+    "in a list": ([layers.GRUCell(Q), GRU], "cell[1]", GRU, "Pass a `GRUCell`"),
+    "in a stack": (layers.StackedRNNCells([GRU]), "cell[0]", GRU, "Pass a `GRUCell`"),
+    "a list": (CELL_LIST, "cell", CELL_LIST, "`keras.layers.StackedRNNCells`"),
+    "a class": (layers.GRUCell, "cell", layers.GRUCell, "Create a cell of that class"),
+    "a name": ("gru", "cell", "gru", "`keras.layers.GRUCell(units)`"),
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "received", "remedy"), NOT_CELLS.values(), ids=NOT_CELLS.keys()
+)
+@pytest.mark.parametrize("make", [AttentionDecoder, ResidualCell])
+def test_refuses_what_is_no_cell(make, cell, name, received, remedy):
+    with pytest.raises(ValueError, match="must be a Keras RNN cell") as info:
+        make(cell, name="decode")
+    message = str(info.value)
+    assert message.startswith(f"`{name}` must be")
+    assert f"Received: {name}={received!r} (layer 'decode'). " in message
+    assert remedy in message

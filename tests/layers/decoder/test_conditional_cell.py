@@ -7,7 +7,7 @@ import reference
 import reference_cells
 from keras import layers
 
-from keras_attn import BahdanauAttention, ConditionalCell
+from keras_attn import AttentionDecoder, BahdanauAttention, ConditionalCell
 from keras_attn.layers.cells.rnn_cells import create_cell
 
 B, S, E, M, Q = 3, 5, 2, 6, 4
@@ -130,6 +130,25 @@ def test_the_second_cell_is_not_built_like_the_first(batch):
     cell(state=layer_batches.state_like(cell, (B, S, M)), **batch)
     kernels = [each.cells[0].kernel for each in (cell.cell, cell.second_cell)]
     assert [kernel.shape[0] for kernel in kernels] == [E, M]
+
+
+def test_the_second_cell_shares_nothing_by_address(batch, tmp_path, monkeypatch):
+    """While a file is loaded, Keras marks configs by addresses, of dead objects too."""
+    inputs, memory = keras.Input((None, E)), keras.Input((None, M))
+    decoder = AttentionDecoder(CELLS["stack"](), None, order="conditional")
+    keras.Model([inputs, memory], decoder(inputs, memory)[0]).save(
+        tmp_path / "model.keras"
+    )
+    get_config = layers.StackedRNNCells.get_config
+
+    def get_config_marked(self):
+        config = get_config(self)
+        for cell in config["cells"]:
+            cell["shared_object_id"] = 1
+        return config
+
+    monkeypatch.setattr(layers.StackedRNNCells, "get_config", get_config_marked)
+    keras.saving.load_model(tmp_path / "model.keras")
 
 
 def test_a_second_cell_of_another_kind(batch):

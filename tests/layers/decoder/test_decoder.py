@@ -27,12 +27,6 @@ def batch():
     return layer_batches.draw(inputs=(B, T, E), memory=(B, S, M), summary=(B, M))
 
 
-@pytest.fixture(autouse=True)
-def default_policy():
-    yield
-    keras.config.set_dtype_policy("float32")
-
-
 def make_decoder(batch, make=CELLS["gru"], with_attention=True, **kwargs):
     attention = BahdanauAttention(A) if with_attention else None
     decoder = AttentionDecoder(make(), attention, **kwargs)
@@ -49,7 +43,8 @@ def by_hand(decoder, row):
         if cell.attention is None
         else reference.additive(cell.attention)
     )
-    sizes = cell.state_size if isinstance(cell.state_size, list) else [cell.state_size]
+    sizes = cell.cell.state_size
+    sizes = sizes if isinstance(sizes, list) else [sizes]
     states = keras.tree.pack_sequence_as(sizes, first)
     if isinstance(cell.cell, layers.StackedRNNCells):
         states = [each if isinstance(each, list) else [each] for each in states]

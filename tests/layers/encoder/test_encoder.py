@@ -205,8 +205,8 @@ def test_refuses(changed, rule):
     [
         (IDS[0], None, r"`ids` must have shape \(B, S\).*ids of shape \(5,\)"),
         (IDS[..., None], None, r"`ids` must have shape .*\(3, 5, 1\).*'read'"),
-        (IDS, MASK[:, :4], r"`ids_mask` must have shape.*\(3, 4\), ids.*'read'"),
-        (IDS, MASK[:2], r"the B and S of `ids`.*ids_mask of shape \(2, 5\)"),
+        (IDS, MASK[:, :4], r"`ids_mask` \(B, S\) must agree in S.*\(3, 4\).*'read'"),
+        (IDS, MASK[:2], r"must agree in B.*ids_mask of shape \(2, 5\)"),
         (IDS, MASK[..., None], r"`ids_mask` must have shape .*\(3, 5, 1\)"),
     ],
 )

@@ -130,7 +130,7 @@ def test_refuses(changed, rule):
     ("features", "mask", "rule"),
     [
         (FRAMES[0], None, r"`features` must have shape \(B, S, F\).*\(7, 4\)"),
-        (FRAMES, MASK[:, :3], r"`features_mask` must have shape.*\(3, 3\), features"),
+        (FRAMES, MASK[:, :3], r"`features_mask` \(B, S\) must agree in S.*\(3, 3\)"),
         (FRAMES, MASK[:1], r"features_mask of shape \(1, 7\).*'listen'"),
     ],
 )

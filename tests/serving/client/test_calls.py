@@ -118,6 +118,53 @@ class TestOptions:
             calls().translate(["a", "b"], max_length=[1], attention=True)
 
 
+class TestConstraints:
+    """A prefix and required phrases for each text."""
+
+    def test_they_are_sent_as_columns_of_the_constrained_signature(self):
+        first, second = calls(batch_size=2).translate(
+            ["a", "b", "c"],
+            prefixes=["x ", "", "ü"],
+            required=[["p", "q r"], [], ["s"]],
+            attention=True,
+        )
+        assert first.request.model_spec.signature_name == "translate_constrained"
+        inputs = {
+            name: read_tensor(tensor).tolist()
+            for name, tensor in first.request.inputs.items()
+        }
+        assert inputs == {
+            "text": [b"a", b"b"],
+            "prefix": [b"x ", b""],
+            "required": [b"p\nq r", b""],
+        }
+        assert sent_texts(second) == ["c"]
+
+    def test_one_of_them_is_enough(self):
+        for options in ({"prefixes": ["x"]}, {"required": [["x"]]}):
+            (call,) = calls().translate(["a"], attention=False, **options)
+            assert "constraints_met" in call.request.output_filter
+
+    @pytest.mark.parametrize(
+        ("options", "error", "message"),
+        [
+            ({"prefixes": ["x"]}, ValueError, "prefixes of length 1 for texts=2"),
+            ({"prefixes": "xy"}, TypeError, "`prefixes` must be a sequence"),
+            ({"required": [["x"]]}, ValueError, "required of length 1 for texts=2"),
+            ({"required": [["", "x"], []]}, ValueError, r"required\[0\]\[0\]=''"),
+            ({"required": [["a\tb"], []]}, ValueError, "one line without tabs"),
+            (
+                {"prefixes": ["", ""], "max_length": 3},
+                ValueError,
+                "both constraints and search options. Received: max_length=3",
+            ),
+        ],
+    )
+    def test_bad_ones_are_refused(self, options, error, message):
+        with pytest.raises(error, match=message):
+            calls().translate(["a", "b"], attention=True, **options)
+
+
 def strings(values):
     return np.frompyfunc(str.encode, 1, 1)(np.array(values, dtype=object))
 

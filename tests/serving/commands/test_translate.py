@@ -1,6 +1,7 @@
-"""`keras-attn translate` over an encrypted connection."""
+"""`keras-attn translate`: encrypted connections, constraints and samples."""
 
 import pytest
+import tiny
 import trustme
 import typer
 from typer.testing import CliRunner
@@ -105,3 +106,49 @@ def test_tls_options_need_a_server(files):
     done = run(**{"--translator": "a.keras", "--tls-ca": files["--tls-ca"]})
     assert isinstance(done.exception, ValueError)
     assert "without --server" in str(done.exception)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "tiny.keras"
+    tiny.translator(codecs=2, scale=1.0, beam_size=2, max_target_length=8).save(path)
+    return str(path)
+
+
+@pytest.mark.slow  # traces a graph
+def test_a_prefix_and_phrases_are_in_every_translation(saved):
+    done = run("--prefix", "do", "--require", "dog", "Hund", **{"-t": saved})
+    assert done.exit_code == 0, done.output
+    for line in done.stdout.splitlines():
+        assert line.startswith("do")
+        assert "dog" in line
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.slow  # traces a graph
+def test_a_seed_repeats_the_samples(saved):
+    one, same, shifted = (
+        run("Hund", **{"-t": saved, "--temperature": "1.5", "--seed": seed})
+        for seed in ("3", "3", "4")
+    )
+    assert one.exit_code == 0, one.output
+    assert one.stdout == same.stdout != shifted.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"--server": "x:1", "--top-p": "0.9"}, "draws no samples"),
+        ({"--server": "x:1", "--seed": "0"}, "draws no samples"),
+    ],
+)
+def test_a_server_draws_no_samples(given, message):
+    done = run(**given)
+    assert isinstance(done.exception, ValueError)
+    assert message in str(done.exception)
+
+
+def test_an_empty_phrase_is_refused_before_anything_is_sent():
+    done = run("--require", " ", **{"--server": "127.0.0.1:1"})
+    assert isinstance(done.exception, ValueError)
+    assert "must not be empty" in str(done.exception)

@@ -165,6 +165,7 @@ def test_the_manifest_describes_the_export(translator, exported):
         "length_penalty": 1.0,
         "nbest": 3,
         "full_vocabulary": False,
+        "constrained": False,
     }
     assert manifest["made_with"]["tensorflow"] == tf.__version__
     assert list(manifest["signatures"]) == list(SIGNATURES)

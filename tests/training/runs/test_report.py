@@ -152,6 +152,22 @@ def test_a_killed_run_is_shown_up_to_its_last_epoch(run):
     assert [epoch["epoch"] for epoch in read_run(run.path).history] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("history.jsonl", b'{"loss": 1}\n'),
+        ("scores.jsonl", b"7\n"),
+        ("samples.jsonl", b'{"epoch": 1, "reference": ""}\n'),
+        ("environment.json", b'{"keras'),
+        ("report.json", b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_file_is_named(run, name, content):
+    (run.path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"Received: .*my run/{name}, which is dam"):
+        read_run(run.path)
+
+
 def test_a_run_without_an_epoch_has_a_page(tmp_path):
     run = RunFolder(tmp_path)
     run.write_text(run.recipe, RECIPE.to_toml())

@@ -4,6 +4,7 @@ from keras_attn.training.recipes.sections.alignment import AlignmentOptions
 from keras_attn.training.recipes.sections.corpus import CorpusOptions
 from keras_attn.training.recipes.sections.decoding import DecodingOptions
 from keras_attn.training.recipes.sections.model import ModelOptions
+from keras_attn.training.recipes.sections.start import StartOptions
 from keras_attn.training.recipes.sections.text import TextOptions
 from keras_attn.training.recipes.sections.training import TrainingOptions
 
@@ -12,6 +13,7 @@ __all__ = [
     "CorpusOptions",
     "DecodingOptions",
     "ModelOptions",
+    "StartOptions",
     "TextOptions",
     "TrainingOptions",
 ]

@@ -1,12 +1,25 @@
 """The section `training` of a recipe: optimization, and when it stops."""
 
 import dataclasses
+import difflib
 import math
 from typing import ClassVar
 
 from keras_attn.training.recipes.options import Options, RecipeError, option
 
-__all__ = ["TrainingOptions"]
+__all__ = ["PARTS", "TrainingOptions"]
+
+# The parts of a `Seq2Seq` that can be frozen.
+PARTS = (
+    "encoder",
+    "source_embedding",
+    "target_embedding",
+    "embeddings",
+    "decoder",
+    "attention",
+    "readout",
+    "projection",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,6 +123,11 @@ class TrainingOptions(Options):
     average_of: str = option(
         "last", help="Which epochs are averaged.", choices=("last", "best")
     )
+    freeze: tuple[str, ...] = option(
+        (),
+        help="Parts of the model that keep the weights of start.translator: "
+        f"{', '.join(PARTS)}.",
+    )
     seed: int = option(
         0, help="Random seed of weights, dropout and batch order.", at_least=0
     )
@@ -147,6 +165,15 @@ class TrainingOptions(Options):
 
     def __post_init__(self):
         super().__post_init__()
+        for part in self.freeze:
+            if part not in PARTS:
+                near = difflib.get_close_matches(part, PARTS, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise RecipeError(
+                    "`training.freeze` lists parts of the model. Received: "
+                    f"training.freeze={','.join(self.freeze)}.{hint} Known parts: "
+                    f"{', '.join(PARTS)}."
+                )
         if self.final_learning_rate > self.learning_rate:
             raise RecipeError(
                 "`training.final_learning_rate` is where the rate falls to, so it "
