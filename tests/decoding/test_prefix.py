@@ -21,7 +21,7 @@ from keras_attn.decoding import (
 every_search = pytest.mark.parametrize(
     ("search", "options"),
     [
-        (greedy_search, {}),
+        pytest.param(greedy_search, {}, marks=pytest.mark.slow),  # a beam of one
         (beam_search, {"beam_size": 3}),
         pytest.param(
             sample_search,
@@ -323,7 +323,11 @@ def test_every_hypothesis_begins_with_the_prefix(search, options):
 
 
 @pytest.mark.parametrize(
-    ("search", "options"), [(greedy_search, {}), (beam_search, {"beam_size": 3})]
+    ("search", "options"),
+    [
+        pytest.param(greedy_search, {}, marks=pytest.mark.slow),  # a beam of one
+        (beam_search, {"beam_size": 3}),
+    ],
 )
 def test_a_prefix_of_the_best_gives_the_best(search, options):
     script = make_script(seed=4, rows=6)
