@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching bench-workers bench-corpora test test-slow test-browser conformance bench bench-long-sentences bench-peers results ablation check format clean
+.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching bench-workers bench-corpora test test-slow test-browser conformance compatibility bench bench-long-sentences bench-peers results ablation check release-check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,13 +8,14 @@ READY := .venv/.ready
 
 # `make conformance`: TensorFlow runs in .venv. JAX and PyTorch get an environment of
 # their own, without TensorFlow: the package, Keras, that backend, pytest and its
-# plugins, and SentencePiece for the test that goes from JAX to TensorFlow.
+# plugins, and SentencePiece for text.
 BACKEND ?= tensorflow
 BACKEND_ENV := $(if $(filter tensorflow,$(BACKEND)),.venv,.venv-$(BACKEND))
 ANY_BACKEND := tests/conformance tests/laws/test_seq2seq_laws.py \
 	tests/laws/test_search_laws.py tests/decoding \
 	tests/test_masking.py keras_attn/masking.py keras_attn/layers \
-	keras_attn/models keras_attn/decoding
+	keras_attn/models keras_attn/decoding keras_attn/text/codec.py \
+	keras_attn/text/sentencepiece_codec.py keras_attn/translator
 ifneq ($(filter conformance,$(MAKECMDGOALS)),)
 ifeq ($(filter tensorflow jax torch,$(BACKEND)),)
 $(error BACKEND must be tensorflow, jax or torch. Received: BACKEND=$(BACKEND))
@@ -28,7 +29,7 @@ setup: $(READY) ## Make .venv and install everything into it
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
-		{ echo "keras-attn needs Python 3.10 to 3.13. Received: $$($(PYTHON) --version)." \
+		{ echo "TensorFlow, and so .venv, needs Python 3.10 to 3.13. Received: $$($(PYTHON) --version)." \
 		"Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into .venv (TensorFlow is large: some minutes) ..."
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
@@ -68,12 +69,15 @@ test-browser: $(READY) ## Test the attention explorer in Chromium [SCREENSHOTS=r
 		--constraint constraints.txt --editable '.[browser]'
 	@$(BIN)/python -m pytest -m browser tests/browser $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
-# On JAX, one test takes a model over to TensorFlow. `CASES` is what is run of it all.
+# On JAX and PyTorch, translators are taken over to TensorFlow. `CASES` is what is run of it all.
 CASES ?= $(ANY_BACKEND) $(if $(filter tensorflow,$(BACKEND)),tests/scanning)
 
-conformance: $(BACKEND_ENV)/.ready $(if $(filter jax,$(BACKEND)),$(READY)) ## Test the layers on BACKEND=tensorflow, jax or torch
+conformance: $(BACKEND_ENV)/.ready $(if $(filter jax torch,$(BACKEND)),$(READY)) ## Test the layers on BACKEND=tensorflow, jax or torch
 	@KERAS_BACKEND=$(BACKEND) $(BACKEND_ENV)/bin/python -m pytest $(CASES) \
 		-m 'slow or not slow' --numprocesses 2 --dist worksteal
+
+compatibility: ## Install the wheel with other versions, and use it [ROWS="oldest client" PYTHONS=paths SKIP=1]
+	@$(PYTHON) tests/compatibility.py $(ROWS) $(if $(SKIP),--skip-missing)
 
 .venv-%/.ready: pyproject.toml constraints.txt
 	@echo "Installing $* into .venv-$* ..."
@@ -137,6 +141,28 @@ check: $(READY) ## Lint, check formatting, types and the rules of import
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest --quiet tests/architecture
+
+# dist/ holds what a release uploads: the sdist, and the wheel built from it. The tools,
+# the wheel and the unpacked sdist get environments and folders of their own.
+RELEASE := build/release
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+SDIST_CASES := tests/test_translation.py tests/text tests/plotting tests/decoding/test_greedy.py
+
+release-check: ## Build sdist and wheel into dist/, check them, use them in a new environment
+	@rm -rf dist $(RELEASE) && mkdir -p $(RELEASE)/empty $(RELEASE)/sdist
+	@$(PYTHON) -m venv $(RELEASE)/tools && $(PYTHON) -m venv $(RELEASE)/env
+	@$(RELEASE)/tools/bin/python $(PIP_INSTALL) build check-wheel-contents twine
+	@echo 'Building the sdist, and the wheel from it ...'
+	@$(RELEASE)/tools/bin/python -m build --outdir dist > $(RELEASE)/build.log 2>&1 || \
+		{ cat $(RELEASE)/build.log; exit 1; }
+	$(RELEASE)/tools/bin/twine check --strict dist/*
+	$(RELEASE)/tools/bin/check-wheel-contents dist/*.whl
+	@$(RELEASE)/env/bin/python $(PIP_INSTALL) --constraint constraints.txt \
+		"$$(ls dist/*.whl)[train,test]"
+	cd $(RELEASE)/empty && ../env/bin/keras-attn --version && \
+		../env/bin/keras-attn translate --translator demo "Der Hund schläft." --attention text
+	@tar -xf dist/*.tar.gz -C $(RELEASE)/sdist --strip-components 1
+	cd $(RELEASE)/sdist && ../env/bin/python -m pytest --quiet $(SDIST_CASES)
 
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .

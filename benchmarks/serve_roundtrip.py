@@ -74,7 +74,6 @@ def serve_roundtrip(
     Example: python -m benchmarks serve_roundtrip --data multi30k
     --translator runs/multi30k
     """
-    serving_messages()  # refuses before the work
     recipe = load_sizes(overrides, data)
     test, pairs = take_test(load_corpus(recipe.corpus), None)
     texts = [pair.source for pair in pairs]
@@ -157,22 +156,6 @@ def measure_requests(
     return metrics
 
 
-def serving_messages() -> Any:
-    """Returns the module of messages that the server uses.
-
-    Raises:
-        ImportError: If it is not installed.
-    """
-    try:
-        from tensorflow_serving.apis import predict_pb2
-    except ImportError as error:
-        raise ImportError(
-            "The server needs the package `tensorflow-serving-api`. "
-            f"Received: {error}. Install it with: pip install 'keras-attn[serve]'."
-        ) from error
-    return predict_pb2
-
-
 def _batches(texts: Sequence[str], size: int, count: int) -> list[list[str]]:
     """Returns batches of texts that follow each other, from the beginning again."""
     endless = itertools.cycle(texts)
@@ -205,13 +188,12 @@ def _time_parts(
     tokenise: Any, translate: Any, texts: Sequence[str]
 ) -> dict[str, float]:
     """Returns the seconds of each part of one request."""
-    messages = serving_messages()
     name = TRANSLATE.inputs[0].name
     strings = graph.strings(texts)
     outputs = {key: np.asarray(value) for key, value in translate(strings).items()}
 
     def write_response() -> bytes:
-        response = messages.PredictResponse()
+        response = message_class("PredictResponse")()
         for key, array in outputs.items():
             write_tensor(response.outputs[key], array)
         return response.SerializeToString()
@@ -229,7 +211,7 @@ def _time_parts(
     body, response = request.SerializeToString(), write_response()
 
     def read_request() -> None:
-        read_tensor(messages.PredictRequest.FromString(body).inputs[name])
+        read_tensor(message_class("PredictRequest").FromString(body).inputs[name])
 
     tokenising = timed(tokenise, strings)
     return {

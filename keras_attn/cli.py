@@ -41,8 +41,8 @@ _ORDER = (
     "doctor",
 )
 _EXAMPLE = """\
-Start with: keras-attn train demo --out runs/demo
-            keras-attn translate -t runs/demo "Der Hund schläft."
+Start with: keras-attn translate -t demo "Der Hund schläft." --attention text
+            keras-attn train demo --out runs/demo
 """
 _OPTIONS = """\
 keras-attn COMMAND --help explains one of them. Before it: -v shows the log of
@@ -61,7 +61,6 @@ _MODULES_OF_EXTRAS = {
     "starlette",
     "tensorflow",
     "tensorflow_datasets",
-    "tensorflow_serving",
     "tensorflow_text",
     "tomli",
     "uvicorn",

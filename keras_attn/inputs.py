@@ -3,10 +3,12 @@
 import keras
 from keras import ops
 
+from keras_attn.typing import Tensor
+
 __all__ = ["check_dense", "convert_ids"]
 
 
-def convert_ids(name, ids, layer_name=None):
+def convert_ids(name: str, ids: Tensor, layer_name: str | None = None) -> Tensor:
     """Returns ids as a tensor by which a table can be looked up.
 
     The rule of `keras.layers.Embedding`: int32 and int64 stay what they are, other
@@ -43,7 +45,7 @@ def convert_ids(name, ids, layer_name=None):
     return ops.cast(ids, "int32")
 
 
-def check_dense(layer_name=None, **tensors):
+def check_dense(layer_name: str | None = None, **tensors: Tensor) -> None:
     """Raises `ValueError` if a keyword's tensor is a `tf.RaggedTensor`."""
     for name, tensor in tensors.items():
         # By name: TensorFlow is not imported here.

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_attn.inputs import convert_ids
+from keras_attn.typing import Tensor
 
 __all__ = [
     "attach_mask",
@@ -16,7 +17,7 @@ __all__ = [
 ]
 
 
-def mask_from_ids(ids, pad_id=0):
+def mask_from_ids(ids: Tensor, pad_id: int = 0) -> Tensor:
     """Returns `(B, S)` booleans, True where `ids` `(B, S)` holds a real token.
 
     Example:
@@ -28,7 +29,7 @@ def mask_from_ids(ids, pad_id=0):
     return ops.not_equal(ids, pad_id)
 
 
-def mask_from_lengths(lengths, size):
+def mask_from_lengths(lengths: Tensor, size: int) -> Tensor:
     """Returns `(B, size)` booleans, True for the first `lengths` `(B,)` positions.
 
     Example:
@@ -39,7 +40,7 @@ def mask_from_lengths(lengths, size):
     return ops.arange(size)[None, :] < ops.cast(lengths, "int32")[:, None]
 
 
-def lengths_from_mask(mask):
+def lengths_from_mask(mask: Tensor) -> Tensor:
     """Returns `(B,)` int32, the number of real tokens in each row of `mask`.
 
     Example:
@@ -52,7 +53,7 @@ def lengths_from_mask(mask):
     return ops.sum(ops.cast(mask, "int32"), axis=-1)
 
 
-def masked_mean(values, mask):
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Returns the mean of `values` `(B, S, M)` over real tokens, `(B, M)`.
 
     A row of the batch without any real token gives zeros.
@@ -70,7 +71,9 @@ def masked_mean(values, mask):
     return total / ops.maximum(ops.sum(weights, axis=1), 1)
 
 
-def check_boolean(name, mask, layer_name=None):
+def check_boolean(
+    name: str, mask: Tensor | None, layer_name: str | None = None
+) -> None:
     """Raises `ValueError` unless `mask` is a tensor of booleans, or `None`.
 
     Zeros and large negative numbers, which some libraries add to scores, would be read
@@ -125,7 +128,7 @@ class _MaskWriter(keras.layers.Layer):
 _read_mask, _write_mask = _MaskReader(), _MaskWriter()
 
 
-def carried_mask(tensor):
+def carried_mask(tensor: Tensor) -> Tensor | None:
     """Returns the mask that Keras carries with a tensor, or `None`.
 
     `keras.layers.Embedding(mask_zero=True)` and `keras.layers.Masking` attach one. A
@@ -144,7 +147,7 @@ def carried_mask(tensor):
     return None if isinstance(mask, tuple) else mask
 
 
-def attach_mask(tensor, mask):
+def attach_mask(tensor: Tensor, mask: Tensor | None) -> Tensor:
     """Returns `tensor` with a mask that Keras carries to the layers after it.
 
     Example:

@@ -5,6 +5,8 @@ import os
 import zipfile
 from pathlib import Path
 
+from keras_attn.presets import find_preset, preset_names
+
 __all__ = [
     "SAVED_NAME",
     "check_translator_file",
@@ -16,19 +18,27 @@ SAVED_NAME = "translator.keras"  # of a translator in a folder of its own
 
 
 def find_translator(path: str | os.PathLike) -> Path:
-    """Returns the saved translator that `path` names: the file, or its folder.
+    """Returns the saved translator that `path` names: the file, its folder, a preset.
+
+    A preset's name stands for the preset unless a file or a folder with a translator
+    has that name.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If the file is not that of a translator (`check_translator_file`).
+        ValueError: If the file is not that of a translator (`check_translator_file`),
+            or an installed preset is not the one that was installed.
     """
     path = Path(path)
     file = path / SAVED_NAME if path.is_dir() else path
     if not file.is_file():
-        raise FileNotFoundError(
-            f"A translator is a .keras file, or a folder with {SAVED_NAME} in it, "
-            f"which a training run writes when it is finished. Received: {path}."
-        )
+        preset = find_preset(os.fspath(path))
+        if preset is None:
+            raise FileNotFoundError(
+                f"A translator is a .keras file, a folder with {SAVED_NAME} in it, "
+                "which a training run writes when it is finished, or a preset "
+                f"({', '.join(preset_names())}). Received: {path}."
+            )
+        file = preset
     check_translator_file(file)
     return file
 

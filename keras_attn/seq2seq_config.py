@@ -179,7 +179,7 @@ class Seq2SeqConfig(ModelChoices):
     pad_id: int = 0
     seed: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is int and field.name != "pad_id":

@@ -7,6 +7,7 @@ NumPy only, so that a client without TensorFlow or Keras returns the same type a
 import dataclasses
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Translation:
     target_truncated: bool = False
     constraints_met: bool | None = None
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the translation as values that `json.dumps` accepts.
 
         Without constraints there is no `constraints_met`.

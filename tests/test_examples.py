@@ -12,6 +12,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 # They take minutes; tests/system has their parts.
 LONG = {
     "keras_attn_command.py",
+    "make_preset.py",
     "newcomer.py",
     "quickstart.py",
     "serve_demo.py",

@@ -39,7 +39,9 @@ def test_every_align_function_and_order_has_a_row():
 
 def test_moved_code_is_found_and_changed_code_refused():
     row = "| x | [masking.py:1](../keras_attn/masking.py#L1) | `{}` |"
-    moved = update_lines(row.format("def mask_from_ids(ids, pad_id=0):"))
+    moved = update_lines(
+        row.format("def mask_from_ids(ids: Tensor, pad_id: int = 0) -> Tensor:")
+    )
     [number] = re.findall(r"masking\.py#L(\d+)", moved)
     lines = (LAYERS.parent / "masking.py").read_text(encoding="utf-8").splitlines()
     assert lines[int(number) - 1].startswith("def mask_from_ids")

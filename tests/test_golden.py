@@ -4,6 +4,7 @@ Each folder of `golden` was written by the code of that release.
 """
 
 import dataclasses
+import inspect
 import json
 import pathlib
 
@@ -24,6 +25,11 @@ def numbers():
         return dict(arrays)
 
 
+@pytest.mark.skipif(
+    "input_axes" not in inspect.signature(keras.initializers.GlorotUniform).parameters,
+    reason="Keras reads files with its own layers in the version that wrote them, or a "
+    "newer one; this file was written by 3.15",
+)
 def test_a_model_of_layers(numbers):
     """All align functions, orders, cells, bridges and encoders."""
     model = keras.saving.load_model(FOLDER / "layers.keras")

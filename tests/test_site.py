@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,18 @@ def test_a_notebook_is_a_page(site):
     assert "<h1" in page
     assert "&quot;cell_type&quot;" not in page
     assert 'href="../../../layers.html"' in page
+
+
+def test_a_page_of_a_notebook_leaves_out_the_badge():
+    path = "examples/notebooks/own_model.ipynb"
+    update = runpy.run_path(str(ROOT / "docs" / "update_repository.py"))
+    hooks = runpy.run_path(str(ROOT / "docs" / "_site" / "hooks.py"))
+    stored = (ROOT / path).read_text("utf-8")
+    pages = []
+    for address in ("https://github.com/OWNER/NAME", ""):
+        notebook = json.loads(update["update_notebook"](stored, path, address))
+        pages.append(hooks["_notebook"](path, notebook))
+    assert pages[0] == pages[1]
 
 
 def test_the_reference_has_the_docstrings(site):

@@ -61,7 +61,10 @@ def import_weights(model: Seq2Seq, weights: dict[str, np.ndarray]) -> None:
 
 
 def _variables(model: Seq2Seq) -> dict[str, Any]:
-    attention, bridge = model.decoder.cell.attention, model.decoder.bridge.maps[0]
+    # The model of these sizes has both.
+    attention: Any = model.decoder.cell.attention
+    projection: Any = model.projection
+    bridge = model.decoder.bridge.maps[0]
     variables = {
         "embedding": model.encoder.embedding.table,
         "memory_kernel": attention.memory_kernel,
@@ -81,7 +84,7 @@ def _variables(model: Seq2Seq) -> dict[str, Any]:
     for name, dense in (
         ("bridge", bridge),
         ("mix", model.readout.mix),
-        ("projection", model.projection),
+        ("projection", projection),
     ):
         variables |= {f"{name}_kernel": dense.kernel, f"{name}_bias": dense.bias}
     return variables

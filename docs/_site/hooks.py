@@ -38,6 +38,7 @@ _CHARTS = runpy.run_path(str(Path(__file__).with_name("charts.py")))
 _CHART = re.compile(r"^<!-- chart: (\w+) -->$", re.MULTILINE)
 _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]*)(#[^)\s]*)?(?=\))")
+_BADGE = re.compile(r"^\[!\[Open in Colab\].*\n+", re.MULTILINE)
 _NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 _LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".css": "css"}
 
@@ -185,7 +186,8 @@ def _notebook(path, notebook):
     """Returns a notebook as a page: its text as it is, its code in fences."""
     parts = []
     for cell in notebook["cells"]:
-        source = "".join(cell["source"])
+        # The badge's picture is on another host, and the site loads from none.
+        source = _BADGE.sub("", "".join(cell["source"]))
         if cell["cell_type"] == "code":
             source = f"```python\n{source}\n```"
         parts.append(_LINK.sub(_to_page(path, _site_path(path)), source))

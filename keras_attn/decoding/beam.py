@@ -1,11 +1,11 @@
 """Beam search: the best hypotheses among those that a few parallel beams lead to."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.candidates import SpecialTokens
+from keras_attn.decoding.candidates import FindCandidates, SpecialTokens
 from keras_attn.decoding.hypotheses import (
     Hypotheses,
     num_steps,
@@ -14,7 +14,8 @@ from keras_attn.decoding.hypotheses import (
 )
 from keras_attn.decoding.loop import gather_along, run_steps, write_row
 from keras_attn.decoding.phrases import Phrases, best_of_each_bank, fit_phrases
-from keras_attn.decoding.prefix import adjusted_candidates, track_prefix
+from keras_attn.decoding.prefix import Adjust, adjusted_candidates, track_prefix
+from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["beam_search", "log_coverage"]
 
@@ -30,49 +31,50 @@ class _Finished(NamedTuple):
     With a hook, log p stands for the sum of what it has returned.
     """
 
-    normalized_scores: Any  # (B, K) float32, log p / length ** length_penalty, or -inf
-    log_probs: Any  # (B, K) float32; -inf where absent
-    lengths: Any  # (B, K) int32; 0 where absent
-    end_parents: Any  # (B, K) int32, the beam whose step chose the end token
-    end_log_probs: Any  # (B, K) float32, log p of the end token
-    truncated: Any  # (B, K) bool
+    # (B, K) float32, log p / length ** length_penalty, or -inf
+    normalized_scores: Tensor
+    log_probs: Tensor  # (B, K) float32; -inf where absent
+    lengths: Tensor  # (B, K) int32; 0 where absent
+    end_parents: Tensor  # (B, K) int32, the beam whose step chose the end token
+    end_log_probs: Tensor  # (B, K) float32, log p of the end token
+    truncated: Tensor  # (B, K) bool
 
 
 class _Beams(NamedTuple):
     """What one step of beam search hands to the next."""
 
-    token_ids: Any  # (B, K) int32, fed to the next step
-    log_probs: Any  # (B, K) float32, alive beams, best first; -inf where not alive
+    token_ids: Tensor  # (B, K) int32, fed to the next step
+    log_probs: Tensor  # (B, K) float32, alive beams, best first; -inf where not alive
     finished: _Finished
 
 
 class _Continuations(NamedTuple):
     """The best continuations of the alive beams by one token, best first."""
 
-    log_probs: Any  # (B, K) float32, of the whole hypothesis; -inf where absent
-    token_ids: Any  # (B, K) int32
-    token_log_probs: Any  # (B, K) float32
-    parents: Any  # (B, K) int32 in [0, K), the beam that each continues
+    log_probs: Tensor  # (B, K) float32, of the whole hypothesis; -inf where absent
+    token_ids: Tensor  # (B, K) int32
+    token_log_probs: Tensor  # (B, K) float32
+    parents: Tensor  # (B, K) int32 in [0, K), the beam that each continues
 
 
 def beam_search(
-    step: Callable,
-    state: Any,
-    memory: Any,
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
     *,
     beam_size: int,
-    max_lengths: Any,
+    max_lengths: Tensor,
     start_id: int,
     end_id: int,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
-    adjust: Callable | None = None,
+    adjust: Adjust | None = None,
     required: Phrases | None = None,
-    length_penalty: Any = 1.0,
+    length_penalty: Tensor = 1.0,
     coverage_penalty: float = 0.0,
-    source_mask: Any = None,
+    source_mask: Tensor | None = None,
     compact: bool = True,
-    most_steps: Any = None,
+    most_steps: Tensor | None = None,
 ) -> Hypotheses:
     """Keeps the `K` most probable beams of each row until each has ended.
 
@@ -146,7 +148,7 @@ def beam_search(
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
     limit = num_steps(limits, most_steps)
-    find_candidates = special.candidates
+    find_candidates: FindCandidates = special.candidates
     if adjust is not None or required is not None:
         if required is not None:
             _check_required(required)
@@ -387,7 +389,7 @@ def _backtrace(finished, parents, longest):
     return step_beams
 
 
-def log_coverage(attention: Any, source_mask: Any) -> Any:
+def log_coverage(attention: Tensor, source_mask: Tensor) -> Tensor:
     """Returns the log of how much of its source each hypothesis has attended to.
 
     `sum_s log min(sum_t a_ts, 1)` over the real source tokens: 0 if each of them got

@@ -1,15 +1,22 @@
 """The tokens that may come next and their log p: the rule that all searches share."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from keras import ops
 
 from keras_attn.decoding.hypotheses import check_id
 from keras_attn.decoding.loop import gather_along
+from keras_attn.typing import Structure, Tensor
 
-__all__ = ["Candidates", "SpecialTokens", "log_probabilities", "top_entries"]
+__all__ = [
+    "Candidates",
+    "FindCandidates",
+    "SpecialTokens",
+    "log_probabilities",
+    "top_entries",
+]
 
 # Log p of what is impossible or, from a broken decoder, not a number. Finite, so that
 # sums stay numbers and a row still ends; -inf stands for what must not be chosen.
@@ -21,14 +28,19 @@ _GROUP_WIDTH = 32  # of `top_entries`, where only the graph knows the row's widt
 class Candidates(NamedTuple):
     """The tokens that a search may choose from at one step."""
 
-    token_ids: Any  # (N, C) int32
-    log_probs: Any  # (N, C) float32, -inf for what may not be chosen
-    truncated: Any  # (N,) bool, the limit forces the end although another token leads
+    token_ids: Tensor  # (N, C) int32
+    log_probs: Tensor  # (N, C) float32, -inf for what may not be chosen
+    # (N,) bool, the limit forces the end although another token leads
+    truncated: Tensor
     # (N, C) float32, what the search adds up in place of log p; -inf for what may not
     # be chosen. None: log p.
-    ranks: Any = None
+    ranks: Tensor | None = None
     # (N, C) int32, the bank of each (see `phrases.banks`). None: no phrase is required.
-    banks: Any = None
+    banks: Tensor | None = None
+
+
+FindCandidates: TypeAlias = Callable[[Structure, Tensor, int], Candidates]
+"""From logits, limits and a count, as `SpecialTokens.candidates`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +63,7 @@ class SpecialTokens:
     pad_id: int
     forbidden_ids: Sequence[int]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raises for bad ids."""
         for name in ("start_id", "end_id", "pad_id"):
             check_id(name, getattr(self, name))
@@ -64,7 +76,7 @@ class SpecialTokens:
                 f"forbidden_ids={tuple(self.forbidden_ids)}."
             )
 
-    def candidates(self, logits: Any, at_limit: Any, count: int) -> Candidates:
+    def candidates(self, logits: Tensor, at_limit: Tensor, count: int) -> Candidates:
         """Returns the most probable tokens that may come next.
 
         Equal ones stand in the order of their ids.
@@ -107,7 +119,7 @@ class SpecialTokens:
             truncated=ops.logical_and(at_limit, best_log_probs > end_log_probs)[:, 0],
         )
 
-    def check_vocabulary(self, logits: Any) -> None:
+    def check_vocabulary(self, logits: Tensor) -> None:
         """Raises `ValueError` if an id is beyond the last axis of `logits`."""
         vocabulary_size = logits.shape[-1]
         largest_id = max((self.end_id, *self.forbidden_ids))
@@ -120,7 +132,7 @@ class SpecialTokens:
             )
 
 
-def log_probabilities(logits: Any, token_ids: Any) -> Any:
+def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
     """Returns log p of some tokens, or of all, in float32, at least -1e9.
 
     The softmax is over the whole vocabulary. NaN becomes -1e9, too: one broken row must
@@ -150,8 +162,8 @@ def log_probabilities(logits: Any, token_ids: Any) -> Any:
 class _LogNormalizer(NamedTuple):
     """Turns logits into log p; two parts, since their sum would lose digits."""
 
-    largest: Any  # (N, 1), the largest logit
-    log_prob: Any  # (N, 1), its log p; not finite where a row is broken
+    largest: Tensor  # (N, 1), the largest logit
+    log_prob: Tensor  # (N, 1), its log p; not finite where a row is broken
 
     @classmethod
     def of(cls, logits):
@@ -171,7 +183,7 @@ def _max(values):
     return ops.max(values, axis=-1, keepdims=True, initial=_ABSENT)
 
 
-def top_entries(values: Any, count: int) -> tuple[Any, Any]:
+def top_entries(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Returns the largest entries of each row and their indices, without a full sort.
 
     As `ops.top_k`, equal entries by the lower index. The row of a vocabulary is cut

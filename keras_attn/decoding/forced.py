@@ -1,7 +1,7 @@
 """Forced decoding: log p and attention of a given target, token by token."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
@@ -10,6 +10,7 @@ from keras_attn.decoding.hypotheses import Hypotheses, check_id, pack_hypotheses
 from keras_attn.decoding.loop import run_steps, select_rows
 from keras_attn.deprecation import warn_of_rename
 from keras_attn.inputs import convert_ids
+from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["posterior_step", "posterior_weights", "score_targets"]
 
@@ -17,23 +18,23 @@ __all__ = ["posterior_step", "posterior_weights", "score_targets"]
 class _ForcedState(NamedTuple):
     """What one step of forced decoding hands to the next."""
 
-    token_ids: Any  # (B,) int32, fed to the next step
-    alive: Any  # (B,) bool, True while tokens are left to score
-    log_probs: Any  # (B,) float32, of the tokens so far
+    token_ids: Tensor  # (B,) int32, fed to the next step
+    alive: Tensor  # (B,) bool, True while tokens are left to score
+    log_probs: Tensor  # (B,) float32, of the tokens so far
 
 
 def score_targets(
-    step: Callable,
-    state: Any,
-    memory: Any,
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
     *,
-    target_ids: Any,
-    target_lengths: Any,
+    target_ids: Tensor,
+    target_lengths: Tensor,
     start_id: int,
     pad_id: int = 0,
-    at_position: Callable | None = None,
+    at_position: Callable[[Structure, Tensor], Structure] | None = None,
     compact: bool = True,
-    at_place: Callable | None = None,
+    at_place: Callable[[Structure, Tensor], Structure] | None = None,
 ) -> Hypotheses:
     """Feeds given targets token by token and returns their log p and attention.
 
@@ -121,7 +122,9 @@ def score_targets(
 
 # The attention of the next step knows the token as well, but looks for the next one:
 # the error rate of its links is 0.75; of plain attention 0.34, of posterior 0.13.
-def posterior_step(step: Callable, at_position: Callable) -> Callable:
+def posterior_step(
+    step: StepFunction, at_position: Callable[[Structure, Tensor], Structure]
+) -> StepFunction:
     """Returns a step whose weights are `posterior_weights` of a given target.
 
     It runs `step` once for all source positions, and once more for each of the `S`
@@ -158,7 +161,7 @@ def posterior_step(step: Callable, at_position: Callable) -> Callable:
     return step_with_posterior
 
 
-def posterior_weights(weights: Any, log_p: Any) -> Any:
+def posterior_weights(weights: Tensor, log_p: Tensor) -> Tensor:
     """Returns posterior attention, once the target token is known, by Bayes' rule.
 
     A decoder chooses its attention before the token: `a_s` is the prior probability of

@@ -1,11 +1,11 @@
 """Greedy search: the most probable next token, until the end token."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.candidates import SpecialTokens
+from keras_attn.decoding.candidates import FindCandidates, SpecialTokens
 from keras_attn.decoding.hypotheses import (
     Hypotheses,
     num_steps,
@@ -13,7 +13,8 @@ from keras_attn.decoding.hypotheses import (
     row_limits,
 )
 from keras_attn.decoding.loop import gather_along, run_steps
-from keras_attn.decoding.prefix import adjusted_candidates, track_prefix
+from keras_attn.decoding.prefix import Adjust, adjusted_candidates, track_prefix
+from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["greedy_search"]
 
@@ -21,26 +22,26 @@ __all__ = ["greedy_search"]
 class _GreedyState(NamedTuple):
     """What one step of greedy search hands to the next."""
 
-    token_ids: Any  # (B,) int32, fed to the next step
-    alive: Any  # (B,) bool, True until the end token
-    lengths: Any  # (B,) int32
-    log_probs: Any  # (B,) float32, of the whole hypothesis
-    truncated: Any  # (B,) bool
+    token_ids: Tensor  # (B,) int32, fed to the next step
+    alive: Tensor  # (B,) bool, True until the end token
+    lengths: Tensor  # (B,) int32
+    log_probs: Tensor  # (B,) float32, of the whole hypothesis
+    truncated: Tensor  # (B,) bool
 
 
 def greedy_search(
-    step: Callable,
-    state: Any,
-    memory: Any,
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
     *,
-    max_lengths: Any,
+    max_lengths: Tensor,
     start_id: int,
     end_id: int,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
-    adjust: Callable | None = None,
+    adjust: Adjust | None = None,
     compact: bool = True,
-    most_steps: Any = None,
+    most_steps: Tensor | None = None,
 ) -> Hypotheses:
     """Takes the most probable token at every step.
 
@@ -98,7 +99,7 @@ def greedy_search(
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
     limit = num_steps(limits, most_steps)
-    find_candidates = special.candidates
+    find_candidates: FindCandidates = special.candidates
     if adjust is not None:
         find_candidates = adjusted_candidates(special, adjust)
         step, state, memory = track_prefix(

@@ -1,9 +1,11 @@
 """What every search returns, and the checks of what every search is given."""
 
 import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
+
+from keras_attn.typing import Tensor
 
 __all__ = ["Hypotheses", "check_id", "num_steps", "pack_hypotheses", "row_limits"]
 
@@ -28,22 +30,22 @@ class Hypotheses(NamedTuple):
             although another token was more probable.
     """
 
-    token_ids: Any
-    lengths: Any
-    scores: Any
-    token_scores: Any
-    attention: Any
-    truncated: Any
+    token_ids: Tensor
+    lengths: Tensor
+    scores: Tensor
+    token_scores: Tensor
+    attention: Tensor
+    truncated: Tensor
 
 
 def pack_hypotheses(
-    token_ids: Any,
-    token_scores: Any,
-    weights: Any,
+    token_ids: Tensor,
+    token_scores: Tensor,
+    weights: Tensor,
     *,
-    lengths: Any,
-    scores: Any,
-    truncated: Any,
+    lengths: Tensor,
+    scores: Tensor,
+    truncated: Tensor,
     pad_id: int,
 ) -> Hypotheses:
     """Pads the records of a search's steps and puts the batch axis first.
@@ -72,7 +74,7 @@ def pack_hypotheses(
     )
 
 
-def check_id(name: str, value: Any) -> int:
+def check_id(name: str, value: Tensor) -> int:
     """Returns a token id as an `int`.
 
     Args:
@@ -94,7 +96,7 @@ def check_id(name: str, value: Any) -> int:
     return token_id
 
 
-def row_limits(max_lengths: Any, most_steps: Any = None) -> Any:
+def row_limits(max_lengths: Tensor, most_steps: Tensor | None = None) -> Tensor:
     """Returns the length limit of each row, `(B,)` int32, at least 1.
 
     Args:
@@ -115,7 +117,7 @@ def row_limits(max_lengths: Any, most_steps: Any = None) -> Any:
     return limits if most_steps is None else ops.minimum(limits, most_steps)
 
 
-def num_steps(lengths: Any, most_steps: Any = None) -> Any:
+def num_steps(lengths: Tensor, most_steps: Tensor | None = None) -> Tensor:
     """Returns the number of steps of a batch.
 
     Args:

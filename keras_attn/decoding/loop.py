@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops, tree
+
+from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["AliveBeams", "gather_along", "run_steps", "select_rows", "write_row"]
 
@@ -17,14 +19,15 @@ class AliveBeams(NamedTuple):
     costs far more and is taken only for the `n` beams that are not finished.
     """
 
-    beams: Any  # (n,) int32 in [0, P), the beam of each decoder row
-    rows: Any  # (P,) int32 in [0, n), the decoder row of each beam; any if it has none
+    beams: Tensor  # (n,) int32 in [0, P), the beam of each decoder row
+    # (P,) int32 in [0, n), the decoder row of each beam; any if it has none
+    rows: Tensor
 
-    def to_rows(self, values: Any) -> Any:
+    def to_rows(self, values: Tensor) -> Tensor:
         """Selects the decoder rows `(n, ...)` from values of all beams `(P, ...)`."""
         return ops.take(values, self.beams, axis=0)
 
-    def to_beams(self, values: Any) -> Any:
+    def to_beams(self, values: Tensor) -> Tensor:
         """Spreads values of decoder rows `(n, ...)` over all beams `(P, ...)`.
 
         A beam without a decoder row gets the value of some other one. `values` may be
@@ -36,22 +39,22 @@ class AliveBeams(NamedTuple):
 class _DecoderInputs(NamedTuple):
     """What a decoder step reads besides the token ids, one row per alive beam."""
 
-    state: Any
-    memory: Any
+    state: Structure
+    memory: Structure
 
 
 def run_steps(
-    step: Callable,
-    state: Any,
-    memory: Any,
-    advance: Callable,
-    carry: Any,
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
+    advance: Callable[..., tuple[Structure, Tensor | None, tuple]],
+    carry: Structure,
     *,
-    is_alive: Callable,
-    limit: Any,
+    is_alive: Callable[[Structure], Tensor],
+    limit: Tensor,
     width: int = 1,
     compact: bool = True,
-) -> tuple[Any, tuple]:
+) -> tuple[Structure, tuple[Structure, ...]]:
     """Runs decoder steps while a beam is alive, and records every step.
 
     Finished beams leave the decoder's batch as soon as they are an eighth of it:
@@ -184,7 +187,7 @@ def _while_loop(condition, body, loop_state):
     return packed(leaves)
 
 
-def select_rows(structure: Any, rows: Any) -> Any:
+def select_rows(structure: Structure, rows: Tensor) -> Tensor:
     """Returns some rows of every tensor of a structure.
 
     Args:
@@ -196,12 +199,12 @@ def select_rows(structure: Any, rows: Any) -> Any:
     )
 
 
-def write_row(buffer: Any, row: Any, values: Any) -> Any:
+def write_row(buffer: Tensor, row: Tensor, values: Tensor) -> Tensor:
     """Returns `buffer` with `buffer[row] = values`; `row` is a scalar tensor."""
     return ops.scatter_update(buffer, ops.reshape(row, (1, 1)), values[None])
 
 
-def gather_along(values: Any, indices: Any) -> Any:
+def gather_along(values: Tensor, indices: Tensor) -> Tensor:
     """Gathers entries along the last axis of `indices`, for each index before it.
 
     Args:

@@ -5,11 +5,12 @@ many tokens of their phrases (Post and Vilar, 2018, arXiv:1804.06609), all rows 
 (Hu et al., 2019, https://aclanthology.org/N19-1090).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
 from keras_attn.decoding.loop import gather_along
+from keras_attn.typing import Tensor
 
 __all__ = [
     "Phrases",
@@ -35,11 +36,11 @@ class Phrases(NamedTuple):
         lengths: `(B, C)` int32 in `[0, W]`; 0: no phrase.
     """
 
-    token_ids: Any
-    lengths: Any
+    token_ids: Tensor
+    lengths: Tensor
 
 
-def contains_phrases(token_ids: Any, lengths: Any, phrases: Phrases) -> Any:
+def contains_phrases(token_ids: Tensor, lengths: Tensor, phrases: Phrases) -> Tensor:
     """Tells which phrases occur in sequences of tokens.
 
     Args:
@@ -72,7 +73,7 @@ def contains_phrases(token_ids: Any, lengths: Any, phrases: Phrases) -> Any:
     return ops.logical_or(ops.any(occurs, axis=-1), ops.equal(phrases.lengths, 0))
 
 
-def fit_phrases(phrases: Phrases, room: Any) -> Phrases:
+def fit_phrases(phrases: Phrases, room: Tensor) -> Phrases:
     """Drops the last phrases of rows that have no room for all.
 
     Args:
@@ -83,7 +84,7 @@ def fit_phrases(phrases: Phrases, room: Any) -> Phrases:
     return phrases._replace(lengths=ops.where(fits, phrases.lengths, 0))
 
 
-def next_tokens(step: Any, token_ids: Any, phrases: Phrases) -> Any:
+def next_tokens(step: Tensor, token_ids: Tensor, phrases: Phrases) -> Tensor:
     """Returns the token that continues each phrase, or begins it.
 
     Args:
@@ -102,7 +103,9 @@ def next_tokens(step: Any, token_ids: Any, phrases: Phrases) -> Any:
     return ops.where(complete, -1, token_ids_after)
 
 
-def tokens_lacking(step: Any, token_ids: Any, phrases: Phrases, next_ids: Any) -> Any:
+def tokens_lacking(
+    step: Tensor, token_ids: Tensor, phrases: Phrases, next_ids: Tensor
+) -> Tensor:
     """Returns how many tokens of its phrases a hypothesis lacks after one more token.
 
     The tokens of the phrases that it does not contain, less those of the phrase that
@@ -149,7 +152,7 @@ def _begun(step, token_ids, phrases):
     return ops.logical_and(same, possible)
 
 
-def banks(lacking: Any, room: Any) -> Any:
+def banks(lacking: Tensor, room: Tensor) -> Tensor:
     """Numbers the banks of hypotheses among which a beam is divided.
 
     Args:
@@ -163,7 +166,7 @@ def banks(lacking: Any, room: Any) -> Any:
     return ops.where(lacking <= room, lacking, lacking + _LATE)
 
 
-def best_of_each_bank(ranks: Any, bank_numbers: Any, count: int) -> Any:
+def best_of_each_bank(ranks: Tensor, bank_numbers: Tensor, count: int) -> Tensor:
     """Chooses continuations so that every bank has its share.
 
     First the best of those that lack nothing, that lack one token, and so on, then the

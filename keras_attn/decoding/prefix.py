@@ -1,20 +1,22 @@
 """The tokens so far, a hook that changes what may follow them, and forced prefixes."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from keras import ops
 
 from keras_attn.decoding.candidates import (
     Candidates,
+    FindCandidates,
     SpecialTokens,
     log_probabilities,
     top_entries,
 )
 from keras_attn.decoding.loop import gather_along, select_rows
 from keras_attn.decoding.phrases import Phrases, banks, next_tokens, tokens_lacking
+from keras_attn.typing import StepFunction, Structure, Tensor
 
-__all__ = ["Prefix", "adjusted_candidates", "force_prefix", "track_prefix"]
+__all__ = ["Adjust", "Prefix", "adjusted_candidates", "force_prefix", "track_prefix"]
 
 _ABSENT = float("-inf")
 
@@ -30,14 +32,23 @@ class Prefix(NamedTuple):
             which values of a sentence are looked up.
     """
 
-    step: Any
-    token_ids: Any
-    rows: Any
+    step: Tensor
+    token_ids: Tensor
+    rows: Tensor
+
+
+Adjust: TypeAlias = Callable[[Tensor, Prefix], Tensor]
+"""A hook of a search, by which tokens are ranked: `adjust(log_probs, prefix)`."""
 
 
 def track_prefix(
-    step: Callable, state: Any, memory: Any, num_rows: Any, longest: Any, pad_id: int
-) -> tuple[Callable, Any, Any]:
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
+    num_rows: Tensor,
+    longest: Tensor,
+    pad_id: int,
+) -> tuple[StepFunction, Structure, Structure]:
     """Returns a step that also returns the `Prefix` of every row, and its inputs.
 
     The tokens so far are part of the decoder's state, so that a search reorders them
@@ -71,10 +82,10 @@ def track_prefix(
 
 def adjusted_candidates(
     special: SpecialTokens,
-    adjust: Callable | None,
+    adjust: Adjust | None,
     phrases: Phrases | None = None,
-    limits: Any = None,
-) -> Callable:
+    limits: Tensor | None = None,
+) -> FindCandidates:
     """Returns `SpecialTokens.candidates` for the results of a `track_prefix` step.
 
     Args:
@@ -171,8 +182,8 @@ def _add_candidates(ranks, top_ranks, token_ids, more_ids):
 
 
 def force_prefix(
-    prefix_ids: Any, prefix_lengths: Any, completions: Any = None
-) -> Callable:
+    prefix_ids: Tensor, prefix_lengths: Tensor, completions: Tensor | None = None
+) -> Adjust:
     """Returns a hook by which every hypothesis begins with given tokens.
 
     The search then goes on as it does from any tokens of its own: log p, attention and

@@ -1,8 +1,7 @@
 """Sampling: every token is drawn from the model's probabilities."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -10,6 +9,8 @@ from keras import ops
 from keras_attn.decoding.greedy import greedy_search
 from keras_attn.decoding.hypotheses import Hypotheses, row_limits
 from keras_attn.decoding.loop import gather_along, select_rows
+from keras_attn.decoding.prefix import Adjust
+from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["Sampling", "sample_search"]
 
@@ -43,7 +44,7 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raises for values out of range."""
         if not _is_number(self.temperature) or not 0 < self.temperature < float("inf"):
             raise ValueError(
@@ -73,24 +74,24 @@ class Sampling:
 
 
 def sample_search(
-    step: Callable,
-    state: Any,
-    memory: Any,
+    step: StepFunction,
+    state: Structure,
+    memory: Structure,
     *,
-    max_lengths: Any,
+    max_lengths: Tensor,
     start_id: int,
     end_id: int,
-    seed: Any,
+    seed: Tensor,
     pad_id: int = 0,
     forbidden_ids: Sequence[int] = (),
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     num_samples: int = 1,
-    row_seeds: Any = None,
-    adjust: Callable | None = None,
+    row_seeds: Tensor | None = None,
+    adjust: Adjust | None = None,
     compact: bool = True,
-    most_steps: Any = None,
+    most_steps: Tensor | None = None,
 ) -> Hypotheses:
     """Draws every token from the probabilities of the model.
 

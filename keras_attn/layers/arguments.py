@@ -3,6 +3,7 @@
 import keras
 
 from keras_attn.inputs import check_dense
+from keras_attn.typing import Config, Shape, Tensor
 
 __all__ = [
     "check_axes",
@@ -13,7 +14,7 @@ __all__ = [
 ]
 
 
-def check_positive_integer(layer_name, **values):
+def check_positive_integer(layer_name: str, **values: object) -> None:
     """Raises `ValueError` unless each keyword's value is a positive integer."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
@@ -23,7 +24,7 @@ def check_positive_integer(layer_name, **values):
             )
 
 
-def check_rate(layer_name, **values):
+def check_rate(layer_name: str, **values: object) -> None:
     """Raises `ValueError` unless each keyword's value is a rate in [0, 1)."""
     for name, value in values.items():
         if not isinstance(value, int | float) or not 0 <= value < 1:
@@ -33,7 +34,9 @@ def check_rate(layer_name, **values):
             )
 
 
-def check_rank(layer_name, rank, axes, **tensors):
+def check_rank(
+    layer_name: str, rank: int, axes: str, **tensors: Tensor | Shape
+) -> None:
     """Raises `ValueError` unless each keyword's tensor or shape has `rank` axes."""
     check_dense(layer_name, **tensors)
     for name, tensor in tensors.items():
@@ -45,7 +48,7 @@ def check_rank(layer_name, rank, axes, **tensors):
             )
 
 
-def check_axes(layer_name, **tensors):
+def check_axes(layer_name: str, **tensors: tuple[Tensor, str]) -> None:
     """Raises `ValueError` unless tensors have their axes, and those of a letter agree.
 
     Only known sizes are compared, so this costs nothing in a graph.
@@ -76,7 +79,7 @@ def check_axes(layer_name, **tensors):
             )
 
 
-def deserialize_parts(config, *names):
+def deserialize_parts(config: Config, *names: str) -> Config:
     """Returns `config` with the objects under `names` deserialized."""
     parts = {
         name: keras.saving.deserialize_keras_object(config[name])

@@ -1,11 +1,20 @@
 """Word embeddings, scaled for recurrent layers, and dropout of whole words."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_attn.inputs import convert_ids
 from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.typing import Config, DType, LayerOptions, Shape, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from typing_extensions import Unpack
 
 __all__ = ["ScaledEmbedding", "create_word_dropout"]
 
@@ -41,7 +50,9 @@ class ScaledEmbedding(keras.layers.Layer):
     Reference: Press and Wolf, 2017, arXiv:1608.05859 (one table for both uses).
     """
 
-    def __init__(self, input_dim, output_dim, **kwargs):
+    def __init__(
+        self, input_dim: int, output_dim: int, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, input_dim=input_dim, output_dim=output_dim)
         self.input_dim = input_dim
@@ -49,14 +60,14 @@ class ScaledEmbedding(keras.layers.Layer):
         self.autocast = False  # float16 cannot hold large ids
         self.supports_masking = True
 
-    def build(self, ids_shape=None):
+    def build(self, ids_shape: Shape | None = None) -> None:
         self.table = self.add_weight(
             name="table",
             shape=(self.input_dim, self.output_dim),
             initializer=keras.initializers.RandomNormal(stddev=self.output_dim**-0.5),
         )
 
-    def call(self, ids):
+    def call(self, ids: Tensor) -> Tensor:
         ids = convert_ids("ids", ids, self.name)
         # TensorFlow's gradient of a lookup is sparse, with a row for every occurrence
         # of a word, and Keras's optimizers treat the rows one by one: Adam then takes
@@ -65,18 +76,18 @@ class ScaledEmbedding(keras.layers.Layer):
         rows = ops.take(table, ids, axis=0)
         return ops.cast(rows, self.compute_dtype) * self.output_dim**0.5
 
-    def logits(self, features):
+    def logits(self, features: Tensor) -> Tensor:
         """Returns the logits `(..., V)` of features `(..., E)`."""
         table = ops.cast(self.table, self.compute_dtype)
         return ops.matmul(features, ops.transpose(table))
 
-    def output_kernel(self, ids):
+    def output_kernel(self, ids: Tensor) -> Tensor:
         """Returns the output kernel `(E, U)` of the words `ids` `(U,)`."""
         ids = convert_ids("ids", ids, self.name)
         rows = ops.take(self.table, ids, axis=0)
         return ops.transpose(ops.cast(rows, self.compute_dtype))
 
-    def load_vectors(self, vectors, ids=None):
+    def load_vectors(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> None:
         """Replaces the vectors of all words or of some.
 
         A lookup then returns these vectors, up to rounding: the table holds them
@@ -138,7 +149,7 @@ class ScaledEmbedding(keras.layers.Layer):
                 f"Received: id {unique_ids[np.argmax(counts)]} more than once {layer}."
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "input_dim": self.input_dim,
@@ -146,7 +157,13 @@ class ScaledEmbedding(keras.layers.Layer):
         }
 
 
-def create_word_dropout(rate, *, seed=None, name=None, dtype=None):
+def create_word_dropout(
+    rate: float,
+    *,
+    seed: int | None = None,
+    name: str | None = None,
+    dtype: DType = None,
+) -> keras.layers.Dropout:
     """Returns the layer that drops whole words of embedded sentences.
 
     In training each position is dropped independently with probability `rate`, and the

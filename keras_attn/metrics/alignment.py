@@ -47,7 +47,7 @@ class Alignment:
     sure: frozenset[Link]
     possible: frozenset[Link] = frozenset()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Freezes both sets and makes `possible` include `sure`."""
         sure = frozenset(self.sure)
         object.__setattr__(self, "sure", sure)
@@ -107,7 +107,7 @@ def format_pharaoh(alignment: Alignment) -> str:
     )
 
 
-def read_pharaoh(path: str | os.PathLike) -> list[Alignment]:
+def read_pharaoh(path: str | os.PathLike[str]) -> list[Alignment]:
     """Reads a Pharaoh file, one sentence pair a line.
 
     Args:

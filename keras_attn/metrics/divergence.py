@@ -2,10 +2,12 @@
 
 from keras import ops
 
+from keras_attn.typing import Tensor
+
 __all__ = ["symmetric_divergence"]
 
 
-def symmetric_divergence(first, second):
+def symmetric_divergence(first: Tensor, second: Tensor) -> Tensor:
     """Returns the mean of the two Kullback-Leibler divergences of each prediction.
 
     With `p` and `q` the softmax of both logits,

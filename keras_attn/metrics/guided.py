@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_attn.metrics.weighting import broadcast_weight, sizes_differ
+from keras_attn.typing import Tensor
 
 __all__ = ["guided_attention_loss"]
 
@@ -10,7 +11,9 @@ __all__ = ["guided_attention_loss"]
 _EPSILON = 1e-7
 
 
-def guided_attention_loss(weights, links, sample_weight=None):
+def guided_attention_loss(
+    weights: Tensor, links: Tensor, sample_weight: Tensor | None = None
+) -> Tensor:
     """Returns the mean cross-entropy of attention against linked source tokens, nats.
 
     A target token that is linked to `n` source tokens should spread its attention

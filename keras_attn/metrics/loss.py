@@ -1,14 +1,24 @@
 """Cross-entropy over real target tokens, with label smoothing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.metrics.weighting import accumulation_dtype, reduce_losses, weigh_tokens
+from keras_attn.typing import Config, DType, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["MaskedCrossentropy", "pick", "token_losses", "token_statistics"]
 
 
-def token_losses(labels, logits, label_smoothing=0.0, dtype="float32"):
+def token_losses(
+    labels: Tensor, logits: Tensor, label_smoothing: float = 0.0, dtype: str = "float32"
+) -> Tensor:
     """Returns the cross-entropy of each target token, `(B, T)`, in nats.
 
     With smoothing `e`, the target gives `1 - e` to the right word and spreads `e`
@@ -33,7 +43,9 @@ def token_losses(labels, logits, label_smoothing=0.0, dtype="float32"):
     return _smoothed(losses, logits, pick(logits, labels), label_smoothing)
 
 
-def token_statistics(labels, logits, label_smoothing=0.0, dtype="float32"):
+def token_statistics(
+    labels: Tensor, logits: Tensor, label_smoothing: float = 0.0, dtype: str = "float32"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Computes losses and correctness of target tokens in one pass over the logits.
 
     Args:
@@ -107,7 +119,7 @@ def _statistics_with_gradient(labels, label_smoothing):
     return statistics_of
 
 
-def pick(values, labels):
+def pick(values: Tensor, labels: Tensor) -> Tensor:
     """Gathers the entry of each row at the row's label.
 
     Args:
@@ -170,12 +182,12 @@ class MaskedCrossentropy(keras.losses.Loss):
 
     def __init__(
         self,
-        label_smoothing=0.0,
-        pad_id=0,
-        reduction="mean_with_sample_weight",
-        name="loss",
-        dtype=None,
-    ):
+        label_smoothing: float = 0.0,
+        pad_id: int = 0,
+        reduction: str | None = "mean_with_sample_weight",
+        name: str | None = "loss",
+        dtype: DType = None,
+    ) -> None:
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not 0 <= label_smoothing < 1:
             raise ValueError(
@@ -187,7 +199,9 @@ class MaskedCrossentropy(keras.losses.Loss):
 
     # Not that of `keras.losses.Loss`, which makes floats of ids, takes `(B,)` weights
     # for `(T,)` ones, and averages over the tokens of one replica.
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> Tensor:
         tokens = weigh_tokens(
             y_true,
             y_pred,
@@ -200,12 +214,12 @@ class MaskedCrossentropy(keras.losses.Loss):
         loss = reduce_losses(losses, tokens.weights, tokens.real, self.reduction)
         return ops.cast(loss, self.dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Returns the loss of each token, `(B, T)`, before weights and reduction."""
         dtype = accumulation_dtype(self.dtype)
         return token_losses(y_true, y_pred, self.label_smoothing, dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
@@ -214,7 +228,7 @@ class MaskedCrossentropy(keras.losses.Loss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         # Version 0.1.0 saved no dtype, and "sum" as the reduction of a mean.
         if "dtype" not in config:
             config = {key: config[key] for key in config if key != "reduction"}

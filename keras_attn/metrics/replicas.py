@@ -3,10 +3,12 @@
 import keras
 from keras import ops
 
+from keras_attn.typing import Tensor
+
 __all__ = ["replica_share"]
 
 
-def replica_share(total, weight=None):
+def replica_share(total: Tensor, weight: Tensor | None = None) -> Tensor:
     """Returns this replica's share of a sum or of a weighted mean over all replicas.
 
     Where each of `R` replicas has a sum `t_r` and the sum `n_r` of its weights,

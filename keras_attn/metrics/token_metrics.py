@@ -1,12 +1,26 @@
 """Token accuracy and perplexity over real target tokens, as Keras metrics."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
 import keras
 from keras import ops
 
 from keras_attn.metrics.loss import pick, token_losses
 from keras_attn.metrics.weighting import accumulation_dtype, weigh_tokens
+from keras_attn.typing import Config, DType, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Perplexity", "TokenAccuracy"]
+
+
+class MetricOptions(TypedDict, total=False):
+    """Keyword arguments that metrics pass on to `keras.metrics.Metric`."""
+
+    dtype: DType
 
 
 class _TokenMean(keras.metrics.Metric):
@@ -16,14 +30,18 @@ class _TokenMean(keras.metrics.Metric):
     least; the result has the metric's dtype.
     """
 
-    def __init__(self, name, pad_id=0, **kwargs):
+    def __init__(
+        self, name: str, pad_id: int = 0, **kwargs: Unpack[MetricOptions]
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.pad_id = pad_id
         self._sum_dtype = accumulation_dtype(self.dtype)
         self.total = self.add_variable((), "zeros", dtype=self._sum_dtype, name="total")
         self.count = self.add_variable((), "zeros", dtype=self._sum_dtype, name="count")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None
+    ) -> None:
         """Adds the tokens of a batch.
 
         Args:
@@ -46,17 +64,17 @@ class _TokenMean(keras.metrics.Metric):
         self.total.assign_add(ops.sum(values * tokens.weights))
         self.count.assign_add(ops.sum(tokens.weights))
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def mean(self):
+    def mean(self) -> Tensor:
         """Returns the weighted mean so far, 0 before any token."""
         return ops.divide_no_nan(self.total, self.count)
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.cast(self.mean(), self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "pad_id": self.pad_id}
 
 
@@ -79,10 +97,15 @@ class TokenAccuracy(_TokenMean):
     1.0
     """
 
-    def __init__(self, name="token_accuracy", pad_id=0, **kwargs):
+    def __init__(
+        self,
+        name: str = "token_accuracy",
+        pad_id: int = 0,
+        **kwargs: Unpack[MetricOptions],
+    ) -> None:
         super().__init__(name=name, pad_id=pad_id, **kwargs)
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         # Not by argmax: on some backends it goes over the logits many times, and the
         # loss needs their maximum anyway.
         correct = pick(y_pred, y_true) >= ops.max(y_pred, axis=-1)
@@ -108,11 +131,13 @@ class Perplexity(_TokenMean):
     4.0
     """
 
-    def __init__(self, name="perplexity", pad_id=0, **kwargs):
+    def __init__(
+        self, name: str = "perplexity", pad_id: int = 0, **kwargs: Unpack[MetricOptions]
+    ) -> None:
         super().__init__(name=name, pad_id=pad_id, **kwargs)
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return token_losses(y_true, y_pred, dtype=self._sum_dtype)
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.cast(ops.exp(self.mean()), self.dtype)

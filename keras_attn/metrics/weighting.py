@@ -1,12 +1,14 @@
 """Keras's weighting protocol for target tokens: padding, masks, `sample_weight`."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from keras import ops
 
 from keras_attn.inputs import check_dense, convert_ids
 from keras_attn.masking import carried_mask
 from keras_attn.metrics.replicas import replica_share
+from keras_attn.typing import Shape, Tensor
 
 __all__ = [
     "WeightedTokens",
@@ -19,7 +21,7 @@ __all__ = [
 ]
 
 
-def accumulation_dtype(dtype):
+def accumulation_dtype(dtype: str) -> str:
     """Returns the dtype in which results of `dtype` are computed: at least float32.
 
     A sum over the tokens of a batch has more digits than float16 or bfloat16.
@@ -35,13 +37,22 @@ def accumulation_dtype(dtype):
 class WeightedTokens(NamedTuple):
     """Labels and logits, with the weight of each token."""
 
-    labels: Any  # (B, T) int32
-    logits: Any  # (B, T, V) of any float dtype
-    real: Any  # (B, T) floats, 1 for tokens that are neither padding nor masked, else 0
-    weights: Any  # (B, T) floats, `real` times the sample weights
+    labels: Tensor  # (B, T) int32
+    logits: Tensor  # (B, T, V) of any float dtype
+    # (B, T) floats, 1 for tokens that are neither padding nor masked, else 0
+    real: Tensor
+    weights: Tensor  # (B, T) floats, `real` times the sample weights
 
 
-def weigh_tokens(y_true, y_pred, sample_weight, *, pad_id, dtype, owner):
+def weigh_tokens(
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None,
+    *,
+    pad_id: int,
+    dtype: str,
+    owner: str,
+) -> WeightedTokens:
     """Returns the `WeightedTokens` of what Keras passes to a loss or a metric.
 
     Args:
@@ -75,7 +86,9 @@ def weigh_tokens(y_true, y_pred, sample_weight, *, pad_id, dtype, owner):
     return WeightedTokens(labels, logits, real, real * weight)
 
 
-def broadcast_weight(sample_weight, shape, dtype, owner):
+def broadcast_weight(
+    sample_weight: Tensor, shape: Shape, dtype: str, owner: str
+) -> Tensor:
     """Returns sample weights with a shape that broadcasts to that of the tokens.
 
     Args:
@@ -106,7 +119,9 @@ def broadcast_weight(sample_weight, shape, dtype, owner):
     return weight if columns else weight[:, None]
 
 
-def sample_weight_of_classes(labels, class_weight):
+def sample_weight_of_classes(
+    labels: Tensor, class_weight: Mapping[int, float]
+) -> Tensor:
     """Returns the weight of each target token, by its label.
 
     `class_weight` of `fit` gives each sentence one weight: Keras takes the argmax of
@@ -133,7 +148,9 @@ def sample_weight_of_classes(labels, class_weight):
     return ops.take(table, ops.minimum(labels, size), axis=0)
 
 
-def reduce_losses(losses, weights, real, reduction):
+def reduce_losses(
+    losses: Tensor, weights: Tensor, real: Tensor, reduction: str | None
+) -> Tensor:
     """Reduces the losses of tokens as `keras.losses.Loss` reduces those of samples.
 
     Args:
@@ -167,7 +184,7 @@ def _static_shape(tensor):
         return None
 
 
-def sizes_differ(size, other):
+def sizes_differ(size: int | None, other: int | None) -> bool:
     """Whether two static sizes are known, and not the same."""
     return None not in (size, other) and size != other
 

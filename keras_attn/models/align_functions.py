@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from typing import Any
 
 import keras
 
@@ -18,7 +19,7 @@ _DEFAULTS = {"location": {"filters": 10, "kernel_size": 11}}
 _LAYER_OPTIONS = ("name", "dtype", "trainable")
 
 
-def create_attention(kind, units, **options):
+def create_attention(kind: str, units: int, **options: Any) -> layers.Attention:
     """Returns an align function by name.
 
     Args:

@@ -1,10 +1,21 @@
 """An ensemble of models for decoding."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.deprecation import renamed_method
+from keras_attn.layers import DecoderState, Memory
 from keras_attn.models.seq2seq import Seq2Seq
+from keras_attn.seq2seq_config import Seq2SeqConfig
+from keras_attn.typing import Config, LayerOptions, StepFunction, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 __all__ = ["Ensemble"]
 
@@ -41,25 +52,31 @@ class Ensemble(keras.Model):
     Reference: Sutskever et al., 2014, arXiv:1409.3215, section 3.6.
     """
 
-    def __init__(self, members, **kwargs):
+    def __init__(
+        self, members: Sequence[Seq2Seq], **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
         _check_members(members)
         self.members = list(members)
         self.built = True
 
     @property
-    def config(self):
+    def config(self) -> Seq2SeqConfig:
         """The first member's config; all have the same vocabularies and padding."""
         return self.members[0].config
 
-    def encode(self, source):
+    def encode(
+        self, source: Tensor
+    ) -> tuple[tuple[DecoderState, ...], tuple[Memory, ...]]:
         """Encodes sources as `Seq2Seq.encode`: tuples of the members' results."""
         states, memories = zip(
             *(member.encode(source) for member in self.members), strict=True
         )
         return states, memories
 
-    def restrict_to_position(self, memory, position):
+    def restrict_to_position(
+        self, memory: tuple[Memory, ...], position: Tensor
+    ) -> tuple[Memory, ...]:
         """Returns the members' memories, as `Seq2Seq.restrict_to_position`."""
         return tuple(
             member.restrict_to_position(member_memory, position)
@@ -67,7 +84,12 @@ class Ensemble(keras.Model):
         )
 
     # The arithmetic mean: in that of log p, one member could forbid a word.
-    def step(self, token_ids, state, memory):
+    def step(
+        self,
+        token_ids: Tensor,
+        state: tuple[DecoderState, ...],
+        memory: tuple[Memory, ...],
+    ) -> tuple[Tensor, tuple[DecoderState, ...], Tensor]:
         """Predicts the word after `token_ids`.
 
         Args:
@@ -88,7 +110,7 @@ class Ensemble(keras.Model):
             ]
         )
 
-    def shortlist_step(self, words):
+    def shortlist_step(self, words: Tensor) -> StepFunction:
         """Returns a step over a subset of the words, as `Seq2Seq.shortlist_step`."""
         member_steps = [member.shortlist_step(words) for member in self.members]
 
@@ -108,7 +130,7 @@ class Ensemble(keras.Model):
     at_place = renamed_method("at_place", "restrict_to_position")
     step_of_words = renamed_method("step_of_words", "shortlist_step")
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Returns the config; that of members is without their `compile` arguments."""
         members = map(keras.saving.serialize_keras_object, self.members)
         return {
@@ -120,11 +142,11 @@ class Ensemble(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         members = map(keras.saving.deserialize_keras_object, config["members"])
         return cls(**{**config, "members": list(members)})
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         """Does nothing: the members are built by their own configs."""
 
 

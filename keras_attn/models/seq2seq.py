@@ -1,6 +1,11 @@
 """Encoder, decoder and readout as one `keras.Model` over ids."""
 
+from __future__ import annotations
+
 import dataclasses
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
@@ -8,13 +13,24 @@ from keras import ops
 from keras_attn import masking
 from keras_attn.deprecation import renamed_method
 from keras_attn.inputs import convert_ids
-from keras_attn.layers import AttentionDecoder, Encoder, Readout
+from keras_attn.layers import AttentionDecoder, DecoderState, Encoder, Memory, Readout
 from keras_attn.layers.arguments import check_rank
 from keras_attn.layers.cells.rnn_cells import create_cell
 from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
 from keras_attn.metrics import sample_weight_of_classes
 from keras_attn.models.align_functions import create_attention
 from keras_attn.seq2seq_config import Seq2SeqConfig
+from keras_attn.typing import (
+    Config,
+    LayerOptions,
+    Shape,
+    StepFunction,
+    Structure,
+    Tensor,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 __all__ = ["Seq2Seq"]
 
@@ -58,7 +74,7 @@ class Seq2Seq(keras.Model):
     Reference: Bahdanau et al., 2015, arXiv:1409.0473.
     """
 
-    def __init__(self, config, **kwargs):
+    def __init__(self, config: Seq2SeqConfig, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(config, Seq2SeqConfig):
             raise ValueError(
@@ -138,11 +154,11 @@ class Seq2Seq(keras.Model):
         )
         self.build()
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Structure | None = None) -> None:
         """Creates all weights: the config holds every size."""
         config = self.config
         memory_dim = 2 * config.encoder_units
-        layers_and_shapes = [
+        layers_and_shapes: list[tuple[keras.Layer, list[Shape]]] = [
             (self.encoder, [(None, None)]),
             (self.target_embedding, [(None, None)]),
             (
@@ -168,7 +184,7 @@ class Seq2Seq(keras.Model):
                 layer.built = True
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
         for name in ("source", "target"):
             if not isinstance(inputs, dict) or name not in inputs:
                 received = sorted(inputs) if isinstance(inputs, dict) else type(inputs)
@@ -179,7 +195,9 @@ class Seq2Seq(keras.Model):
         logits, _ = self.score(inputs["source"], inputs["target"], training=training)
         return logits
 
-    def score(self, source, target, training=None):
+    def score(
+        self, source: Tensor, target: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Predicts every next word of a target; also returns the attention weights.
 
         Args:
@@ -208,7 +226,7 @@ class Seq2Seq(keras.Model):
         features = self.readout(outputs, contexts, previous, training=training)
         return self._logits(features), weights
 
-    def encode(self, source):
+    def encode(self, source: Tensor) -> tuple[DecoderState, Memory]:
         """Encodes sources, once before the first decoding step.
 
         Args:
@@ -225,7 +243,7 @@ class Seq2Seq(keras.Model):
         memory = self.decoder.memorize(values, mask, summary)
         return self.decoder.initial_state(memory), memory
 
-    def restrict_to_position(self, memory, position):
+    def restrict_to_position(self, memory: Memory, position: Tensor) -> Memory:
         """Returns a memory in which `step` can attend to one position only.
 
         Args:
@@ -235,7 +253,9 @@ class Seq2Seq(keras.Model):
         positions = ops.arange(ops.shape(memory.mask)[1], dtype="int32")
         return memory._replace(mask=ops.equal(position[:, None], positions))
 
-    def step(self, token_ids, state, memory):
+    def step(
+        self, token_ids: Tensor, state: DecoderState, memory: Memory
+    ) -> tuple[Tensor, DecoderState, Tensor]:
         """Predicts the word after `token_ids`.
 
         Args:
@@ -249,7 +269,7 @@ class Seq2Seq(keras.Model):
         features, state, weights = self._step_features(token_ids, state, memory)
         return self._logits(features), state, weights
 
-    def shortlist_step(self, words):
+    def shortlist_step(self, words: Tensor) -> StepFunction:
         """Returns `step` over a subset of the target words, such as a shortlist.
 
         The words' rows of the output layer are gathered here, once for all steps.
@@ -299,7 +319,14 @@ class Seq2Seq(keras.Model):
     at_place = renamed_method("at_place", "restrict_to_position")
     step_of_words = renamed_method("step_of_words", "shortlist_step")
 
-    def fit(self, x=None, y=None, *args, class_weight=None, **kwargs):
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        class_weight: Mapping[int, float] | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the model, as `keras.Model.fit`.
 
         Args:
@@ -341,7 +368,7 @@ class Seq2Seq(keras.Model):
             iterator = None
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "name": self.name,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
@@ -349,7 +376,7 @@ class Seq2Seq(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         config = dict(config)
         layer_options = {
             key: config.pop(key) for key in ("name", "dtype") if key in config
@@ -358,12 +385,12 @@ class Seq2Seq(keras.Model):
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **kwargs,
-    ):
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Structure | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Exports the call for inference, as `keras.Model.export`.
 
         Args:
@@ -389,7 +416,7 @@ class Seq2Seq(keras.Model):
             **kwargs,
         )
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         """Does nothing: the weights exist since `__init__`."""
 
 

@@ -1,14 +1,20 @@
 """The colours of weights: from white for 0 to dark blue for 1."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.colors import ListedColormap
 
 __all__ = ["white_to_blue"]
 
 
 @functools.cache
-def white_to_blue():
+def white_to_blue() -> ListedColormap:
     """Returns colours from white to dark blue in even steps of lightness in Oklab.
 
     Reference: Ottosson, 2020, "A perceptual color space for image processing".

@@ -72,7 +72,7 @@ def plot_attention(
 
 def save_attention_png(
     translation: Translation,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     words: bool = True,
     title: str | None = None,

@@ -3,6 +3,7 @@
 import functools
 import unicodedata
 import warnings
+from collections.abc import Collection, Iterable
 
 __all__ = [
     "BASE_FONT",
@@ -24,7 +25,7 @@ class MissingGlyphWarning(UserWarning):
     """
 
 
-def fonts_for(chars):
+def fonts_for(chars: Iterable[str]) -> tuple[list[str], frozenset[str]]:
     """Returns font families that together draw `chars`, and what none can draw.
 
     Matplotlib warns of each glyph that it misses, at every drawing; looking first is
@@ -61,7 +62,7 @@ def _glyphs(path):
     return frozenset(map(chr, FT2Font(path).get_charmap()))
 
 
-def warn_of_missing(missing):
+def warn_of_missing(missing: Iterable[str]) -> None:
     """Warns of characters that become boxes, if there are any, by their names."""
     boxes = sorted(char for char in missing if not _is_skipped(char))
     if not boxes:
@@ -82,7 +83,7 @@ def _is_skipped(char):
     return unicodedata.category(char) in {"Cf", "Mn", "Me"}
 
 
-def drawable(label, missing):
+def drawable(label: str, missing: Collection[str]) -> str:
     """Returns `label` with a box for each glyph that no font has."""
     shown = []
     for char in label:

@@ -1,12 +1,24 @@
 """One loop for all recurrent layers, whatever the backend."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
+
+from keras_attn.typing import Structure
 
 __all__ = ["scan", "uses_tensorflow_scan"]
 
 
-def scan(step, carry, results, inputs, fixed, layer, training):
+def scan(
+    step: Callable[[Structure, Structure, Structure], tuple[Structure, Structure]],
+    carry: Structure,
+    results: Structure,
+    inputs: Structure,
+    fixed: Structure,
+    layer: keras.Layer,
+    training: bool | None,
+) -> tuple[Structure, Structure]:
     """Runs a step of a layer over the first axis of its inputs.
 
     In a TensorFlow graph this is `tensorflow_scan`, which takes products of inputs out
@@ -54,7 +66,7 @@ def scan(step, carry, results, inputs, fixed, layer, training):
     return last, stacked
 
 
-def uses_tensorflow_scan():
+def uses_tensorflow_scan() -> bool:
     """Returns whether `scan` is `tensorflow_scan` here, not `ops.scan`."""
     if keras.backend.backend() != "tensorflow":
         return False

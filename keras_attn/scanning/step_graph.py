@@ -3,17 +3,20 @@
 Only the TensorFlow backend has such graphs; `tensorflow_scan` is the one user.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from keras import tree
+
+from keras_attn.typing import Structure
 
 __all__ = ["Product", "StepGraph", "is_float"]
 
 _PRODUCT_GRADIENT = "KerasAttnStepProduct"
 
 
-def is_float(tensor):
+def is_float(tensor: tf.Tensor) -> bool:
     """Returns whether a tensor has gradients."""
     return tensor.dtype.is_floating
 
@@ -29,15 +32,19 @@ class Product(NamedTuple):
     fixed: Any  # (K, N); in a batch of products (B, K, N)
     result: Any  # (B, N); in a batch of products (B, 1, N)
 
-    def of_all_steps(self, varying, fixed):
+    def of_all_steps(self, varying: tf.Tensor, fixed: tf.Tensor) -> tf.Tensor:
         """Returns the results `(T, B, N)` from factors `(T, B, K)`, as one product."""
         return tf.tensordot(varying, fixed, 1)
 
-    def varying_gradient(self, fixed, result_gradient):
+    def varying_gradient(
+        self, fixed: tf.Tensor, result_gradient: tf.Tensor
+    ) -> tf.Tensor:
         """Returns the gradient of the varying factors of all steps, `(T, B, K)`."""
         return tf.tensordot(result_gradient, fixed, [[2], [1]])
 
-    def fixed_gradient(self, varying, result_gradient):
+    def fixed_gradient(
+        self, varying: tf.Tensor, result_gradient: tf.Tensor
+    ) -> tf.Tensor:
         """Returns the gradient of `fixed` from stacks `(T, ...)` of all steps."""
         if self.fixed.shape.rank == 3:
             return tf.einsum("tbik,tbin->bkn", varying, result_gradient)
@@ -70,7 +77,14 @@ class StepGraph:
         products: The other `Product`s.
     """
 
-    def __init__(self, step, carry, inputs, fixed, custom_gradient=True):
+    def __init__(
+        self,
+        step: Callable[[Structure, Structure, Structure], Structure],
+        carry: Structure,
+        inputs: Structure,
+        fixed: Structure,
+        custom_gradient: bool = True,
+    ) -> None:
         arguments = (carry, inputs, fixed)
         flat = tree.flatten(arguments)
 
@@ -107,7 +121,9 @@ class StepGraph:
             product for product in products if id(product) not in input_product_ids
         ]
 
-    def cut(self, feeds, fetches):
+    def cut(
+        self, feeds: Sequence[tf.Tensor], fetches: Sequence[tf.Tensor]
+    ) -> Structure:
         """Returns the function from `feeds` to `fetches`, and what to hoist.
 
         What is the same at every step is not computed in it but is passed to it after
@@ -123,11 +139,13 @@ class StepGraph:
         hoisted = [tensor for key, tensor in outputs.items() if key not in fed_ids]
         return self._function.prune([*feeds, *hoisted], fetches), hoisted
 
-    def evaluate(self, tensors, fixed):
+    def evaluate(
+        self, tensors: Sequence[tf.Tensor], fixed: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
         """Returns the values of tensors that depend on `fixed` alone."""
         return list(self._function.prune(self.fixed, tensors)(*fixed))
 
-    def step_gradients(self):
+    def step_gradients(self) -> Structure:
         """Adds the gradient of a step to the graph.
 
         Returns:
@@ -163,7 +181,9 @@ class StepGraph:
             ]
         return output_gradients, sources, tree.pack_sequence_as(sources, gradients)
 
-    def fixed_gradients(self, trained_gradients, fixed):
+    def fixed_gradients(
+        self, trained_gradients: Sequence[tf.Tensor], fixed: Sequence[tf.Tensor]
+    ) -> Structure:
         """Returns the gradients of `fixed` from those of `trained`, or None.
 
         Args:

@@ -1,17 +1,26 @@
 """`ops.scan` for TensorFlow, with a gradient made for recurrent layers."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 from keras import tree
 
 from keras_attn.scanning.step_graph import StepGraph, is_float
+from keras_attn.typing import Structure
 
 __all__ = ["scan"]
 
 
-def scan(step, carry, inputs, fixed, results=(), custom_gradient=True):
+def scan(
+    step: Callable[[Structure, Structure, Structure], tuple[Structure, Structure]],
+    carry: Structure,
+    inputs: Structure,
+    fixed: Structure,
+    results: Structure = (),
+    custom_gradient: bool = True,
+) -> tuple[Structure, Structure]:
     """Runs a step over the first axis of its inputs.
 
     The same numbers and, up to rounding, the same gradients as `ops.scan`. Here
@@ -76,8 +85,8 @@ def scan(step, carry, inputs, fixed, results=(), custom_gradient=True):
     if custom_gradient:
         outputs = run(*tree.flatten(arguments))
     else:
-        flat = (tree.flatten(part) for part in arguments)
-        last, results, _ = _forward(graph, *flat, store=False)
+        carry, sequences, values = (tree.flatten(part) for part in arguments)
+        last, results, _ = _forward(graph, carry, sequences, values, store=False)
         outputs = [*last, *_stack_all(results, length, result_shapes)]
     static_length = tree.flatten(inputs)[0].shape[0]
     for stack in outputs[len(graph.carry) :]:

@@ -16,8 +16,12 @@ _NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*", re.ASCII)
 _ROLLED_BACK, _PRUNED = ".rolled-back-", ".pruned-"
 
 
-def check_base(base: Path) -> None:
+def check_base(base: Path, presets: Collection[str] = ()) -> None:
     """Raises if a model's base path is not a folder.
+
+    Args:
+        base: The model's base path.
+        presets: Names that would do in its place.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -26,6 +30,7 @@ def check_base(base: Path) -> None:
         raise FileNotFoundError(
             "MODELS_DIR must be a folder that holds one numbered folder for each "
             f"version. Received: {base}. `keras-attn export` makes one."
+            + (f" Or name a preset: {', '.join(presets)}." if presets else "")
         )
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import tensorflow as tf
+import numpy as np
 
-from keras_attn.text import graph
-from keras_attn.text.codec import BLANKS, SubwordCodec
-from keras_attn.text.limits import cut_texts
+from keras_attn.text import graph, numpy_constraints
+from keras_attn.text.codec import SubwordCodec
 from keras_attn.translation import utf8
+from keras_attn.typing import Tensor
 
 __all__ = [
     "EncodedPhrases",
@@ -19,33 +19,29 @@ __all__ = [
     "encode_prefixes",
 ]
 
-_WORD_BEGINS = "▁"
-_SEPARATORS = r"[\n\t]"  # between the phrases of a text
-_NO_TOKEN = -1
-
 
 class EncodedPrefixes(NamedTuple):
     """The beginnings of a batch of translations."""
 
-    ids: tf.Tensor  # (B, P) int32; -1 for any token of `completions`
-    lengths: tf.Tensor  # (B,) int32
+    ids: Tensor  # (B, P) int32; -1 for any token of `completions`
+    lengths: Tensor  # (B,) int32
     # (B, C, V) bool, other tokens for each of the last C ones: those that begin with
     # all that is left of the prefix, so that its last word may be completed.
-    completions: tf.Tensor
-    text: tf.Tensor  # (B,) string, the prefix as the vocabulary writes it
-    is_whole: tf.Tensor  # (B,) bool, False where a part of it cannot be written
+    completions: Tensor
+    text: Tensor  # (B,) string, the prefix as the vocabulary writes it
+    is_whole: Tensor  # (B,) bool, False where a part of it cannot be written
 
 
 class EncodedPhrases(NamedTuple):
     """The required phrases of a batch of translations."""
 
-    token_ids: tf.Tensor  # (B, C, W) int32, -1 beyond the length
-    lengths: tf.Tensor  # (B, C) int32; 0: no phrase
-    is_whole: tf.Tensor  # (B,) bool, False where a phrase cannot be written
+    token_ids: Tensor  # (B, C, W) int32, -1 beyond the length
+    lengths: Tensor  # (B, C) int32; 0: no phrase
+    is_whole: Tensor  # (B,) bool, False where a phrase cannot be written
 
 
 def encode_prefixes(
-    codec: SubwordCodec, prefix: tf.Tensor, max_tokens: int
+    codec: SubwordCodec, prefix: Tensor, max_tokens: int
 ) -> EncodedPrefixes:
     """Encodes the beginnings of translations; no text makes it fail.
 
@@ -58,67 +54,22 @@ def encode_prefixes(
         prefix: `(B,)` strings; empty: none.
         max_tokens: Most tokens of a translation, counting the end token.
     """
-    encoded = codec.encode(prefix, max_tokens)
-    position = tf.range(tf.shape(encoded.ids)[1])
-    length = encoded.lengths - 1  # without the end token
-    is_unknown = (encoded.ids == codec.unknown_id) & (position < length[:, tf.newaxis])
-    count = tf.reduce_min(tf.where(is_unknown, position, length[:, tf.newaxis]), axis=1)
-    is_whole = (count == length) & (encoded.truncated == 0)
-    real = position < count[:, tf.newaxis]
-    text = codec.surface(encoded.ids, count).text
-
-    # A blank at the end is a token of its own, which begins the next word.
-    is_word_complete = (
-        tf.strings.regex_full_match(prefix, f"(?s).*{BLANKS}") & is_whole & (count > 0)
-    )
-    is_blank = is_word_complete[:, tf.newaxis] & (position == count[:, tf.newaxis])
-    ids = tf.where(real, encoded.ids, _NO_TOKEN)
-    pieces = tf.where(real, encoded.pieces, tf.where(is_blank, _WORD_BEGINS, ""))
-    count += tf.cast(is_word_complete, tf.int32)
-
-    # What is left of the prefix at each token of its last word.
-    begins = tf.strings.regex_full_match(pieces, f"{_WORD_BEGINS}.*")
-    last_word = tf.reduce_max(tf.where(begins, position, 0), axis=1)
-    num_last = tf.maximum(tf.reduce_max(count - last_word), 1)
-    places = count[:, tf.newaxis] - num_last + tf.range(num_last)  # (B, C)
-    is_left = position >= places[:, :, tf.newaxis]  # (B, C, S)
-    left = tf.strings.reduce_join(tf.where(is_left, pieces[:, tf.newaxis], ""), axis=-1)
-    is_place = (places >= last_word[:, tf.newaxis]) & (left != "")
-    completions = is_place[:, :, tf.newaxis] & _begin_with(codec, left)
-    # After a complete word the translation may end, too.
-    may_end = is_word_complete[:, tf.newaxis] & (tf.range(num_last) == num_last - 1)
-    is_end = tf.range(codec.vocabulary_size) == codec.end_id
-    completions |= may_end[:, :, tf.newaxis] & is_end
-    return EncodedPrefixes(ids, count, completions, text, is_whole)
+    constraints = _implementation(prefix)
+    return EncodedPrefixes(*constraints.encode_prefixes(codec, prefix, max_tokens))
 
 
-def _begin_with(codec, left):
-    """Returns `(B, C, V)` booleans: which tokens begin with each string `(B, C)`."""
-    pieces = codec.tokenizer.id_to_string(tf.range(codec.vocabulary_size))
-    # Control symbols have names, but no text.
-    ids = tf.range(codec.vocabulary_size)[:, tf.newaxis]
-    is_silent = tf.reduce_any(ids == tf.constant(codec.silent_ids), axis=1)
-    pieces = tf.where(is_silent, "", pieces)
-    flat = tf.reshape(left, [-1, 1])
-    size = tf.strings.length(flat)
-    # Longer than the piece it is cut by the piece's end, and then differs.
-    same = tf.strings.substr(pieces[tf.newaxis], tf.zeros_like(size), size) == flat
-    return tf.reshape(same, [*tf.unstack(tf.shape(left)), -1])
-
-
-def begins_with(text: tf.Tensor, prefix: tf.Tensor) -> tf.Tensor:
+def begins_with(text: Tensor, prefix: Tensor) -> Tensor:
     """Returns `(B,)` booleans: whether each text begins with its prefix.
 
     Args:
         text: `(B,)` strings.
         prefix: `(B,)` strings.
     """
-    size = tf.minimum(tf.strings.length(prefix), tf.strings.length(text))
-    return tf.strings.substr(text, tf.zeros_like(size), size) == prefix
+    return _implementation(text).begins_with(text, prefix)
 
 
 def encode_phrases(
-    codec: SubwordCodec, required: tf.Tensor, max_tokens: int
+    codec: SubwordCodec, required: Tensor, max_tokens: int
 ) -> EncodedPhrases:
     """Encodes the required phrases of translations; no text makes it fail.
 
@@ -129,26 +80,17 @@ def encode_phrases(
         required: `(B,)` strings, phrases separated by newlines or tabs; empty: none.
         max_tokens: Most tokens of a translation, counting the end token.
     """
-    cut = cut_texts(required, max_tokens)
-    is_cut = tf.strings.length(required) > tf.strings.length(cut)
-    lines = tf.strings.regex_replace(cut, _SEPARATORS, "\n")
-    texts = tf.strings.split(lines, sep="\n")  # (B, None)
-    tokens = codec.tokenize(texts.flat_values)  # (N, None)
-    is_unknown = tf.reduce_any(tokens == codec.unknown_id, axis=1)
-    sizes = tf.cast(tokens.row_lengths(), tf.int32)
-    phrases = texts.with_flat_values(tf.where(is_unknown, 0, sizes))
-    # One place at least, for a search has to know the shapes.
-    count = tf.maximum(texts.bounding_shape(axis=1, out_type=tf.int32), 1)
-    lengths = phrases.to_tensor(shape=tf.stack([-1, count]))
-    width = tf.maximum(tokens.bounding_shape(axis=1, out_type=tf.int32), 1)
-    dense = tokens.to_tensor(_NO_TOKEN, shape=tf.stack([-1, width]))
-    rows = tf.ragged.range(tf.cast(texts.row_lengths(), tf.int32)).flat_values
-    index = tf.stack([tf.cast(texts.value_rowids(), tf.int32), rows], axis=1)
-    token_ids = tf.tensor_scatter_nd_update(
-        tf.fill(tf.stack([tf.size(required), count, width]), _NO_TOKEN), index, dense
-    )
-    is_left_out = tf.reduce_any(texts.with_flat_values(is_unknown), axis=1)
-    return EncodedPhrases(token_ids, lengths, ~(is_left_out | is_cut))
+    constraints = _implementation(required)
+    return EncodedPhrases(*constraints.encode_phrases(codec, required, max_tokens))
+
+
+def _implementation(texts):
+    """Returns the module that encodes strings of this type."""
+    if graph.strings_in_graph(texts):
+        from keras_attn.text import tensorflow_constraints
+
+        return tensorflow_constraints
+    return numpy_constraints
 
 
 def check_writable(
@@ -172,7 +114,7 @@ def check_writable(
     encoded = codec.encode(graph.strings(texts), max_tokens)
     columns = (encoded.ids, encoded.begin, encoded.end, encoded.truncated)
     for text, text_name, ids, begin, end, truncated in zip(
-        texts, names, *(column.numpy() for column in columns), strict=True
+        texts, names, *map(np.asarray, columns), strict=True
     ):
         unknown = (ids == codec.unknown_id).nonzero()[0]
         if unknown.size:

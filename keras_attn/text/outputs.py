@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
-
+from keras_attn.text import graph
 from keras_attn.text.codec import EncodedText, SubwordCodec
+from keras_attn.typing import Tensor
 
 __all__ = ["source_outputs", "target_outputs"]
 
@@ -12,7 +12,7 @@ __all__ = ["source_outputs", "target_outputs"]
 _ABSENT = -1e9
 
 
-def source_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
+def source_outputs(encoded: EncodedText) -> dict[str, Tensor]:
     """Returns the outputs that describe the source.
 
     Args:
@@ -31,35 +31,29 @@ def source_outputs(encoded: EncodedText) -> dict[str, tf.Tensor]:
 
 
 def target_outputs(
-    codec: SubwordCodec, hypotheses: Any, copies: tf.Tensor | None = None
-) -> dict[str, tf.Tensor]:
+    codec: SubwordCodec, hypotheses: Any, copies: Tensor | None = None
+) -> dict[str, Tensor]:
     """Decodes hypotheses and returns the outputs that describe them.
 
     Args:
         codec: The target's codec.
-        hypotheses: `Hypotheses` of TensorFlow tensors, `(B, K, ...)`.
+        hypotheses: `Hypotheses` of numbers beside strings, `(B, K, ...)`.
         copies: `(B, K, T)` texts of unknown tokens; `None`: no text.
 
     Returns:
         The other outputs, with the leading axes `(B, K)`. Where there are fewer
         than `K` hypotheses, the missing ones have length 0 and score -1e9.
     """
-    shape = tf.shape(hypotheses.token_ids)  # B, K, T
-    steps = shape[2]
-    rows = [shape[0] * shape[1], steps]
-    decoded = codec.surface(
-        tf.reshape(hypotheses.token_ids, rows),
-        tf.reshape(hypotheses.lengths, [-1]),
-        None if copies is None else tf.reshape(copies, rows),
-    )
+    decoded = codec.surface(hypotheses.token_ids, hypotheses.lengths, copies)
+    exists = hypotheses.lengths > 0
     return {
-        "translation": tf.reshape(decoded.text, shape[:2]),
-        "score": tf.where(hypotheses.lengths > 0, hypotheses.scores, _ABSENT),
+        "translation": decoded.text,
+        "score": graph.where(exists, hypotheses.scores, _ABSENT),
         "token_scores": hypotheses.token_scores,
-        "target_tokens": tf.reshape(decoded.pieces, shape),
-        "target_begin": tf.reshape(decoded.begin, shape),
-        "target_end": tf.reshape(decoded.end, shape),
+        "target_tokens": decoded.pieces,
+        "target_begin": decoded.begin,
+        "target_end": decoded.end,
         "target_length": hypotheses.lengths,
         "attention": hypotheses.attention,
-        "target_truncated": tf.cast(hypotheses.truncated, tf.int32),
+        "target_truncated": graph.as_integers(hypotheses.truncated),
     }

@@ -1,11 +1,13 @@
 """The vocabulary of a SentencePiece model file.
 
-Read with protobuf alone: a translator must load where the SentencePiece package,
-which only training needs, is not installed.
+Read with protobuf alone: on TensorFlow, a translator loads where the SentencePiece
+package is not installed.
 """
 
 import dataclasses
 import functools
+
+from keras_attn.text.messages import message_class
 
 __all__ = ["Vocabulary", "read_vocabulary"]
 
@@ -114,43 +116,18 @@ def _parse(model):
 
 @functools.cache
 def _model_class():
-    """Builds the message class for the few fields of the file that are read here."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    kinds = descriptor_pb2.FieldDescriptorProto
-    # A pool of its own: the SentencePiece package registers the same message names.
-    pool = descriptor_pool.DescriptorPool()
-    file = descriptor_pb2.FileDescriptorProto(name="sentencepiece.proto", package="sp")
-
-    piece = file.message_type.add(name="Piece")
-    spec = file.message_type.add(name="TrainerSpec")
-    model = file.message_type.add(name="Model")
-    # message, field, number, default; enums are read as the numbers they are.
-    for message, name, number, default in (
-        (piece, "type", 3, "1"),
-        (spec, "treat_whitespace_as_suffix", 24, "0"),
-        (spec, "unk_id", 40, "0"),
-        (spec, "bos_id", 41, "1"),
-        (spec, "eos_id", 42, "2"),
-        (spec, "pad_id", 43, "-1"),
-    ):
-        message.field.add(
-            name=name,
-            number=number,
-            type=kinds.TYPE_INT32,
-            label=kinds.LABEL_OPTIONAL,
-            default_value=default,
-        )
-    for name, number, label, type_name in (
-        ("pieces", 1, kinds.LABEL_REPEATED, ".sp.Piece"),
-        ("trainer_spec", 2, kinds.LABEL_OPTIONAL, ".sp.TrainerSpec"),
-    ):
-        model.field.add(
-            name=name,
-            number=number,
-            type=kinds.TYPE_MESSAGE,
-            label=label,
-            type_name=type_name,
-        )
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("sp.Model"))
+    """Returns the class of the file's message, with the fields that are read here."""
+    return message_class(
+        "Model",
+        {
+            "Piece": {"type": (3, 1)},
+            "TrainerSpec": {
+                "treat_whitespace_as_suffix": (24, 0),
+                "unk_id": (40, 0),
+                "bos_id": (41, 1),
+                "eos_id": (42, 2),
+                "pad_id": (43, -1),
+            },
+            "Model": {"pieces": (1, ["Piece"]), "trainer_spec": (2, "TrainerSpec")},
+        },
+    )

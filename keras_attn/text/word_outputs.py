@@ -5,9 +5,11 @@ Python.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
+
+from keras_attn.typing import Tensor
 
 __all__ = ["merge_words"]
 
@@ -27,11 +29,11 @@ _WORDS_PER_TOKEN = 8
 class _Words(NamedTuple):
     """The words of a batch of texts and, after each row's last, its end token."""
 
-    pieces: Any  # (B, W) string, "" beyond
-    begin: Any  # (B, W) int32, 0 beyond
-    end: Any  # (B, W) int32, 0 beyond
-    lengths: Any  # (B,) int32, end token included
-    shares: Any  # (B, N, W) float32, share of a token in a word
+    pieces: Tensor  # (B, W) string, "" beyond
+    begin: Tensor  # (B, W) int32, 0 beyond
+    end: Tensor  # (B, W) int32, 0 beyond
+    lengths: Tensor  # (B,) int32, end token included
+    shares: Tensor  # (B, N, W) float32, share of a token in a word
 
 
 def merge_words(

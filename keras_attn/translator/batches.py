@@ -8,12 +8,13 @@ import numpy as np
 from keras_attn.parallel import parallel_map
 from keras_attn.text import graph
 from keras_attn.translation import Translation, translations_from_outputs
+from keras_attn.typing import Tensor
 
 __all__ = ["map_in_batches", "translate_in_batches"]
 
 
 def translate_in_batches(
-    graph_function: Callable[..., dict[str, Any]],
+    graph_function: Callable[..., dict[str, Tensor]],
     columns: Mapping[str, Sequence],
     batch_size: int,
     parallel_batches: int = 1,

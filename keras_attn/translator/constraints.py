@@ -1,10 +1,10 @@
 """What the translations of a batch must begin with and contain.
 
-Graph code: strings belong to TensorFlow, ids to the Keras backend.
+Strings and ids are of the two sides of `keras_attn.text.graph`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras import ops
 
@@ -12,22 +12,28 @@ from keras_attn.decoding import Hypotheses, Phrases, contains_phrases, force_pre
 from keras_attn.decoding.phrases import fit_phrases
 from keras_attn.text import graph
 from keras_attn.text.constraints import begins_with, encode_phrases, encode_prefixes
+from keras_attn.typing import Tensor
+
+if TYPE_CHECKING:
+    from keras_attn.translator.translator import Translator
 
 __all__ = ["Constraints", "add_words"]
 
 
 class Constraints(NamedTuple):
-    """The constraints of `B` rows, as tensors of the Keras backend or TensorFlow."""
+    """The constraints of `B` rows: tensors of the Keras backend, beside strings."""
 
-    prefix_ids: Any  # (B, P) int32, -1 for any token of `completions`
-    prefix_lengths: Any  # (B,) int32
-    completions: Any  # (B, C, V) bool
+    prefix_ids: Tensor  # (B, P) int32, -1 for any token of `completions`
+    prefix_lengths: Tensor  # (B,) int32
+    completions: Tensor  # (B, C, V) bool
     phrases: Phrases
-    prefix_text: Any  # (B,) string, TensorFlow's
-    is_whole: Any  # (B,) bool, TensorFlow's: False where a part cannot be written
+    prefix_text: Tensor  # (B,) string
+    is_whole: Tensor  # (B,) bool, beside strings: False where a part cannot be written
 
     @classmethod
-    def encode(cls, translator: Any, prefix: Any, required: Any) -> "Constraints":
+    def encode(
+        cls, translator: "Translator", prefix: Tensor, required: Tensor
+    ) -> "Constraints":
         """Encodes the constraints of a batch.
 
         Args:
@@ -49,7 +55,7 @@ class Constraints(NamedTuple):
             is_whole=prefixes.is_whole & phrases.is_whole,
         )
 
-    def in_words(self, word_ids: Any) -> "Constraints":
+    def in_words(self, word_ids: Tensor) -> "Constraints":
         """Returns the constraints with positions in `word_ids` `(U,)` for ids."""
         size = ops.shape(self.completions)[2]
         # Of words that are not among them, nothing is asked.
@@ -74,11 +80,11 @@ class Constraints(NamedTuple):
         """Returns the hook of a search that makes hypotheses begin with the prefix."""
         return force_prefix(self.prefix_ids, self.prefix_lengths, self.completions)
 
-    def fitting_phrases(self, max_lengths: Any) -> Phrases:
+    def fitting_phrases(self, max_lengths: Tensor) -> Phrases:
         """Returns the phrases for which the limits `(B,)` leave room."""
         return fit_phrases(self.phrases, max_lengths - 1 - self.prefix_lengths)
 
-    def are_met(self, hypotheses: Hypotheses, translation: Any) -> Any:
+    def are_met(self, hypotheses: Hypotheses, translation: Any) -> Tensor:
         """Tells which translations meet the constraints.
 
         Args:
@@ -86,7 +92,7 @@ class Constraints(NamedTuple):
             translation: `(B,)` strings, their texts.
 
         Returns:
-            `(B,)` int32 of TensorFlow: 1 where a translation begins with its prefix
+            `(B,)` int32, beside strings: 1 where a translation begins with its prefix
             and contains all its phrases.
         """
         # One column more, for there may be no tokens at all.
@@ -99,7 +105,9 @@ class Constraints(NamedTuple):
         return graph.as_integers(self.is_whole & contained & begins)
 
 
-def add_words(words: Any, allowed: Any, constraints: Constraints) -> tuple[Any, Any]:
+def add_words(
+    words: Tensor, allowed: Tensor, constraints: Constraints
+) -> tuple[Tensor, Tensor]:
     """Adds the tokens of constraints to the words of a shortlist.
 
     Args:

@@ -1,10 +1,11 @@
 """From strings to the named tensors that are served: encode, search, decode.
 
-Graph code: strings belong to TensorFlow, ids to the Keras backend.
+Strings and ids are of the two sides of `keras_attn.text.graph`. On the TensorFlow
+backend this is graph code.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
@@ -12,17 +13,21 @@ from keras_attn.decoding import Hypotheses, score_targets
 from keras_attn.text import graph
 from keras_attn.text.outputs import source_outputs, target_outputs
 from keras_attn.text.replace_unknown import copies_for_unknown
+from keras_attn.typing import Structure, Tensor
+
+if TYPE_CHECKING:
+    from keras_attn.translator.translator import Translator
 
 __all__ = ["align_outputs", "translate_outputs"]
 
 
 def translate_outputs(
-    translator: Any,
-    text: Any,
-    search: Callable[[Any, Any], Hypotheses],
+    translator: "Translator",
+    text: Tensor,
+    search: Callable[[Structure, Tensor], Hypotheses],
     count: int | None = None,
     constraints: Any = None,
-) -> dict[str, Any]:
+) -> dict[str, Tensor]:
     """Returns the outputs of the serving signature `translate`, or of `nbest`.
 
     Args:
@@ -67,8 +72,8 @@ def translate_outputs(
 
 
 def align_outputs(
-    translator: Any, text: Any, target: Any, posterior: bool
-) -> dict[str, Any]:
+    translator: "Translator", text: Tensor, target: Tensor, posterior: bool
+) -> dict[str, Tensor]:
     """Returns the outputs of the serving signature `align`.
 
     Args:

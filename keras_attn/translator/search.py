@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras import ops
 
@@ -13,6 +13,10 @@ from keras_attn.decoding import (
     greedy_search,
     sample_search,
 )
+from keras_attn.typing import Structure, Tensor
+
+if TYPE_CHECKING:
+    from keras_attn.translator.translator import Translator
 
 __all__ = [
     "MAX_LENGTH_PENALTY",
@@ -36,24 +40,24 @@ _XLA_SOURCE_WIDTHS, _XLA_WORDS = 16, 256
 class _Words(NamedTuple):
     """The words of a shortlist: the vocabulary that a search chooses from."""
 
-    ids: Any  # (U,) int32
-    allowed: Any  # (B, U) bool
+    ids: Tensor  # (U,) int32
+    allowed: Tensor  # (B, U) bool
 
 
 def make_search(
-    translator: Any,
+    translator: "Translator",
     *,
     beam_size: int,
-    length_penalty: Any,
+    length_penalty: Tensor,
     coverage_penalty: float,
-    max_length: Any = None,
+    max_length: Tensor | None = None,
     constraints: Any = None,
     adjust: Callable | None = None,
     sampling: Sampling | None = None,
-    row_seeds: Any = None,
+    row_seeds: Tensor | None = None,
     full_vocabulary: bool = False,
     jit_compile: bool = False,
-) -> Callable[[Any, Any], Hypotheses]:
+) -> Callable[[Structure, Tensor], Hypotheses]:
     """Returns the search of a translator.
 
     Args:
@@ -210,11 +214,11 @@ def _real_words(ids, codec):
 
 def search_compiled(
     search_ids: Callable,
-    ids: Any,
-    lengths: Any,
-    words: Any,
+    ids: Tensor,
+    lengths: Tensor,
+    words: Tensor,
     pad_id: int,
-    length_limit: Callable[[Any], Any],
+    length_limit: Callable[[Tensor], Tensor],
 ) -> Hypotheses:
     """Runs a search that XLA compiles for each shape that it meets.
 
@@ -268,7 +272,7 @@ def _pad_to_multiple(values, multiple, value):
     return ops.pad(values, widths, constant_values=value)
 
 
-def clamp_penalties(length_penalties: Any, default: float) -> Any:
+def clamp_penalties(length_penalties: Tensor, default: float) -> Tensor:
     """Returns the length penalties of a batch, in the range that a search can use.
 
     Args:

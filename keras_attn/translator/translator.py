@@ -1,18 +1,27 @@
 """Text in, translation out: the thing that is saved, evaluated and served."""
 
+from __future__ import annotations
+
 import functools
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import keras
 
 from keras_attn.decoding import Sampling
+from keras_attn.decoding.prefix import Adjust
 from keras_attn.deprecation import renamed_method
 from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
-from keras_attn.saved import check_translator_file, unreadable_translator
+from keras_attn.presets import check_digest, download_translator, is_url
+from keras_attn.saved import (
+    check_translator_file,
+    find_translator,
+    unreadable_translator,
+)
 from keras_attn.translation import (
     Translation,
     check_prefixes,
@@ -20,6 +29,12 @@ from keras_attn.translation import (
     check_texts,
 )
 from keras_attn.translator.search import check_limits, check_penalties, make_search
+from keras_attn.typing import Config, LayerOptions, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from keras_attn.text import SubwordCodec
 
 __all__ = ["Translator"]
 
@@ -79,19 +94,19 @@ class Translator(keras.Model):
 
     def __init__(
         self,
-        seq2seq,
-        source_codec,
-        target_codec=None,
-        beam_size=5,
-        length_penalty=1.0,
-        max_source_length=256,
-        max_target_length=256,
-        shortlist=None,
-        coverage_penalty=0.0,
-        replace_unknown=False,
-        format_version=_FORMAT_VERSION,
-        **kwargs,
-    ):
+        seq2seq: Seq2Seq | Ensemble,
+        source_codec: SubwordCodec,
+        target_codec: SubwordCodec | None = None,
+        beam_size: int = 5,
+        length_penalty: float = 1.0,
+        max_source_length: int = 256,
+        max_target_length: int = 256,
+        shortlist: LexicalShortlist | None = None,
+        coverage_penalty: float = 0.0,
+        replace_unknown: bool = False,
+        format_version: int = _FORMAT_VERSION,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(seq2seq, Seq2Seq | Ensemble):
             raise ValueError(
@@ -127,11 +142,11 @@ class Translator(keras.Model):
         self.shortlist = shortlist
         self.coverage_penalty = coverage_penalty
         self.replace_unknown = replace_unknown
-        self._compiled = {}
+        self._compiled: dict[tuple, Callable[..., Structure]] = {}
         self.built = True
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "Translator":
+    def load(cls, path: str | os.PathLike[str]) -> Translator:
         """Restores a saved translator, as `keras.saving.load_model` does.
 
         Raises:
@@ -153,7 +168,48 @@ class Translator(keras.Model):
             raise unreadable_translator(path, f"holds a {type(loaded).__name__}")
         return loaded
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+    @classmethod
+    def from_preset(
+        cls, preset: str | os.PathLike[str], file_hash: str | None = None
+    ) -> Translator:
+        """Loads a finished translator: an installed one, a file, a folder or a URL.
+
+        The preset `demo_de_en`, or `demo` for short, translates the German sentences of
+        the built-in grammar to English.
+
+        Args:
+            preset: Name of a preset, a `.keras` file, a folder with `translator.keras`
+                in it, or the URL of a `.keras` file, which is downloaded once into
+                Keras's home.
+            file_hash: The SHA-256 checksum of the file, in hexadecimal digits. A URL
+                needs it; a preset has its own.
+
+        Raises:
+            FileNotFoundError: If there is no such preset, file or folder.
+            ValueError: If the file has another checksum or is not a translator's, or a
+                URL comes without a checksum. A download with another one is removed.
+            OSError: If the URL cannot be downloaded.
+
+        Example:
+
+        >>> translator = Translator.from_preset("demo")
+        >>> translator.source_codec.vocabulary_size
+        1800
+        """
+        if is_url(preset):
+            return cls.load(download_translator(os.fspath(preset), file_hash))
+        file = find_translator(preset)
+        if file_hash is not None:
+            check_digest(file, file_hash, "`file_hash`", "Name the file it belongs to")
+        return cls.load(file)
+
+    def save(
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Saves the translator as one `.keras` file, vocabularies inside.
 
         Args:
@@ -169,11 +225,16 @@ class Translator(keras.Model):
             raise _without_vocabularies(filepath)
         super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, **kwargs):
+    def save_weights(self, filepath: str | os.PathLike[str], **kwargs: Any) -> NoReturn:
         """Raises `ValueError`: a file of weights cannot hold the vocabularies."""
         raise _without_vocabularies(filepath)
 
-    def export(self, filepath, format="tf_saved_model", **kwargs):
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",
+        **kwargs: Any,
+    ) -> NoReturn:
         """Raises `ValueError`: `keras_attn.serving` exports translators.
 
         `keras.Model.export` traces a call over numbers; a translator reads text, and
@@ -187,7 +248,7 @@ class Translator(keras.Model):
             "For the model over ids alone call `translator.seq2seq.export(filepath)`."
         )
 
-    def in_precision(self, precision: str) -> "Translator":
+    def in_precision(self, precision: str) -> Translator:
         """Returns a translator with the same weights in another precision.
 
         With `"bfloat16"`, files and weights in memory take half the space, and
@@ -210,7 +271,7 @@ class Translator(keras.Model):
             )
         return self.with_model(_cast_model(self.seq2seq, precision))
 
-    def with_model(self, seq2seq: Seq2Seq | Ensemble) -> "Translator":
+    def with_model(self, seq2seq: Seq2Seq | Ensemble) -> Translator:
         """Returns a translator with the same options around another model.
 
         Args:
@@ -224,7 +285,7 @@ class Translator(keras.Model):
         """
         return self._with(seq2seq, self.shortlist)
 
-    def with_shortlist(self, shortlist: LexicalShortlist | None) -> "Translator":
+    def with_shortlist(self, shortlist: LexicalShortlist | None) -> Translator:
         """Returns a translator with the same model and options, and another shortlist.
 
         Args:
@@ -245,7 +306,7 @@ class Translator(keras.Model):
         )
 
     @property
-    def shares_codec(self):
+    def shares_codec(self) -> bool:
         """Whether one codec serves source and target."""
         return self.target_codec is self.source_codec
 
@@ -258,7 +319,7 @@ class Translator(keras.Model):
         coverage_penalty: float | None = None,
         prefixes: Sequence[str] | None = None,
         required: Sequence[Sequence[str]] | None = None,
-        adjust: Callable | None = None,
+        adjust: Adjust | None = None,
         sampling: Sampling | None = None,
         seed: int | Sequence[int] | None = None,
         full_vocabulary: bool = False,
@@ -379,19 +440,19 @@ class Translator(keras.Model):
 
     def translate_graph(
         self,
-        text,
-        beam_size=None,
-        length_penalty=None,
-        full_vocabulary=False,
-        coverage_penalty=None,
-        max_length=None,
-        jit_compile=False,
-        prefix=None,
-        required=None,
-        row_seeds=None,
-        adjust=None,
-        sampling=None,
-    ):
+        text: Tensor,
+        beam_size: int | None = None,
+        length_penalty: float | Tensor | None = None,
+        full_vocabulary: bool = False,
+        coverage_penalty: float | None = None,
+        max_length: Tensor | None = None,
+        jit_compile: bool = False,
+        prefix: Tensor | None = None,
+        required: Tensor | None = None,
+        row_seeds: Tensor | None = None,
+        adjust: Adjust | None = None,
+        sampling: Sampling | None = None,
+    ) -> dict[str, Tensor]:
         """Translates a string tensor in the graph: the exported signature `translate`.
 
         Args:
@@ -447,8 +508,13 @@ class Translator(keras.Model):
         return translate_outputs(self, text, search, constraints=constraints)
 
     def nbest_graph(
-        self, text, count, beam_size=None, length_penalty=None, full_vocabulary=False
-    ):
+        self,
+        text: Tensor,
+        count: int,
+        beam_size: int | None = None,
+        length_penalty: float | Tensor | None = None,
+        full_vocabulary: bool = False,
+    ) -> dict[str, Tensor]:
         """Translates a string tensor into several hypotheses each, in the graph.
 
         Args:
@@ -474,7 +540,9 @@ class Translator(keras.Model):
         )
         return translate_outputs(self, text, search, count)
 
-    def align_graph(self, text, target, posterior=False):
+    def align_graph(
+        self, text: Tensor, target: Tensor, posterior: bool = False
+    ) -> dict[str, Tensor]:
         """Scores given targets in the graph.
 
         Args:
@@ -553,8 +621,8 @@ class Translator(keras.Model):
             "replace_unknown": self.replace_unknown,
         }
 
-    def get_config(self):
-        parts = {
+    def get_config(self) -> Config:
+        parts: dict[str, Any] = {
             "seq2seq": self.seq2seq,
             "source_codec": self.source_codec,
             "target_codec": None if self.shares_codec else self.target_codec,
@@ -572,11 +640,11 @@ class Translator(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
         return cls(**deserialize_parts(config, *parts))
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: Config) -> None:
         """Does nothing: the parts are built by their own configs."""
 
 

@@ -1,12 +1,15 @@
-"""What an installation adds: `keras_attn`, and nothing else."""
+"""What the sdist holds, and what the wheel built from it adds: `keras_attn` alone."""
 
+import email
 import os
 import pathlib
+import re
 import subprocess
 import sys
-import zipfile
 
 import pytest
+
+import keras_attn
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 USERS_SCRIPT = """
@@ -17,28 +20,32 @@ assert training.mine.VALUE + serving.mine.VALUE == 2
 """
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A folder with what the wheel holds."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def test_the_sdist_holds_what_the_repository_holds(unpacked):
+    if not (ROOT / ".git").exists():
+        pytest.skip("needs the Git repository; this is an sdist")
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        is_part = name.startswith("keras_attn/") or "/" not in name
-        if is_part and (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    build = "from setuptools import build_meta; build_meta.build_wheel('..')"
-    subprocess.run(
-        [sys.executable, "-c", build], cwd=source, capture_output=True, check=True
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    [wheel] = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+    tracked = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+    packed = {
+        path.relative_to(unpacked).as_posix()
+        for path in unpacked.rglob("*")
+        if path.is_file()
+    }
+    assert tracked - packed == set()
+    assert [name for name in packed if name.endswith(".pyc")] == []
+
+
+def test_the_description_has_no_link_that_an_index_cannot_resolve(installed):
+    [metadata] = installed.glob("*.dist-info/METADATA")
+    fields = email.message_from_string(metadata.read_text("utf-8"))
+    assert fields["Description-Content-Type"] == "text/markdown"
+    assert fields["Version"] == keras_attn.__version__
+    markdown = pytest.importorskip("markdown", reason="needs pip install '.[docs]'")
+    page = markdown.markdown(fields.get_payload(), extensions=["tables"])
+    assert "<h1>keras-attn</h1>" in page
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert [link for link in links if not link.startswith("http")] == []
 
 
 def test_one_package_is_installed(installed):

@@ -1,7 +1,6 @@
 """Round trips, batching parameters and the soak run: counted and chosen right."""
 
 import inspect
-import sys
 import threading
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from benchmarks import measuring
 from benchmarks.batching import choose, settings_to_measure
 from benchmarks.report import read_result
-from benchmarks.serve_roundtrip import measure_requests, serving_messages
+from benchmarks.serve_roundtrip import measure_requests
 from benchmarks.soak.load import Load, Tally
 from benchmarks.soak.server import SoakServer
 from benchmarks.translators import serve, take_test
@@ -61,12 +60,6 @@ def test_both_ways_get_the_same_requests_in_turns(monkeypatch):
     assert metrics["grpc_ms_batch2"] <= metrics["grpc_p95_ms_batch2"]
     low, high = metrics["added_cost_batch1_spread"]
     assert -1 < low <= metrics["added_cost_batch1"] <= high
-
-
-def test_the_package_that_the_server_needs_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    with pytest.raises(ImportError, match=r"Received: .*\. Install it with: pip"):
-        serving_messages()
 
 
 def test_a_server_that_stops_is_an_error(tmp_path):

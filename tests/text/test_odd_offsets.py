@@ -4,38 +4,7 @@ import numpy as np
 import pytest
 import sentencepiece
 import tensorflow as tf
-
-PARTS = [
-    # ligatures, full width, expansions of NFKC
-    *"ﬁﬂﬃＨｕｎｄ½①㍿ﷺ㎏²™…ĳ¨´.,;?9",
-    # combining marks, in order and not, and without anything before them
-    *["e\u0301", "a\u0308", "o\u0323\u0302", "o\u0302\u0323", "\u0301", "क\u093f"],
-    # emoji, with joiners, skin tones and variation selectors
-    *["🎉", "👨‍👩‍👧", "👍🏽", "☺\ufe0f", "🇩🇪"],
-    # blanks of all kinds, and what has no width
-    *[" ", "  ", "\t", "\r\n", "\n", "\u00a0", "\u3000", "\u2028", "\u200b", "\u200d"],
-    *["\ufeff", "\u00ad", "\u200e", "\x01", "\x00", "\x7f", "▁", "\ufffd"],
-    # words of several scripts
-    *["Hund", "Katze", "läuft", "dogs", "Собака", "γάτα", "الكلب", "हिन्दी", "狗跑"],
-    *["강아지", "สุนัข", "don't", "x"],
-]
-NOT_TEXT = [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf0\x9f", b"\x80\x80", b"\xc0\xaf"]
-
-
-def odd_texts(count, seed=0):
-    generator = np.random.default_rng(seed)
-    for number in range(count):
-        parts = [
-            PARTS[place].encode()
-            for place in generator.integers(0, len(PARTS), generator.integers(1, 12))
-        ]
-        if number % 5 == 0:  # any character at all
-            points = generator.integers(1, 0xD800, generator.integers(1, 5))
-            parts += [chr(point).encode() for point in points]
-        if number % 7 == 0:
-            parts.append(NOT_TEXT[generator.integers(0, len(NOT_TEXT))])
-        generator.shuffle(parts)
-        yield b"".join(parts)
+from odd_texts import odd_texts
 
 
 @pytest.fixture(scope="module")

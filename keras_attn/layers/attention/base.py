@@ -1,6 +1,8 @@
 """The base of all align functions: from scores to weights to a weighted average."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras import ops
@@ -9,8 +11,25 @@ from keras_attn.deprecation import warn_of_rename
 from keras_attn.layers.arguments import check_axes, check_rank, check_rate
 from keras_attn.layers.attention.normalisers import get_normaliser
 from keras_attn.masking import check_boolean
+from keras_attn.typing import (
+    Config,
+    Initializer,
+    LayerOptions,
+    Shape,
+    Structure,
+    Tensor,
+)
 
-__all__ = ["Attention", "History", "extend_history", "start_history"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = [
+    "Attention",
+    "AttentionOptions",
+    "History",
+    "extend_history",
+    "start_history",
+]
 
 
 class History(NamedTuple):
@@ -19,23 +38,33 @@ class History(NamedTuple):
     It travels in the decoder's state, so that beam search reorders it with the rest.
     """
 
-    previous: Any  # (B, S) float32, the weights of the step before; zeros at first
-    total: Any  # (B, S) float32, the weights of all steps, summed: the coverage
-    steps: Any  # (B,) int32, number of steps: zero weights do not imply the first step
+    previous: Tensor  # (B, S) float32, the weights of the step before; zeros at first
+    total: Tensor  # (B, S) float32, the weights of all steps, summed: the coverage
+    # (B,) int32, number of steps: zero weights do not imply the first step
+    steps: Tensor
 
 
-def start_history(memory):
+def start_history(memory: Tensor) -> History:
     """Returns the `History` before the first step over a memory `(B, S, M)`."""
     shape = ops.shape(memory)[:2]
     zeros = ops.zeros(shape, dtype="float32")
     return History(zeros, zeros, steps=ops.zeros(shape[:1], dtype="int32"))
 
 
-def extend_history(history, weights):
+def extend_history(history: History, weights: Tensor) -> History:
     """Returns the `History` after a step with the weights `weights` `(B, S)`."""
     # Under a mixed policy, a layer that was given the history has cast it.
     total = ops.cast(history.total, "float32") + weights
     return History(previous=weights, total=total, steps=history.steps + 1)
+
+
+class AttentionOptions(LayerOptions, total=False):
+    """Keyword arguments that align functions pass on to `Attention`."""
+
+    temperature: float
+    normaliser: str
+    dropout: float
+    seed: int | None
 
 
 class Attention(keras.layers.Layer):
@@ -90,8 +119,13 @@ class Attention(keras.layers.Layer):
     uses_history = False
 
     def __init__(
-        self, temperature=1.0, normaliser="softmax", dropout=0.0, seed=None, **kwargs
-    ):
+        self,
+        temperature: float = 1.0,
+        normaliser: str = "softmax",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         number = isinstance(temperature, int | float)
         if isinstance(temperature, bool) or not number or not temperature > 0:
@@ -116,7 +150,9 @@ class Attention(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
 
-    def add_weight(self, *args, initializer=None, **kwargs):
+    def add_weight(
+        self, *args: Any, initializer: Initializer | None = None, **kwargs: Any
+    ) -> keras.Variable:
         """Adds a weight as in Keras, from a copy of the initializer."""
         # An initializer gives the same values at every call: query and memory kernels
         # of equal shapes would start equal.
@@ -124,26 +160,26 @@ class Attention(keras.layers.Layer):
             initializer = initializer.clone()
         return super().add_weight(*args, initializer=initializer, **kwargs)
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "visible_weights" in vars(cls):
             warn_of_rename("visible_weights", "merge_heads")
-            cls.merge_heads = cls.visible_weights
+            cls.merge_heads = cls.visible_weights  # type: ignore[method-assign]
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         self._check_build(query_shape, memory_shape)
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         """Returns the part of the scores without the query, `(B, S, A)`."""
         return ops.cast(memory, self.compute_dtype)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         """Returns how well each memory row matches the query, `(B, S)`.
 
         Args:
             query: `(B, Q)`.
             keys: `(B, S, A)` from `project_memory`.
-            history: `History`; zeros unless `uses_history`.
+            history: `History`; may be `None` unless `uses_history`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `scores(query, keys, history)`, "
@@ -151,7 +187,15 @@ class Attention(keras.layers.Layer):
             "`weigh`, if its weights are not normalised scores."
         )
 
-    def weigh(self, query, keys, memory_mask, history, noise, training):
+    def weigh(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory_mask: Tensor | None,
+        history: History | None,
+        noise: Tensor | None,
+        training: bool | None,
+    ) -> Tensor:
         """Returns the weights `(B, S)` float32, zero where masked.
 
         Weights of another shape, such as one row a head, need an `average` and a
@@ -160,13 +204,13 @@ class Attention(keras.layers.Layer):
         scores = ops.cast(self.scores(query, keys, history), "float32")
         return self._normalise(scores / self.temperature, memory_mask)
 
-    def drop_rows(self, memory, training=None):
+    def drop_rows(self, memory: Tensor, training: bool | None = None) -> Tensor:
         """Returns `memory` `(B, S, M)` with the dropped rows set to zero."""
         if self.row_dropout is None:
             return memory
         return self.row_dropout(memory, training=training)
 
-    def draw_noise(self, shape):
+    def draw_noise(self, shape: Shape) -> Tensor | None:
         """Returns the noise `(T, B, S)` of a whole target in training, or `None`.
 
         Drawn before the loop over steps: on some backends the state of a random
@@ -176,14 +220,14 @@ class Attention(keras.layers.Layer):
 
     def call(
         self,
-        query,
-        memory,
-        memory_mask=None,
-        keys=None,
-        history=None,
-        noise=None,
-        training=None,
-    ):
+        query: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        keys: Tensor | None = None,
+        history: History | None = None,
+        noise: Tensor | None = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Tensor]:
         self._check_fit(query, memory, memory_mask, keys, history, noise)
         if keys is None:
             keys = self.project_memory(memory)
@@ -193,17 +237,17 @@ class Attention(keras.layers.Layer):
         weights = self.weigh(query, keys, memory_mask, history, noise, training)
         return self.average(weights, memory), self.merge_heads(weights)
 
-    def average(self, weights, memory):
+    def average(self, weights: Tensor, memory: Tensor) -> Tensor:
         """Returns the context `(B, M)`: memory rows averaged with `weights`."""
         # (B, 1, S) x (B, S, M): one batched product instead of a broadcast sum.
         context = ops.matmul(ops.cast(weights, memory.dtype)[:, None, :], memory)
         return context[:, 0, :]
 
-    def merge_heads(self, weights):
+    def merge_heads(self, weights: Tensor) -> Tensor:
         """Returns the weights of `weigh` as the caller gets them, `(B, S)` float32."""
         return weights
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Structure, previous_mask: Structure = None) -> None:
         """Returns `None`: neither the context nor the weights have padding."""
         return None
 
@@ -229,14 +273,14 @@ class Attention(keras.layers.Layer):
 
     def compute_output_spec(
         self,
-        query,
-        memory,
-        memory_mask=None,
-        keys=None,
-        history=None,
-        noise=None,
-        training=None,
-    ):
+        query: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        keys: Tensor | None = None,
+        history: History | None = None,
+        noise: Tensor | None = None,
+        training: bool | None = None,
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         self._check_fit(query, memory, memory_mask, keys, history, noise)
         context = (memory.shape[0], memory.shape[2])
         return (
@@ -244,7 +288,7 @@ class Attention(keras.layers.Layer):
             keras.KerasTensor(memory.shape[:2], dtype="float32"),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "temperature": self.temperature,

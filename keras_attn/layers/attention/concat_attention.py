@@ -1,10 +1,18 @@
 """Concat attention: a network over the concatenated query and memory row."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ConcatAttention"]
 
@@ -46,12 +54,12 @@ class ConcatAttention(Attention):
 
     def __init__(
         self,
-        units,
-        use_bias=False,
-        kernel_initializer="glorot_uniform",
-        score_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        use_bias: bool = False,
+        kernel_initializer: Initializer = "glorot_uniform",
+        score_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         self.units = units
@@ -59,7 +67,7 @@ class ConcatAttention(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.score_initializer = keras.initializers.get(score_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         self._query_size = query_shape[-1]
         self.kernel = self.add_weight(
@@ -79,19 +87,19 @@ class ConcatAttention(Attention):
                 name="bias", shape=(self.units,), initializer="zeros"
             )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.kernel[self._query_size :], self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.kernel[: self._query_size])
         if self.bias is not None:
             projected_query = projected_query + self.bias
         energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
         return ops.matmul(energies, self.score_kernel)[:, :, 0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

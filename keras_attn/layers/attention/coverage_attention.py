@@ -1,10 +1,18 @@
 """Coverage attention: additive attention that also reads past attention."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["CoverageAttention"]
 
@@ -59,12 +67,12 @@ class CoverageAttention(Attention):
 
     def __init__(
         self,
-        units,
-        max_fertility=None,
-        kernel_initializer="glorot_uniform",
-        score_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        max_fertility: float | None = None,
+        kernel_initializer: Initializer = "glorot_uniform",
+        score_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         if max_fertility is not None:
@@ -80,7 +88,7 @@ class CoverageAttention(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.score_initializer = keras.initializers.get(score_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         self._check_build(query_shape, memory_shape)
         shapes = {
             "query_kernel": (query_shape[-1], self.units),
@@ -100,7 +108,7 @@ class CoverageAttention(Attention):
             initializer=self.score_initializer,
         )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.memory_kernel, self.compute_dtype)
         if self.max_fertility is not None:
@@ -108,7 +116,7 @@ class CoverageAttention(Attention):
             kernel = ops.concatenate([kernel, column], axis=-1)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         coverage = ops.cast(self._coverage(keys, history), self.compute_dtype)
         projected_query = ops.matmul(query, self.query_kernel)
         energies = ops.tanh(
@@ -127,7 +135,7 @@ class CoverageAttention(Attention):
         share = ops.sigmoid(ops.maximum(logits, _MIN_FERTILITY_LOGIT))
         return total / (self.max_fertility * share)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

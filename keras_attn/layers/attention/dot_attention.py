@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, History
+from keras_attn.typing import Shape, Tensor
 
 __all__ = ["DotAttention"]
 
@@ -36,7 +37,7 @@ class DotAttention(Attention):
     Reference: Luong et al., 2015, arXiv:1508.04025, section 3.1, `score`, "dot".
     """
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         if query_shape[-1] != memory_shape[-1]:
             raise ValueError(
@@ -46,5 +47,5 @@ class DotAttention(Attention):
                 "compares different widths."
             )
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         return ops.matmul(keys, query[:, :, None])[:, :, 0]

@@ -1,9 +1,17 @@
 """General attention: a bilinear form compares the query with each memory row."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["GeneralAttention"]
 
@@ -38,11 +46,15 @@ class GeneralAttention(Attention):
     Reference: Luong et al., 2015, arXiv:1508.04025, section 3.1, `score`, "general".
     """
 
-    def __init__(self, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        kernel_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         self.kernel = self.add_weight(
             name="kernel",
@@ -50,15 +62,15 @@ class GeneralAttention(Attention):
             initializer=self.kernel_initializer,
         )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.kernel, self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         return ops.matmul(keys, query[:, :, None])[:, :, 0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

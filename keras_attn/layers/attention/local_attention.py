@@ -1,10 +1,18 @@
 """Local attention: a window of memory rows around a predicted position."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["LocalAttention"]
 
@@ -52,12 +60,12 @@ class LocalAttention(Attention):
 
     def __init__(
         self,
-        units,
-        window=10,
-        kernel_initializer="glorot_uniform",
-        position_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        window: int = 10,
+        kernel_initializer: Initializer = "glorot_uniform",
+        position_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units, window=window)
         self.units = units
@@ -65,7 +73,7 @@ class LocalAttention(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.position_initializer = keras.initializers.get(position_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         self._check_build(query_shape, memory_shape)
         self.memory_kernel = self.add_weight(
             name="memory_kernel",
@@ -83,15 +91,23 @@ class LocalAttention(Attention):
             initializer=self.position_initializer,
         )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.memory_kernel, self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         return ops.matmul(keys, query[:, :, None])[:, :, 0]
 
-    def weigh(self, query, keys, memory_mask, history, noise, training):
+    def weigh(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory_mask: Tensor | None,
+        history: History | None,
+        noise: Tensor | None,
+        training: bool | None,
+    ) -> Tensor:
         scores = ops.cast(self.scores(query, keys, history), "float32")
         real = ops.ones_like(scores)
         if memory_mask is not None:
@@ -110,7 +126,7 @@ class LocalAttention(Attention):
         logits = ops.matmul(hidden, self.position_vector)
         return ops.sigmoid(ops.cast(logits, "float32"))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,10 +1,18 @@
 """Location-aware attention: additive attention that reads the weights before."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["LocationAttention"]
 
@@ -57,14 +65,14 @@ class LocationAttention(Attention):
 
     def __init__(
         self,
-        units,
-        filters,
-        kernel_size,
-        features="previous",
-        kernel_initializer="glorot_uniform",
-        score_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        filters: int,
+        kernel_size: int,
+        features: str = "previous",
+        kernel_initializer: Initializer = "glorot_uniform",
+        score_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(
             self.name, units=units, filters=filters, kernel_size=kernel_size
@@ -86,7 +94,7 @@ class LocationAttention(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.score_initializer = keras.initializers.get(score_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         self._check_build(query_shape, memory_shape)
         channels = _FEATURE_CHANNELS[self.features]
         for name, shape in {
@@ -108,13 +116,13 @@ class LocationAttention(Attention):
             initializer=self.score_initializer,
         )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.memory_kernel, self.compute_dtype)
         bias = ops.cast(self.bias, self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel) + bias
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         location = ops.conv(
             self._filter_inputs(history),
             self.filter_kernel,
@@ -135,7 +143,7 @@ class LocationAttention(Attention):
         }[self.features]
         return ops.cast(ops.stack(rows, axis=-1), self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,17 +1,24 @@
 """Monotonic attention: hard attention that only moves to the right."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["MonotonicAttention", "expected_alignment", "hard_alignment"]
 
 
-def hard_alignment(previous, chosen):
+def hard_alignment(previous: Tensor, chosen: Tensor) -> Tensor:
     """Returns the first chosen row at or to the right of the previous one.
 
     Args:
@@ -36,7 +43,7 @@ def hard_alignment(previous, chosen):
     return ops.where(ops.cumsum(stops, axis=1) > 1, 0.0, stops)
 
 
-def expected_alignment(previous, probabilities):
+def expected_alignment(previous: Tensor, probabilities: Tensor) -> Tensor:
     """Returns the probability that a step stops at each row.
 
     With `p_j` the probability that a step that reaches row `j` stops there, and `q_j`
@@ -152,13 +159,13 @@ class MonotonicAttention(Attention):
 
     def __init__(
         self,
-        units,
-        noise=1.0,
-        score_bias=-4.0,
-        kernel_initializer="glorot_uniform",
-        score_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: int,
+        noise: float = 1.0,
+        score_bias: float = -4.0,
+        kernel_initializer: Initializer = "glorot_uniform",
+        score_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         _check_numbers(self.name, noise=noise, score_bias=score_bias)
@@ -184,7 +191,7 @@ class MonotonicAttention(Attention):
             seed = None if self.seed is None else self.seed + 1
             self.noise_seed = keras.random.SeedGenerator(seed)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         self._check_build(query_shape, memory_shape)
         for name, shape, initializer in [
             ("query_kernel", (query_shape[-1], self.units), self.kernel_initializer),
@@ -197,20 +204,20 @@ class MonotonicAttention(Attention):
             weight = self.add_weight(name=name, shape=shape, initializer=initializer)
             setattr(self, name, weight)
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.memory_kernel, self.compute_dtype)
         bias = ops.cast(self.bias, self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel) + bias
 
-    def draw_noise(self, shape):
+    def draw_noise(self, shape: Shape) -> Tensor | None:
         if self.noise_seed is None:
             return None
         return keras.random.normal(
             shape, stddev=self.noise, dtype="float32", seed=self.noise_seed
         )
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.query_kernel)
         energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
         squares = ops.sum(ops.square(ops.cast(self.score_kernel, "float32")))
@@ -219,7 +226,15 @@ class MonotonicAttention(Attention):
         scores = ops.matmul(energies, direction)[:, :, 0]
         return self.score_scale * scores + self.score_offset
 
-    def weigh(self, query, keys, memory_mask, history, noise, training):
+    def weigh(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory_mask: Tensor | None,
+        history: History | None,
+        noise: Tensor | None,
+        training: bool | None,
+    ) -> Tensor:
         scores = ops.cast(self.scores(query, keys, history), "float32")
         scores = scores / self.temperature
         previous = _previous_alignment(history)
@@ -235,7 +250,7 @@ class MonotonicAttention(Attention):
             probabilities = ops.where(memory_mask, probabilities, 0.0)
         return expected_alignment(previous, probabilities)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -1,12 +1,23 @@
 """Multi-head attention: several scaled dot products, each with its own weights."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.scaled_dot_attention import ScaledDotAttention
+from keras_attn.layers.attention.base import History
+from keras_attn.layers.attention.scaled_dot_attention import (
+    ScaledDotAttention,
+    ScaledDotOptions,
+)
+from keras_attn.typing import Config, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["MultiHeadDotAttention"]
 
@@ -54,7 +65,9 @@ class MultiHeadDotAttention(ScaledDotAttention):
     Reference: Vaswani et al., 2017, arXiv:1706.03762, section 3.2.2.
     """
 
-    def __init__(self, units, num_heads=8, **kwargs):
+    def __init__(
+        self, units: int, num_heads: int = 8, **kwargs: Unpack[ScaledDotOptions]
+    ) -> None:
         super().__init__(units, **kwargs)
         check_positive_integer(self.name, num_heads=num_heads)
         if units % num_heads:
@@ -66,7 +79,7 @@ class MultiHeadDotAttention(ScaledDotAttention):
         self.num_heads = num_heads
         self.head_units = units // num_heads
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         self.value_kernel = self.add_weight(
             name="value_kernel",
@@ -84,7 +97,7 @@ class MultiHeadDotAttention(ScaledDotAttention):
         sizes = ops.shape(tensor)[:-1]
         return ops.reshape(tensor, (*sizes, self.num_heads, self.head_units))
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.query_kernel)
         # Scaled before the product, which could overflow float16 otherwise.
         projected_query = projected_query / math.sqrt(self.head_units)
@@ -94,21 +107,29 @@ class MultiHeadDotAttention(ScaledDotAttention):
             self._split_heads(keys),
         )
 
-    def weigh(self, query, keys, memory_mask, history, noise, training):
+    def weigh(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        memory_mask: Tensor | None,
+        history: History | None,
+        noise: Tensor | None,
+        training: bool | None,
+    ) -> Tensor:
         """Returns the weights of every head, `(B, H, S)` float32."""
         if memory_mask is not None:
             memory_mask = memory_mask[:, None, :]
         return super().weigh(query, keys, memory_mask, history, noise, training)
 
-    def average(self, weights, memory):
+    def average(self, weights: Tensor, memory: Tensor) -> Tensor:
         averages = ops.matmul(ops.cast(weights, memory.dtype), memory)  # (B, H, M)
         kernel = self._split_heads(self.value_kernel)  # (M, H, D)
         heads = ops.einsum("bhm,mhd->bhd", averages, kernel)
         heads = ops.reshape(heads, (ops.shape(heads)[0], self.units))
         return ops.matmul(heads, self.output_kernel)
 
-    def merge_heads(self, weights):
+    def merge_heads(self, weights: Tensor) -> Tensor:
         return ops.mean(weights, axis=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "num_heads": self.num_heads}

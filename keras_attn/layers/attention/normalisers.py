@@ -1,6 +1,10 @@
 """From scores to weights: nonnegative, summing to 1 over the real tokens."""
 
+from collections.abc import Callable
+
 from keras import ops
+
+from keras_attn.typing import Tensor
 
 __all__ = ["NORMALISERS", "get_normaliser", "masked_softmax", "masked_sparsemax"]
 
@@ -8,7 +12,7 @@ __all__ = ["NORMALISERS", "get_normaliser", "masked_softmax", "masked_sparsemax"
 _MASKED_SCORE = -1e9
 
 
-def masked_softmax(scores, mask=None):
+def masked_softmax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the True positions of `mask`.
 
         a_j = exp(e_j) / sum_k exp(e_k)
@@ -31,7 +35,7 @@ def masked_softmax(scores, mask=None):
     return _apply_masked(lambda rows: ops.softmax(rows, axis=-1), scores, mask)
 
 
-def masked_sparsemax(scores, mask=None):
+def masked_sparsemax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Sparsemax over the True positions of `mask`: weights with exact zeros.
 
     The point of the probability simplex that is nearest to the scores:
@@ -85,7 +89,9 @@ def _apply_masked(normalise, scores, mask):
 NORMALISERS = {"softmax": masked_softmax, "sparsemax": masked_sparsemax}
 
 
-def get_normaliser(name, layer_name):
+def get_normaliser(
+    name: str, layer_name: str
+) -> Callable[[Tensor, Tensor | None], Tensor]:
     """Returns a normaliser by name.
 
     Raises:

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 
 from keras_attn.layers.attention.bahdanau_attention import BahdanauAttention
+from keras_attn.layers.attention.base import History
+from keras_attn.typing import Shape, Tensor
 
 __all__ = ["NormedBahdanauAttention"]
 
@@ -40,7 +42,7 @@ class NormedBahdanauAttention(BahdanauAttention):
     the align function of Bahdanau et al., 2015, arXiv:1409.0473, appendix A.1.2.
     """
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         self.score_scale = self.add_weight(
             name="score_scale",
@@ -51,7 +53,7 @@ class NormedBahdanauAttention(BahdanauAttention):
             name="bias", shape=(self.units,), initializer="zeros"
         )
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.query_kernel) + self.bias
         energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
         return ops.matmul(energies, self._normed_kernel())[:, :, 0]

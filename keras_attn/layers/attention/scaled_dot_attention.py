@@ -1,14 +1,27 @@
 """Scaled dot attention: query and memory are projected, multiplied and scaled."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
-from keras_attn.layers.attention.base import Attention
+from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.typing import Config, Initializer, Shape, Tensor
 
-__all__ = ["ScaledDotAttention"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["ScaledDotAttention", "ScaledDotOptions"]
+
+
+class ScaledDotOptions(AttentionOptions, total=False):
+    """Keyword arguments that a subclass passes on to `ScaledDotAttention`."""
+
+    kernel_initializer: Initializer
 
 
 @keras.saving.register_keras_serializable(package="keras_attn")
@@ -46,13 +59,18 @@ class ScaledDotAttention(Attention):
     with the learned projections of section 3.2.2 for one head.
     """
 
-    def __init__(self, units, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        units: int,
+        kernel_initializer: Initializer = "glorot_uniform",
+        **kwargs: Unpack[AttentionOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def build(self, query_shape, memory_shape):
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         super().build(query_shape, memory_shape)
         self.query_kernel = self.add_weight(
             name="query_kernel",
@@ -65,18 +83,18 @@ class ScaledDotAttention(Attention):
             initializer=self.kernel_initializer,
         )
 
-    def project_memory(self, memory):
+    def project_memory(self, memory: Tensor) -> Tensor:
         # Also called from outside `__call__`, where Keras casts no variable.
         kernel = ops.cast(self.key_kernel, self.compute_dtype)
         return ops.matmul(ops.cast(memory, self.compute_dtype), kernel)
 
-    def scores(self, query, keys, history):
+    def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.query_kernel)
         # Scaled before the product, which could overflow float16 otherwise.
         projected_query = projected_query / math.sqrt(self.units)
         return ops.matmul(keys, projected_query[:, :, None])[:, :, 0]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

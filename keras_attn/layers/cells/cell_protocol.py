@@ -5,9 +5,12 @@ defaults of what a cell may leave out.
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 from keras import ops
+
+from keras_attn.typing import Structure, Tensor
 
 __all__ = [
     "DropoutCell",
@@ -22,7 +25,7 @@ __all__ = [
 ]
 
 
-def check_cell(layer_name, **cells):
+def check_cell(layer_name: str, **cells: object) -> None:
     """Raises `ValueError` unless each keyword's value is a Keras RNN cell."""
     for name, cell in cells.items():
         parts = getattr(cell, "cells", cell)
@@ -52,13 +55,13 @@ def _remedy(cell):
     return "Use one such as `keras.layers.GRUCell(units)`."
 
 
-def output_width(cell):
+def output_width(cell: keras.Layer) -> int:
     """Returns the width of a cell's output; by default that of its first state."""
     width = getattr(cell, "output_size", None)
     return keras.tree.flatten(cell.state_size if width is None else width)[0]
 
 
-def state_sizes(cell):
+def state_sizes(cell: keras.Layer) -> Structure:
     """Returns a cell's state sizes as plain integers and lists of lists.
 
     Keras layers store lists in a class of Keras's own, which JAX does not treat as a
@@ -72,7 +75,7 @@ def state_sizes(cell):
     return to_lists(cell.state_size)
 
 
-def zero_states(cell, batch):
+def zero_states(cell: keras.Layer, batch: int | Tensor) -> list[Structure]:
     """Returns a cell's own initial states, as a list; by default zeros."""
     get_initial_state = getattr(cell, "get_initial_state", None)
     if get_initial_state is not None:
@@ -85,7 +88,9 @@ def zero_states(cell, batch):
     return list(states) if isinstance(states, list | tuple) else [states]
 
 
-def run_cell(cell, inputs, states, training):
+def run_cell(
+    cell: keras.Layer, inputs: Tensor, states: Structure, training: bool | None
+) -> tuple[Tensor, Structure]:
     """Returns a cell's output, and its next states in the structure of `states`.
 
     Args:
@@ -123,7 +128,9 @@ DropoutCell = next(
 
 
 @contextlib.contextmanager
-def fresh_dropout_masks(cell, inputs, training=True):
+def fresh_dropout_masks(
+    cell: keras.Layer, inputs: Tensor, training: bool | None = True
+) -> Iterator[None]:
     """Gives `cell` new dropout masks inside the `with` block and none after it.
 
     Without training nothing is drawn: a graph that is served must not hold the state of
@@ -143,7 +150,7 @@ def fresh_dropout_masks(cell, inputs, training=True):
         reset_dropout_masks(cell)
 
 
-def draw_dropout_masks(cell, inputs):
+def draw_dropout_masks(cell: keras.Layer, inputs: Tensor) -> None:
     """Draws the masks of `cell`, and of all cells in it, that are not drawn yet.
 
     Args:
@@ -165,7 +172,7 @@ def draw_dropout_masks(cell, inputs):
         cell.get_recurrent_dropout_mask(zeros_of_width(state_width))
 
 
-def reset_dropout_masks(cell):
+def reset_dropout_masks(cell: keras.Layer) -> None:
     """Resets the masks of `cell` and of all cells in it."""
     if isinstance(cell, keras.layers.StackedRNNCells):
         for inner in cell.cells:

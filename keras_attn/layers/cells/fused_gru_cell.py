@@ -6,6 +6,8 @@ import itertools
 import keras
 from keras import ops
 
+from keras_attn.typing import Structure, Tensor
+
 __all__ = ["FusedGRUCell"]
 
 
@@ -37,7 +39,9 @@ class FusedGRUCell(keras.layers.GRUCell):
     product as in Keras.
     """
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Structure, training: bool | None = False
+    ) -> tuple[Tensor, Structure]:
         parts = inputs if isinstance(inputs, list | tuple) else [inputs]
         dropped = training and (self.dropout or self.recurrent_dropout)
         if dropped or not (self.use_bias and self.reset_after):

@@ -1,19 +1,44 @@
 """Layer-normalised RNN cells: simple RNN, GRU and LSTM."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer, check_rank, check_rate
 from keras_attn.layers.cells.cell_protocol import DropoutCell
+from keras_attn.typing import (
+    Config,
+    Initializer,
+    LayerOptions,
+    Shape,
+    Structure,
+    Tensor,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = [
     "LayerNormCell",
     "LayerNormGRUCell",
     "LayerNormLSTMCell",
+    "LayerNormOptions",
     "LayerNormSimpleRNNCell",
 ]
+
+
+class LayerNormOptions(LayerOptions, total=False):
+    """Keyword arguments that a subclass passes on to `LayerNormCell`."""
+
+    epsilon: float
+    kernel_initializer: Initializer
+    recurrent_initializer: Initializer
+    dropout: float
+    recurrent_dropout: float
+    seed: int | None
 
 
 class LayerNormCell(keras.layers.Layer, DropoutCell):
@@ -61,15 +86,15 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
 
     def __init__(
         self,
-        units,
-        epsilon=1e-5,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        epsilon: float = 1e-5,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         check_rate(self.name, dropout=dropout, recurrent_dropout=recurrent_dropout)
@@ -87,10 +112,10 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
         self.recurrent_dropout = recurrent_dropout
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.state_size = units
+        self.state_size: int | list[int] = units
         self.output_size = units
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         check_rank(self.name, 2, "(B, I)", inputs=inputs_shape)
         width = sum(self.groups) * self.units
         self.kernel = self.add_weight(
@@ -110,22 +135,28 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
         self.recurrent_gain = self.add_gain("recurrent_gain", width)
         self.recurrent_bias = self.add_bias("recurrent_bias", width)
 
-    def add_gain(self, name, width):
+    def add_gain(self, name: str, width: int) -> keras.Variable:
         """Adds a weight `(width,)` of ones."""
         return self.add_weight(name=name, shape=(width,), initializer="ones")
 
-    def add_bias(self, name, width, initializer="zeros"):
+    def add_bias(
+        self, name: str, width: int, initializer: Initializer = "zeros"
+    ) -> keras.Variable:
         """Adds a weight `(width,)`, by default of zeros."""
         return self.add_weight(name=name, shape=(width,), initializer=initializer)
 
-    def normalise(self, values, gain, bias):
+    def normalise(self, values: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
         """Returns `LN(values; gain, bias)`, `(B, n)`."""
+        if not hasattr(ops, "layer_normalization"):  # before Keras 3.11
+            return _normalise(values, gain, bias, self.epsilon)
         # Keras itself computes this in float32 and returns the dtype of `values`.
         return ops.layer_normalization(
             values, gain, bias, axis=-1, epsilon=self.epsilon
         )
 
-    def products(self, inputs, state, training):
+    def products(
+        self, inputs: Tensor, state: Tensor, training: bool | None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Returns `LN(W x)` and `LN(U s)`, both as a list with one tensor per group."""
         if training:
             inputs = _masked(inputs, self.get_dropout_mask(inputs))
@@ -146,13 +177,13 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
             begin = end
         return parts
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [
             ops.zeros((batch_size, size), dtype=self.compute_dtype)
             for size in keras.tree.flatten(self.state_size)
         ]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),
@@ -164,6 +195,15 @@ class LayerNormCell(keras.layers.Layer, DropoutCell):
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
+
+
+def _normalise(values, gain, bias, epsilon):
+    """`keras.ops.layer_normalization` over the last axis, for Keras without it."""
+    precise = ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
+    mean, variance = ops.moments(precise, axes=-1, keepdims=True)
+    scale = ops.rsqrt(variance + epsilon) * ops.cast(gain, precise.dtype)
+    shift = ops.cast(bias, precise.dtype) - mean * scale
+    return ops.cast(precise * scale + shift, values.dtype)
 
 
 def _masked(values, mask):
@@ -191,7 +231,9 @@ class LayerNormSimpleRNNCell(LayerNormCell):
     Reference: Ba, Kiros and Hinton, 2016, arXiv:1607.06450, section 3.1.
     """
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Structure, training: bool | None = False
+    ) -> tuple[Tensor, Structure]:
         [state] = keras.tree.flatten(states)
         [from_input], [from_state] = self.products(inputs, state, training)
         state = ops.tanh(from_input + from_state)
@@ -224,7 +266,9 @@ class LayerNormGRUCell(LayerNormCell):
 
     groups = (2, 1)  # z and r; n
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Structure, training: bool | None = False
+    ) -> tuple[Tensor, Structure]:
         [state] = keras.tree.flatten(states)
         from_input, from_state = self.products(inputs, state, training)
         gates = ops.sigmoid(from_input[0] + from_state[0])
@@ -273,16 +317,18 @@ class LayerNormLSTMCell(LayerNormCell):
     groups = (4,)
     input_bias_initializer = staticmethod(_forget_gate_ones)
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Unpack[LayerNormOptions]) -> None:
         super().__init__(units, **kwargs)
         self.state_size = [units, units]
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         super().build(inputs_shape)
         self.memory_gain = self.add_gain("memory_gain", self.units)
         self.memory_bias = self.add_bias("memory_bias", self.units)
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: Structure, training: bool | None = False
+    ) -> tuple[Tensor, Structure]:
         hidden, carry = states
         [from_input], [from_state] = self.products(inputs, hidden, training)
         gates = ops.split(from_input + from_state, 4, axis=-1)

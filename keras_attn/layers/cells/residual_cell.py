@@ -1,5 +1,9 @@
 """A residual connection around an RNN cell."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from keras_attn.layers.arguments import deserialize_parts
@@ -12,6 +16,10 @@ from keras_attn.layers.cells.cell_protocol import (
     run_cell,
     zero_states,
 )
+from keras_attn.typing import Config, LayerOptions, Shape, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 __all__ = ["ResidualCell"]
 
@@ -55,14 +63,14 @@ class ResidualCell(keras.layers.Layer, DropoutCell):
     Reference: Wu et al., 2016, arXiv:1609.08144, section 3.1, equation 6.
     """
 
-    def __init__(self, cell, **kwargs):
+    def __init__(self, cell: keras.Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         check_cell(self.name, cell=cell)
         self.cell = cell
         self.state_size = cell.state_size
         self.output_size = output_width(cell)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         if inputs_shape[-1] != self.output_size:
             raise ValueError(
                 "A residual cell adds inputs and outputs, which must have the same "
@@ -75,34 +83,36 @@ class ResidualCell(keras.layers.Layer, DropoutCell):
             self.cell.build(inputs_shape)
             self.cell.built = True
 
-    def call(self, inputs, states, training=None):
+    def call(
+        self, inputs: Tensor, states: Structure, training: bool | None = None
+    ) -> tuple[Tensor, Structure]:
         output, states = run_cell(self.cell, inputs, states, training)
         return inputs + output, states
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Structure]:
         return zero_states(self.cell, batch_size)
 
     # `keras.layers.RNN` calls these four methods of a `DropoutCell`; the wrapped cell
     # may be a stack.
 
-    def get_dropout_mask(self, step_input):
+    def get_dropout_mask(self, step_input: Tensor) -> None:
         """Draws all masks of the wrapped cell, which caches them."""
         draw_dropout_masks(self.cell, step_input)
 
-    def get_recurrent_dropout_mask(self, step_input):
+    def get_recurrent_dropout_mask(self, step_input: Tensor) -> None:
         """Does nothing: `get_dropout_mask` draws these masks too."""
 
-    def reset_dropout_mask(self):
+    def reset_dropout_mask(self) -> None:
         """Resets all masks of the wrapped cell."""
         reset_dropout_masks(self.cell)
 
-    def reset_recurrent_dropout_mask(self):
+    def reset_recurrent_dropout_mask(self) -> None:
         """Does nothing: `reset_dropout_mask` resets these masks too."""
 
-    def get_config(self):
+    def get_config(self) -> Config:
         cell = keras.saving.serialize_keras_object(self.cell)
         return {**super().get_config(), "cell": cell}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**deserialize_parts(config, "cell"))

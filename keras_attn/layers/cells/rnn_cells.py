@@ -13,6 +13,7 @@ from keras_attn.layers.cells.layer_norm_cells import (
     LayerNormSimpleRNNCell,
 )
 from keras_attn.layers.cells.residual_cell import ResidualCell
+from keras_attn.typing import DType, Shape, Tensor
 
 __all__ = ["CELLS", "AnyPrecisionOrthogonal", "create_cell"]
 
@@ -30,18 +31,18 @@ _LAYER_NORM_CELLS = {
 
 
 def create_cell(
-    kind,
-    units,
+    kind: str,
+    units: int,
     *,
-    layers=1,
-    residual=False,
-    layer_norm=False,
-    dropout=0.0,
-    recurrent_dropout=0.0,
-    seed=None,
-    name=None,
-    dtype=None,
-):
+    layers: int = 1,
+    residual: bool = False,
+    layer_norm: bool = False,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    seed: int | None = None,
+    name: str | None = None,
+    dtype: DType = None,
+) -> keras.Layer:
     """Returns an RNN cell, or a stack of cells, by name.
 
     Args:
@@ -130,6 +131,6 @@ class AnyPrecisionOrthogonal(keras.initializers.Orthogonal):
     Reference: Saxe et al., 2014, arXiv:1312.6120.
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Tensor:
         dtype = keras.backend.standardize_dtype(dtype)
         return ops.cast(super().__call__(shape, dtype="float32"), dtype)

@@ -5,7 +5,9 @@ from keras import ops
 
 from keras_attn.layers.cells.cell_protocol import run_cell
 from keras_attn.layers.cells.fused_gru_cell import FusedGRUCell
-from keras_attn.layers.decoder.step_cell import StepCell
+from keras_attn.layers.decoder.state import DecoderState
+from keras_attn.layers.decoder.step_cell import Attend, StepCell, StepResults
+from keras_attn.typing import Tensor
 
 __all__ = ["AttentionCell"]
 
@@ -40,10 +42,14 @@ class AttentionCell(StepCell):
     appendix A.2.2.
     """
 
-    def cells_and_input_sizes(self, inputs_size, memory_size):
+    def cells_and_input_sizes(
+        self, inputs_size: int, memory_size: int
+    ) -> list[tuple[keras.Layer, int]]:
         return [(self.cell, inputs_size + memory_size)]
 
-    def advance(self, inputs, state, attend, training):
+    def advance(
+        self, inputs: Tensor, state: DecoderState, attend: Attend, training: bool | None
+    ) -> StepResults:
         context, weights = attend(self.query(state.cell))
         cell_inputs = ops.concatenate([inputs, context], axis=-1)
         if training and isinstance(self.cell, FusedGRUCell):

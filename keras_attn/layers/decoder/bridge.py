@@ -1,9 +1,18 @@
 """The bridge: the decoder's first state from the encoder's summary."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer, check_rank
+from keras_attn.typing import Config, LayerOptions, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["BRIDGES", "Bridge"]
 
@@ -50,7 +59,12 @@ class Bridge(keras.layers.Layer):
     the backward encoder's last state alone).
     """
 
-    def __init__(self, state_sizes, kind="map", **kwargs):
+    def __init__(
+        self,
+        state_sizes: Sequence[int],
+        kind: str = "map",
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         for size in state_sizes:
             check_positive_integer(self.name, state_sizes=size)
@@ -67,9 +81,9 @@ class Bridge(keras.layers.Layer):
             )
             for index, size in enumerate(self.state_sizes if kind == "map" else [])
         ]
-        self.learned_states = []
+        self.learned_states: list[keras.Variable] = []
 
-    def build(self, summary_shape):
+    def build(self, summary_shape: Shape) -> None:
         check_rank(self.name, 2, "(B, M)", summary=summary_shape)
         for dense in self.maps:
             dense.build(summary_shape)
@@ -87,7 +101,7 @@ class Bridge(keras.layers.Layer):
                 f"{tuple(summary_shape)} (layer {self.name!r}). Use kind='map'."
             )
 
-    def call(self, summary):
+    def call(self, summary: Tensor) -> list[Tensor]:
         if self.kind == "map":
             return [dense(summary) for dense in self.maps]
         if self.kind == "copy":
@@ -98,7 +112,7 @@ class Bridge(keras.layers.Layer):
             for state, size in zip(self.learned_states, self.state_sizes, strict=True)
         ]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "state_sizes": self.state_sizes,

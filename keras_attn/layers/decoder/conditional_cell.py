@@ -1,15 +1,25 @@
 """A decoder step with two cells: one before and one after attention."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from keras_attn.layers.arguments import deserialize_parts
+from keras_attn.layers.attention.base import Attention
 from keras_attn.layers.cells.cell_protocol import (
     check_cell,
     output_width,
     run_cell,
     state_sizes,
 )
-from keras_attn.layers.decoder.step_cell import StepCell
+from keras_attn.layers.decoder.state import DecoderState
+from keras_attn.layers.decoder.step_cell import Attend, StepCell, StepResults
+from keras_attn.typing import Config, LayerOptions, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 __all__ = ["ConditionalCell"]
 
@@ -56,7 +66,13 @@ class ConditionalCell(StepCell):
     Reference: Sennrich et al., 2017 (Nematus), arXiv:1703.04357, section 2.
     """
 
-    def __init__(self, cell, attention=None, second_cell=None, **kwargs):
+    def __init__(
+        self,
+        cell: keras.Layer,
+        attention: Attention | None = None,
+        second_cell: keras.Layer | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(cell, attention, **kwargs)
         self.second_cell = _cell_like(cell) if second_cell is None else second_cell
         check_cell(self.name, second_cell=self.second_cell)
@@ -69,21 +85,25 @@ class ConditionalCell(StepCell):
             )
         self.output_size = output_width(self.second_cell)
 
-    def cells_and_input_sizes(self, inputs_size, memory_size):
+    def cells_and_input_sizes(
+        self, inputs_size: int, memory_size: int
+    ) -> list[tuple[keras.Layer, int]]:
         return [(self.cell, inputs_size), (self.second_cell, memory_size)]
 
-    def advance(self, inputs, state, attend, training):
+    def advance(
+        self, inputs: Tensor, state: DecoderState, attend: Attend, training: bool | None
+    ) -> StepResults:
         _, between = run_cell(self.cell, inputs, state.cell, training)
         context, weights = attend(self.query(between))
         output, cell_states = run_cell(self.second_cell, context, between, training)
         return output, context, weights, cell_states, ()
 
-    def get_config(self):
+    def get_config(self) -> Config:
         second_cell = keras.saving.serialize_keras_object(self.second_cell)
         return {**super().get_config(), "second_cell": second_cell}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**deserialize_parts(config, "cell", "attention", "second_cell"))
 
 

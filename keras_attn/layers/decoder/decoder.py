@@ -1,19 +1,27 @@
 """The decoder: a step cell over a whole target, or step by step."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_axes, check_rank, deserialize_parts
-from keras_attn.layers.attention.base import extend_history
+from keras_attn.layers.attention.base import Attention, extend_history
 from keras_attn.layers.cells.cell_protocol import state_sizes
 from keras_attn.layers.decoder.attention_cell import AttentionCell
 from keras_attn.layers.decoder.bridge import Bridge
 from keras_attn.layers.decoder.conditional_cell import ConditionalCell
 from keras_attn.layers.decoder.luong_cell import LuongCell
-from keras_attn.layers.decoder.state import Memory
+from keras_attn.layers.decoder.state import DecoderState, Memory
 from keras_attn.layers.decoder.step_cell import check_parts
 from keras_attn.masking import carried_mask, check_boolean, masked_mean
 from keras_attn.scanning import scan
+from keras_attn.typing import Config, LayerOptions, Shape, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
 
 __all__ = ["ORDERS", "AttentionDecoder"]
 
@@ -92,17 +100,17 @@ class AttentionDecoder(keras.layers.Layer):
 
     def __init__(
         self,
-        cell,
-        attention=None,
-        order="bahdanau",
-        bridge="map",
-        return_state=False,
-        **kwargs,
-    ):
+        cell: keras.Layer,
+        attention: Attention | None = None,
+        order: str = "bahdanau",
+        bridge: str = "map",
+        return_state: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         if "go_backwards" in kwargs:  # `Bidirectional` gives this to its second layer
             raise ValueError(
                 "A decoder predicts its target from left to right. Received: "
-                f"go_backwards={kwargs['go_backwards']!r} (layer "
+                f"go_backwards={kwargs.get('go_backwards')!r} (layer "
                 f"{kwargs.get('name')!r}). Use `keras.layers.Bidirectional` in the "
                 "encoder, and the decoder without it."
             )
@@ -122,7 +130,12 @@ class AttentionDecoder(keras.layers.Layer):
         self.return_state = return_state
         self.supports_masking = True
 
-    def build(self, inputs_shape, memory_shape, initial_state_shape=None):
+    def build(
+        self,
+        inputs_shape: Shape,
+        memory_shape: Shape,
+        initial_state_shape: Structure = None,
+    ) -> None:
         check_rank(self.name, 3, "(B, T, E)", inputs=inputs_shape)
         check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
         step_shape = (inputs_shape[0], inputs_shape[2])
@@ -133,7 +146,13 @@ class AttentionDecoder(keras.layers.Layer):
             self.bridge.build((memory_shape[0], memory_shape[2]))
             self.bridge.built = True
 
-    def memorize(self, memory, memory_mask=None, summary=None, training=None):
+    def memorize(
+        self,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        summary: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Memory:
         """Returns the `Memory` of encoded sources, which all steps read.
 
         Args:
@@ -164,7 +183,7 @@ class AttentionDecoder(keras.layers.Layer):
         values = attention.drop_rows(memory, training)
         return Memory(values, keys, memory_mask, summary)
 
-    def initial_state(self, memory, states=None):
+    def initial_state(self, memory: Memory, states: Structure = None) -> DecoderState:
         """Returns the `DecoderState` before the first step.
 
         Args:
@@ -197,7 +216,14 @@ class AttentionDecoder(keras.layers.Layer):
             )
         return state_of(self.bridge(memory.summary))
 
-    def step(self, inputs, state, memory, noise=None, training=False):
+    def step(
+        self,
+        inputs: Tensor,
+        state: DecoderState,
+        memory: Memory,
+        noise: Tensor | None = None,
+        training: bool | None = False,
+    ) -> tuple[Tensor, Tensor, Tensor, DecoderState]:
         """Runs one step.
 
         Args:
@@ -229,13 +255,13 @@ class AttentionDecoder(keras.layers.Layer):
 
     def call(
         self,
-        inputs,
-        memory,
-        memory_mask=None,
-        summary=None,
-        initial_state=None,
-        training=None,
-    ):
+        inputs: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        summary: Tensor | None = None,
+        initial_state: Structure = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, ...]:
         check_axes(self.name, inputs=(inputs, "BTE"), memory=(memory, "BSM"))
         memory = self.memorize(memory, memory_mask, summary, training)
         state = self.initial_state(memory, initial_state)
@@ -270,7 +296,9 @@ class AttentionDecoder(keras.layers.Layer):
         outputs = tuple(ops.transpose(stack, (1, 0, 2)) for stack in stacked)
         return (*outputs, last_state) if self.return_state else outputs
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Structure, previous_mask: Structure = None
+    ) -> tuple[Structure, Structure, None]:
         """Returns the masks of outputs, contexts and weights."""
         return previous_mask, previous_mask, None
 
@@ -308,7 +336,7 @@ class AttentionDecoder(keras.layers.Layer):
         shape = (ops.shape(steps)[0], *ops.shape(memory.values)[:2])
         return self.cell.attention.draw_noise(shape)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         cell_config = self.cell.get_config()
         return {
             **super().get_config(),
@@ -320,7 +348,7 @@ class AttentionDecoder(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**deserialize_parts(config, "cell", "attention"))
 
 

@@ -1,11 +1,21 @@
 """A lexical shortlist: the target words that can occur in a translation."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_attn.inputs import convert_ids
 from keras_attn.layers.arguments import check_positive_integer, check_rank
+from keras_attn.typing import Config, LayerOptions, Shape, Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from typing_extensions import Unpack
 
 __all__ = ["LexicalShortlist"]
 
@@ -55,14 +65,14 @@ class LexicalShortlist(keras.layers.Layer):
 
     def __init__(
         self,
-        source_size,
-        target_size,
-        candidates,
-        frequent,
-        special_ids,
-        pad_id=0,
-        **kwargs,
-    ):
+        source_size: int,
+        target_size: int,
+        candidates: int,
+        frequent: int,
+        special_ids: Sequence[int],
+        pad_id: int = 0,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**{"trainable": False, "name": "lexical_shortlist", **kwargs})
         check_positive_integer(
             self.name,
@@ -80,7 +90,7 @@ class LexicalShortlist(keras.layers.Layer):
         self.autocast = False  # float16 cannot hold large ids
         self.build()
 
-    def build(self, source_ids_shape=None):
+    def build(self, source_ids_shape: Shape | None = None) -> None:
         if self.built:
             return
         options = {"initializer": "zeros", "dtype": "int32", "trainable": False}
@@ -88,9 +98,9 @@ class LexicalShortlist(keras.layers.Layer):
             name="table", shape=(self.source_size, self.candidates), **options
         )
         self.always = self.add_weight(name="always", shape=(self.frequent,), **options)
-        self.built = True
+        self.built: bool = True
 
-    def load(self, table, always):
+    def load(self, table: ArrayLike, always: Sequence[int] | np.ndarray) -> None:
         """Sets the allowed words.
 
         Args:
@@ -102,7 +112,7 @@ class LexicalShortlist(keras.layers.Layer):
         self.table.assign(np.asarray(table, "int32"))
         self.always.assign(padded)
 
-    def call(self, source_ids):
+    def call(self, source_ids: Tensor) -> tuple[Tensor, Tensor]:
         source_ids = convert_ids("source_ids", source_ids, self.name)
         check_rank(self.name, 2, "(B, S)", source_ids=source_ids)
         rows = ops.shape(source_ids)[0]
@@ -132,7 +142,7 @@ class LexicalShortlist(keras.layers.Layer):
         words = ops.concatenate([special, ops.cast(ops.nonzero(others)[0], "int32")])
         return words, ops.take(allowed, words, axis=1)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "source_size": self.source_size,

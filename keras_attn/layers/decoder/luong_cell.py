@@ -1,11 +1,21 @@
 """A decoder step in Luong's order: the cell first, then attention; input feeding."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.layers.attention.base import Attention
 from keras_attn.layers.cells.cell_protocol import output_width, run_cell
-from keras_attn.layers.decoder.step_cell import StepCell
+from keras_attn.layers.decoder.state import DecoderState
+from keras_attn.layers.decoder.step_cell import Attend, StepCell, StepResults
+from keras_attn.typing import Config, LayerOptions, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["LuongCell"]
 
@@ -49,7 +59,13 @@ class LuongCell(StepCell):
     3.3.
     """
 
-    def __init__(self, cell, attention=None, attentional_units=None, **kwargs):
+    def __init__(
+        self,
+        cell: keras.Layer,
+        attention: Attention | None = None,
+        attentional_units: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(cell, attention, **kwargs)
         if attentional_units is None:
             attentional_units = self.output_size
@@ -63,23 +79,27 @@ class LuongCell(StepCell):
             dtype=self.dtype_policy,
         )
 
-    def cells_and_input_sizes(self, inputs_size, memory_size):
+    def cells_and_input_sizes(
+        self, inputs_size: int, memory_size: int
+    ) -> list[tuple[keras.Layer, int]]:
         return [(self.cell, inputs_size + self.output_size)]
 
-    def initial_feed(self, batch):
+    def initial_feed(self, batch: int | Tensor) -> Tensor:
         return ops.zeros((batch, self.output_size), dtype=self.compute_dtype)
 
-    def build(self, inputs_shape, memory_shape):
+    def build(self, inputs_shape: Shape, memory_shape: Shape) -> None:
         super().build(inputs_shape, memory_shape)
         width = memory_shape[-1] + output_width(self.cell)
         self.mix.build((inputs_shape[0], width))
 
-    def advance(self, inputs, state, attend, training):
+    def advance(
+        self, inputs: Tensor, state: DecoderState, attend: Attend, training: bool | None
+    ) -> StepResults:
         cell_inputs = ops.concatenate([inputs, state.feed], axis=-1)
         hidden, cell_states = run_cell(self.cell, cell_inputs, state.cell, training)
         context, weights = attend(self.query(cell_states))
         output = self.mix(ops.concatenate([context, hidden], axis=-1))
         return output, context, weights, cell_states, output
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "attentional_units": self.output_size}

@@ -1,9 +1,17 @@
 """The readout: features of the next word from state, context and previous word."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer, check_rate
+from keras_attn.typing import Config, LayerOptions, Shape, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Readout"]
 
@@ -47,7 +55,13 @@ class Readout(keras.layers.Layer):
     maxout unit and the previous state).
     """
 
-    def __init__(self, units, dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units)
         check_rate(self.name, dropout=dropout)
@@ -62,15 +76,23 @@ class Readout(keras.layers.Layer):
             dropout, seed=seed, name="dropout", dtype=policy
         )
 
-    def build(self, state_shape, context_shape, previous_shape):
+    def build(
+        self, state_shape: Shape, context_shape: Shape, previous_shape: Shape
+    ) -> None:
         width = state_shape[-1] + context_shape[-1] + previous_shape[-1]
         self.mix.build((*state_shape[:-1], width))
 
-    def call(self, state, context, previous, training=None):
+    def call(
+        self,
+        state: Tensor,
+        context: Tensor,
+        previous: Tensor,
+        training: bool | None = None,
+    ) -> Tensor:
         features = self.mix(ops.concatenate([state, context, previous], axis=-1))
         return self.dropout(features, training=training)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

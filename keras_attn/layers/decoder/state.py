@@ -1,6 +1,9 @@
 """The values that decoder steps read and pass on: `Memory` and `DecoderState`."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from keras_attn.layers.attention.base import History
+from keras_attn.typing import Structure, Tensor
 
 __all__ = ["DecoderState", "Memory"]
 
@@ -12,10 +15,11 @@ class Memory(NamedTuple):
     reorder a memory field by field.
     """
 
-    values: Any  # (B, S, M) compute dtype: encoder states
-    keys: Any  # (B, S, A) compute dtype: projected values; None without attention
-    mask: Any  # (B, S) bool, True = real token
-    summary: Any  # (B, M) compute dtype: the whole source as one vector
+    values: Tensor  # (B, S, M) compute dtype: encoder states
+    # (B, S, A) compute dtype: projected values; None without attention
+    keys: Tensor | None
+    mask: Tensor  # (B, S) bool, True = real token
+    summary: Tensor  # (B, M) compute dtype: the whole source as one vector
 
 
 class DecoderState(NamedTuple):
@@ -26,6 +30,7 @@ class DecoderState(NamedTuple):
     not needed is `()`, which holds no tensor.
     """
 
-    cell: Any  # the RNN cell's states: list of (B, Q) compute dtype, or of lists
-    history: Any  # `History`, if the align function reads it
-    feed: Any  # (B, F) compute dtype, the output before, where it is fed back
+    cell: Structure  # the RNN cell's states: list of (B, Q) compute dtype, or of lists
+    history: History | tuple[()]  # if the align function reads it
+    # (B, F) compute dtype, the output before, where it is fed back
+    feed: Tensor | tuple[()]

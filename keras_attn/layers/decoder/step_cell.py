@@ -1,6 +1,10 @@
 """The base of decoder steps: an RNN cell, an align function and their state."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import keras
 from keras import ops
@@ -21,8 +25,18 @@ from keras_attn.layers.cells.cell_protocol import (
 from keras_attn.layers.cells.residual_cell import ResidualCell
 from keras_attn.layers.decoder.state import DecoderState
 from keras_attn.masking import check_boolean
+from keras_attn.typing import Config, LayerOptions, Shape, Structure, Tensor
 
-__all__ = ["StepCell", "check_parts"]
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+__all__ = ["Attend", "StepCell", "StepResults", "check_parts"]
+
+Attend: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From a query `(B, Q)` to context `(B, M)` and weights `(B, S)`."""
+
+StepResults: TypeAlias = tuple[Tensor, Tensor, Tensor, Structure, Tensor | tuple[()]]
+"""Output, context, weights, the RNN cell's next states and the next feed."""
 
 
 class StepCell(keras.layers.Layer):
@@ -63,7 +77,12 @@ class StepCell(keras.layers.Layer):
             not boolean, or `summary` is missing in a cell without attention.
     """
 
-    def __init__(self, cell, attention=None, **kwargs):
+    def __init__(
+        self,
+        cell: keras.Layer,
+        attention: Attention | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_parts(self.name, cell, attention)
         self.cell = cell
@@ -72,7 +91,7 @@ class StepCell(keras.layers.Layer):
         self.supports_masking = True
 
     @property
-    def state_size(self):
+    def state_size(self) -> NoReturn:
         """Raises `ValueError`: `keras.layers.RNN` reads this of a cell that it runs."""
         kind = type(self).__name__
         raise ValueError(
@@ -82,7 +101,9 @@ class StepCell(keras.layers.Layer):
             f"the states' sizes are those of `{kind}.cell`."
         )
 
-    def cells_and_input_sizes(self, inputs_size, memory_size):
+    def cells_and_input_sizes(
+        self, inputs_size: int, memory_size: int
+    ) -> list[tuple[keras.Layer, int]]:
         """Returns the RNN cells that a step runs, as pairs with their input widths.
 
         Args:
@@ -93,7 +114,9 @@ class StepCell(keras.layers.Layer):
             f"{type(self).__name__} must implement `cells_and_input_sizes`."
         )
 
-    def advance(self, inputs, state, attend, training):
+    def advance(
+        self, inputs: Tensor, state: DecoderState, attend: Attend, training: bool | None
+    ) -> StepResults:
         """Runs one step.
 
         Args:
@@ -107,7 +130,7 @@ class StepCell(keras.layers.Layer):
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `advance`.")
 
-    def build(self, inputs_shape, memory_shape):
+    def build(self, inputs_shape: Shape, memory_shape: Shape) -> None:
         check_rank(self.name, 2, "(B, E)", inputs=inputs_shape)
         check_rank(self.name, 3, "(B, S, M)", memory=memory_shape)
         batch = inputs_shape[0]
@@ -124,7 +147,9 @@ class StepCell(keras.layers.Layer):
                 cell.build((batch, width))
                 cell.built = True
 
-    def get_initial_state(self, memory, cell_states=None):
+    def get_initial_state(
+        self, memory: Tensor, cell_states: Structure = None
+    ) -> DecoderState:
         """Returns the state before the first step.
 
         Args:
@@ -141,12 +166,14 @@ class StepCell(keras.layers.Layer):
             feed=self.initial_feed(batch),
         )
 
-    def initial_feed(self, batch):
+    def initial_feed(self, batch: int | Tensor) -> Tensor | tuple[()]:
         """Returns the feed of the first step; `()`: no input feeding."""
         return ()
 
     @contextlib.contextmanager
-    def fresh_dropout_masks(self, inputs, memory, training=True):
+    def fresh_dropout_masks(
+        self, inputs: Tensor, memory: Tensor, training: bool | None = True
+    ) -> Iterator[None]:
         """Gives the RNN cells new dropout masks inside the `with` block.
 
         Args:
@@ -165,15 +192,15 @@ class StepCell(keras.layers.Layer):
 
     def call(
         self,
-        inputs,
-        state,
-        memory,
-        memory_mask=None,
-        keys=None,
-        summary=None,
-        noise=None,
-        training=None,
-    ):
+        inputs: Tensor,
+        state: DecoderState,
+        memory: Tensor,
+        memory_mask: Tensor | None = None,
+        keys: Tensor | None = None,
+        summary: Tensor | None = None,
+        noise: Tensor | None = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, DecoderState]:
         check_boolean("memory_mask", memory_mask, self.name)
         check_axes(
             self.name,
@@ -207,7 +234,7 @@ class StepCell(keras.layers.Layer):
         history = extend_history(state.history, weights) if state.history else ()
         return output, context, weights, DecoderState(cell_states, history, feed)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Structure, previous_mask: Structure = None) -> None:
         """Returns `None`: no result of one step has padding."""
         return None
 
@@ -219,11 +246,11 @@ class StepCell(keras.layers.Layer):
             )
         return summary
 
-    def query(self, cell_states):
+    def query(self, cell_states: Structure) -> Tensor:
         """Returns the first state of the RNN cell's last layer, `(B, Q)`."""
         return _first_state_of_last_layer(self.cell, cell_states)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
@@ -232,11 +259,11 @@ class StepCell(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Self:
         return cls(**deserialize_parts(config, "cell", "attention"))
 
 
-def check_parts(layer_name, cell, attention):
+def check_parts(layer_name: str, cell: object, attention: object) -> None:
     """Raises `ValueError` unless these are an RNN cell and an `Attention` or `None`."""
     check_cell(layer_name, cell=cell)
     if not isinstance(attention, Attention | None):

@@ -1,5 +1,7 @@
 """Bidirectional RNN layers and the source summary: the parts of every encoder."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import ops
@@ -13,6 +15,7 @@ from keras_attn.layers.cells.cell_protocol import (
 from keras_attn.layers.cells.rnn_cells import create_cell
 from keras_attn.masking import masked_mean
 from keras_attn.scanning import scan, uses_tensorflow_scan
+from keras_attn.typing import DType, Tensor
 
 __all__ = [
     "SUMMARIES",
@@ -23,15 +26,15 @@ __all__ = [
 
 
 def create_bidirectional(
-    cell,
-    units,
+    cell: str,
+    units: int,
     *,
-    layer=0,
-    layer_norm=False,
-    recurrent_dropout=0.0,
-    seed=None,
-    dtype=None,
-):
+    layer: int = 0,
+    layer_norm: bool = False,
+    recurrent_dropout: float = 0.0,
+    seed: int | None = None,
+    dtype: DType = None,
+) -> keras.layers.Bidirectional:
     """Returns the bidirectional RNN that is layer `layer` of an encoder's stack.
 
     All parts are named, so that the paths of weights do not count instances: the
@@ -86,7 +89,12 @@ def create_bidirectional(
     )
 
 
-def run_bidirectional(rnn, inputs, mask, training):
+def run_bidirectional(
+    rnn: keras.layers.Bidirectional,
+    inputs: Tensor,
+    mask: Tensor | None,
+    training: bool | None,
+) -> tuple[Tensor, Tensor]:
     """Runs a layer of `create_bidirectional`.
 
     Masked positions are skipped in both directions, wherever they stand: the backward
@@ -145,7 +153,9 @@ def _run_direction(rnn, inputs, mask, training):
     return ops.transpose(outputs, (1, 0, 2)), keras.tree.flatten(states)[0]
 
 
-def get_summary(kind, layer_name):
+def get_summary(
+    kind: str, layer_name: str
+) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
     """Returns the function that summarises the states of an encoder as one vector.
 
     Args:

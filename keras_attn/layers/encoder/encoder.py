@@ -1,5 +1,9 @@
 """The encoder: embedding and bidirectional RNNs, one state per source word."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 
 from keras_attn.inputs import convert_ids
@@ -16,6 +20,10 @@ from keras_attn.layers.encoder.bidirectional import (
     run_bidirectional,
 )
 from keras_attn.masking import attach_mask, carried_mask, check_boolean
+from keras_attn.typing import Config, LayerOptions, Shape, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Encoder"]
 
@@ -94,21 +102,21 @@ class Encoder(keras.layers.Layer):
 
     def __init__(
         self,
-        vocabulary_size,
-        embedding_dim,
-        units,
-        cell="gru",
-        layers=1,
-        residual=False,
-        layer_norm=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        summary="last",
-        word_dropout=0.0,
-        trainable_embedding=True,
-        seed=None,
-        **kwargs,
-    ):
+        vocabulary_size: int,
+        embedding_dim: int,
+        units: int,
+        cell: str = "gru",
+        layers: int = 1,
+        residual: bool = False,
+        layer_norm: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        summary: str = "last",
+        word_dropout: float = 0.0,
+        trainable_embedding: bool = True,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units, layers=layers)
         check_rate(
@@ -158,7 +166,7 @@ class Encoder(keras.layers.Layer):
             dtype=policy,
         )
 
-    def build(self, ids_shape):
+    def build(self, ids_shape: Shape) -> None:
         check_rank(self.name, 2, "(B, S)", ids=ids_shape)
         if not self.embedding.built:  # vectors may have been loaded into it
             self.embedding.build(ids_shape)
@@ -167,7 +175,9 @@ class Encoder(keras.layers.Layer):
             rnn.build((*ids_shape, width))
             width = 2 * self.units
 
-    def call(self, ids, ids_mask=None, training=None):
+    def call(
+        self, ids: Tensor, ids_mask: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
         if ids_mask is None:
             ids_mask = carried_mask(ids)
         ids = convert_ids("ids", ids, self.name)
@@ -184,11 +194,13 @@ class Encoder(keras.layers.Layer):
         memory = attach_mask(self.dropout(states, training=training), ids_mask)
         return memory, summary
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Structure, previous_mask: Structure = None
+    ) -> tuple[Structure, None]:
         """Returns the masks of memory and summary."""
         return previous_mask, None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "vocabulary_size": self.embedding.input_dim,

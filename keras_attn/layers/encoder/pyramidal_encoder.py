@@ -1,5 +1,9 @@
 """The pyramidal encoder: each layer shortens the sequence of the one below."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import keras
 from keras import ops
 
@@ -15,6 +19,10 @@ from keras_attn.layers.encoder.bidirectional import (
     run_bidirectional,
 )
 from keras_attn.masking import attach_mask, carried_mask, check_boolean
+from keras_attn.typing import Config, LayerOptions, Shape, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["PyramidalEncoder"]
 
@@ -84,17 +92,17 @@ class PyramidalEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        layers,
-        factor=2,
-        cell="lstm",
-        layer_norm=False,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        summary="last",
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        layers: int,
+        factor: int = 2,
+        cell: str = "lstm",
+        layer_norm: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        summary: str = "last",
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         super().__init__(**kwargs)
         check_positive_integer(self.name, units=units, layers=layers, factor=factor)
         check_rate(self.name, dropout=dropout, recurrent_dropout=recurrent_dropout)
@@ -124,14 +132,19 @@ class PyramidalEncoder(keras.layers.Layer):
             dropout, seed=seed, name="dropout", dtype=policy
         )
 
-    def build(self, features_shape):
+    def build(self, features_shape: Shape) -> None:
         check_rank(self.name, 3, "(B, S, F)", features=features_shape)
         width = features_shape[2]
         for rnn in self.rnns:
             rnn.build((features_shape[0], None, width))
             width = 2 * self.units * self.factor
 
-    def call(self, features, features_mask=None, training=None):
+    def call(
+        self,
+        features: Tensor,
+        features_mask: Tensor | None = None,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if features_mask is None:
             features_mask = carried_mask(features)
         check_boolean("features_mask", features_mask, self.name)
@@ -152,13 +165,15 @@ class PyramidalEncoder(keras.layers.Layer):
             mask = ops.ones(ops.shape(states)[:2], dtype="bool")
         return memory, summary, mask
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(
+        self, inputs: Structure, previous_mask: Structure = None
+    ) -> tuple[Structure, None, None]:
         """Returns the masks of memory, summary and memory mask."""
         for _ in self.rnns[1:]:
             previous_mask = _shorten_mask(previous_mask, self.factor)
         return previous_mask, None, None
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,18 +1,29 @@
 """The asyncio client of a model server."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import numpy as np
 
-from keras_attn.serving.client.base import POLL_SECONDS, BaseClient, Readiness
+from keras_attn.serving.client.base import (
+    POLL_SECONDS,
+    BaseClient,
+    ClientOptions,
+    Readiness,
+)
 from keras_attn.serving.client.errors import ServingError
 from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
 from keras_attn.serving.signature import TRANSLATE
 from keras_attn.translation import Translation
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["AsyncClient"]
 
@@ -42,7 +53,13 @@ class AsyncClient(BaseClient):
 
     _grpc = grpc.aio
 
-    def __init__(self, target: str | Sequence[str], *, concurrency: int = 4, **options):
+    def __init__(
+        self,
+        target: str | Sequence[str],
+        *,
+        concurrency: int = 4,
+        **options: Unpack[ClientOptions],
+    ) -> None:
         if concurrency < 1:
             raise ValueError(
                 "`concurrency` must be positive. "
@@ -51,7 +68,7 @@ class AsyncClient(BaseClient):
         super().__init__(target, **options)
         self._concurrency = concurrency
 
-    async def __aenter__(self) -> "AsyncClient":
+    async def __aenter__(self) -> AsyncClient:
         return self
 
     async def __aexit__(

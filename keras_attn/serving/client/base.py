@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from types import ModuleType
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import grpc
 
@@ -13,11 +13,26 @@ from keras_attn.serving.client.errors import ServingError
 from keras_attn.serving.client.server_info import VersionStatus
 from keras_attn.serving.wire.messages import message_class
 
-__all__ = ["POLL_SECONDS", "BaseClient", "Readiness"]
+__all__ = ["POLL_SECONDS", "BaseClient", "ClientOptions", "Readiness"]
 
 POLL_SECONDS = 0.1  # between two looks at a server that is not ready
 
 _MIB = 2**20
+
+
+class ClientOptions(TypedDict, total=False):
+    """Keyword arguments that a client passes on to `BaseClient`."""
+
+    model: str
+    version: int | None
+    label: str | None
+    timeout: float
+    max_message_bytes: int
+    batch_size: int
+    batch_bytes: int
+    attempts: int
+    compression: str | None
+    tls: Tls | None
 
 
 class BaseClient:

@@ -12,6 +12,7 @@ import typer
 
 from keras_attn.command_line import AsJson, print_result, waiting
 from keras_attn.parallel import cores
+from keras_attn.portable import has_tensorflow_text_wheels, tensorflow_text_remedy
 
 __all__ = ["doctor", "inspect_environment"]
 
@@ -25,7 +26,6 @@ _REQUIREMENTS = {
     "serve": (
         "tensorflow",
         "tensorflow-text",
-        "tensorflow-serving-api",
         "grpcio-health-checking",
         "grpcio-reflection",
         "starlette",
@@ -37,7 +37,6 @@ _PACKAGES = (
     "keras",
     "tensorflow",
     "tensorflow-text",
-    "tensorflow-serving-api",
     "grpcio-health-checking",
     "grpcio-reflection",
     "starlette",
@@ -195,7 +194,7 @@ def _lines(report):
             yield f"works      keras-attn {name}"
             continue
         extra = "serve" if name in ("serve", "explorer") else "train"
-        yield (
-            f"lacks      keras-attn {name}: {', '.join(missing)} "
-            f"(pip install 'keras-attn[{extra}]')"
-        )
+        remedy = f"(pip install 'keras-attn[{extra}]')"
+        if "tensorflow-text" in missing and not has_tensorflow_text_wheels():
+            remedy = f"({tensorflow_text_remedy()})"
+        yield f"lacks      keras-attn {name}: {', '.join(missing)} {remedy}"

@@ -71,6 +71,7 @@ def export(
 
     Example: keras-attn export runs/demo models/translator
     """
+    from keras_attn.portable import check_tensorflow_text
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
     from keras_attn.serving.export.operations import SERVING_VERSIONS
@@ -81,6 +82,7 @@ def export(
             f"Received: {serving_version}."
         )
     path = find_translator(translator)
+    check_tensorflow_text("export")
     with waiting(f"exporting {path}"):
         import_tensorflow()
         from keras_attn import Translator

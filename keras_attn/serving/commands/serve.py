@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result
-from keras_attn.serving.version_folders import check_base
+from keras_attn.command_line import AsJson, log, print_result, waiting
+from keras_attn.presets import cache_folder, digest, find_preset, preset_names
+from keras_attn.serving.version_folders import check_base, version_folders
 
 __all__ = ["run_server", "serve"]
 
@@ -17,7 +18,7 @@ def serve(
         Path,
         typer.Argument(
             help="Folder of one model, with one numbered folder for each version, as "
-            "`keras-attn export` writes it.",
+            "`keras-attn export` writes it; or a preset: demo.",
         ),
     ],
     name: Annotated[
@@ -98,11 +99,21 @@ def serve(
     The newest version is served; a version that appears later takes over without a
     failed request. Needs the extra `serve`.
 
-    Example: keras-attn serve models/translator
+    The name of a preset serves that translator, which is exported once into Keras's
+    home; a folder of that name comes first.
+
+    Examples: keras-attn serve models/translator
+
+    keras-attn serve demo
     """
     import logging
 
-    check_base(models_dir)  # before the seconds that TensorFlow takes to load
+    preset = None if models_dir.is_dir() else find_preset(str(models_dir))
+    if preset is None:
+        # Before the seconds that TensorFlow takes to load.
+        check_base(models_dir, preset_names())
+    else:
+        models_dir = _export_preset(preset)
     options: dict[str, Any] = {
         "name": name,
         "port": port,
@@ -165,8 +176,8 @@ def run_server(
         from keras_attn.serving.local_server.server import LocalServer
     except ImportError as error:
         raise ImportError(
-            f"{error}. The server needs TensorFlow and tensorflow-serving-api: pip "
-            'install "keras-attn[serve]".'
+            f"{error}. The server needs TensorFlow, gRPC's health and reflection "
+            'services, Starlette and Uvicorn: pip install "keras-attn[serve]".'
         ) from error
     if batching_parameters_file is not None:
         options["batching"] = BatchingParameters.read(batching_parameters_file)
@@ -208,6 +219,30 @@ def run_server(
             print_result(result, line, as_json)
             server.wait()
         log("Stopping: open requests are answered first.")
+
+
+def _export_preset(file: Path) -> Path:
+    """Returns the folder of a preset's exported versions, made at the first call."""
+    import importlib.metadata
+
+    from keras_attn.quiet import import_tensorflow
+
+    # What an export depends on. Another of these is another folder.
+    versions = [
+        importlib.metadata.version(name) for name in ("keras-attn", "tensorflow")
+    ]
+    name = "-".join([file.parent.name, *versions, digest(file)[:8]])
+    folder = cache_folder() / "models" / name
+    if folder.is_dir() and version_folders(folder):
+        return folder
+    log(f"Exporting the preset {file.parent.name} to {folder}, once.")
+    with waiting(f"exporting {file.parent.name}"):
+        import_tensorflow()
+        from keras_attn import Translator
+        from keras_attn.serving.export import export_translator
+
+        export_translator(Translator.load(file), folder, run=file.parent, log=log)
+    return folder
 
 
 def _check_engine(

@@ -1,6 +1,7 @@
 """`keras-attn translate`: translates text locally or by a server."""
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import stat
@@ -37,7 +38,9 @@ def translate(
     translator: Annotated[
         Path | None,
         typer.Option(
-            "--translator", "-t", help="A .keras file, or a run folder with one."
+            "--translator",
+            "-t",
+            help="A .keras file, a run folder with one, or a preset: demo.",
         ),
     ] = None,
     server: Annotated[
@@ -163,7 +166,9 @@ def translate(
 ) -> None:
     """Translate text, optionally with attention.
 
-    Examples: keras-attn translate -t runs/demo "Der Hund schläft." --attention text
+    Examples: keras-attn translate -t demo "Der Hund schläft." --attention text
+
+    keras-attn translate -t runs/mine < source.txt > target.txt
 
     keras-attn translate --server localhost:8500 < source.txt > target.txt
     """
@@ -258,7 +263,8 @@ def _local_translate(
 
     path = find_translator(path)
     with waiting(f"loading {path}"):
-        import_tensorflow()
+        if importlib.util.find_spec("tensorflow") is not None:  # or JAX or PyTorch
+            import_tensorflow()
         from keras_attn import Translator
         from keras_attn.decoding import Sampling
         from keras_attn.text import graph

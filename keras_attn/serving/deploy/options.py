@@ -70,7 +70,7 @@ class DeployOptions:
     replicas: tuple[int, int] = (2, 6)
     tls: TlsFiles | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_names()
         self._check_numbers()
         self._check_versions()

@@ -1,7 +1,7 @@
 """The traced functions of an exported translator, one for each signature."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -9,6 +9,9 @@ from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
 from keras_attn.text.limits import cut_texts
 from keras_attn.text.word_outputs import merge_words
 from keras_attn.translator.search import MAX_LENGTH_PENALTY
+
+if TYPE_CHECKING:
+    from keras_attn import Translator
 
 __all__ = ["ExportSearch", "trace_endpoints"]
 
@@ -31,7 +34,7 @@ class ExportSearch:
     full_vocabulary: bool = False
     constrained: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuses a penalty that the graph, which has one per row, would clamp."""
         if not 0 <= self.length_penalty <= MAX_LENGTH_PENALTY:
             raise ValueError(
@@ -43,7 +46,7 @@ class ExportSearch:
     @classmethod
     def from_translator(
         cls,
-        translator: Any,
+        translator: "Translator",
         *,
         beam_size: int | None = None,
         length_penalty: float | None = None,
@@ -70,7 +73,7 @@ class ExportSearch:
         return cls(beam_size, length_penalty, nbest, full_vocabulary, constrained)
 
 
-def trace_endpoints(translator: Any, search: ExportSearch) -> dict[str, Any]:
+def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str, Any]:
     """Traces a graph for each signature of `keras_attn.serving.signature`.
 
     Args:

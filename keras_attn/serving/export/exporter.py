@@ -8,8 +8,9 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from keras_attn.portable import check_tensorflow_text
 from keras_attn.serving.export.operations import check_operations
 from keras_attn.serving.export.publish import publishing
 from keras_attn.serving.export.sample_requests import warmup_requests, write_requests
@@ -22,6 +23,9 @@ from keras_attn.serving.signature import (
     TRANSLATE,
 )
 
+if TYPE_CHECKING:
+    from keras_attn import Translator
+
 __all__ = ["export_translator", "make_manifest"]
 
 _EXTRA = "assets.extra"  # where TensorFlow Serving reads warm-up requests
@@ -30,7 +34,7 @@ _DISTRIBUTIONS = ("keras-attn", "tensorflow", "tensorflow-text", "keras")
 
 
 def export_translator(
-    translator: Any,
+    translator: "Translator",
     models_dir: Path,
     version: int | None = None,
     *,
@@ -72,10 +76,21 @@ def export_translator(
         The folder of the new version.
 
     Raises:
-        ValueError: If the version was used before or is not positive, an option is out
-            of range, or the graph holds operations that the server lacks.
+        ValueError: If Keras does not run on TensorFlow, the version was used before or
+            is not positive, an option is out of range, or the graph holds operations
+            that the server lacks.
+        ImportError: If the package `tensorflow-text` is not installed.
         RuntimeError: If the outputs of the written model are not the translator's.
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "A SavedModel is exported on the TensorFlow backend. "
+            f"Received: the backend {keras.backend.backend()!r}. Save the translator, "
+            "and export its file with KERAS_BACKEND=tensorflow: `keras-attn export`."
+        )
+    check_tensorflow_text("export")
     from keras_attn.serving.export.endpoints import ExportSearch, trace_endpoints
 
     models_dir = Path(models_dir)
@@ -117,7 +132,7 @@ def export_translator(
 
 
 def make_manifest(
-    translator: Any,
+    translator: "Translator",
     *,
     version: int,
     search: dict[str, Any],

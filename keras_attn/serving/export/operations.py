@@ -1,6 +1,12 @@
 """Checks that a stock TensorFlow Serving can run the operations of a graph."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.graph_pb2 import GraphDef
 
 __all__ = ["SERVING_VERSIONS", "check_operations", "operations"]
 
@@ -34,7 +40,7 @@ SERVING_VERSIONS = tuple(_TEXT_OPERATIONS)
 _MACHINE_PREFIXES = ("Xla", "Cudnn")
 
 
-def operations(graph_def) -> Iterator[tuple[str, str]]:
+def operations(graph_def: GraphDef) -> Iterator[tuple[str, str]]:
     """Yields (operation, name of its node) of a `GraphDef` and its functions."""
     for node in graph_def.node:
         yield node.op, node.name
@@ -46,7 +52,7 @@ def operations(graph_def) -> Iterator[tuple[str, str]]:
 
 
 def check_operations(
-    graph_def, core_operations: Iterable[str], serving_version: str
+    graph_def: GraphDef, core_operations: Iterable[str], serving_version: str
 ) -> None:
     """Raises `ValueError` if a stock server could not load or run the graph.
 

@@ -1,12 +1,12 @@
 """Publishes a version folder in one step, under an unused number."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_attn.portable import locked
 from keras_attn.serving.version_folders import version_folders
 
 __all__ = ["publishing"]
@@ -48,8 +48,8 @@ def publishing(models_dir: Path, version: int | None) -> Iterator[tuple[int, Pat
 
 def _reserve(models_dir, version):
     """Returns an unused number and marks it as used."""
-    with open(models_dir / _LAST, "a+", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path = models_dir / _LAST
+    with open(path, "a+", encoding="ascii") as file, locked(path):
         file.seek(0)
         existing = version_folders(models_dir)
         highest = max([0, *existing, int(file.read() or 0)])

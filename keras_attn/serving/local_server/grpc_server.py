@@ -8,16 +8,7 @@ from concurrent import futures
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from tensorflow_serving.apis import (
-    inference_pb2,
-    model_management_pb2,
-    model_service_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2,
-    prediction_service_pb2_grpc,
-)
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from keras_attn.serving.local_server.errors import RequestError
 from keras_attn.serving.local_server.metrics import Metrics
@@ -34,6 +25,7 @@ from keras_attn.serving.local_server.predict import (
     refuse_inference,
 )
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
+from keras_attn.serving.wire.messages import POOL, message_class, service_descriptor
 from keras_attn.serving.wire.tensors import write_tensor
 
 __all__ = ["GrpcServer"]
@@ -90,26 +82,19 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=max_requests,
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            _PredictionService(models, metrics), self._server
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            _ModelService(models), self._server
-        )
+        services = [
+            _add_service(
+                self._server, "PredictionService", _Predictions(models, metrics)
+            ),
+            _add_service(self._server, "ModelService", _ModelManagement(models)),
+            health.SERVICE_NAME,
+        ]
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        services = [
-            file.DESCRIPTOR.services_by_name[name].full_name
-            for file, name in (
-                (prediction_service_pb2, "PredictionService"),
-                (model_service_pb2, "ModelService"),
-                (health_pb2, "Health"),
-            )
-        ]
         for name in (*_HEALTH_NAMES, *services):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         reflection.enable_server_reflection(
-            [*services, reflection.SERVICE_NAME], self._server
+            [*services, reflection.SERVICE_NAME], self._server, _reflection_pool()
         )
         try:
             self.port: int = (
@@ -133,6 +118,41 @@ class GrpcServer:
         self._server.stop(grace).wait()
 
 
+def _add_service(server, name, servicer):
+    """Makes a server answer a service of TensorFlow Serving.
+
+    Args:
+        server: The gRPC server.
+        name: Name of the service.
+        servicer: An object with a method for each of the service's.
+
+    Returns:
+        The service's full name.
+    """
+    service = service_descriptor(name)
+    handlers = {
+        method.name: grpc.unary_unary_rpc_method_handler(
+            getattr(servicer, method.name),
+            request_deserializer=message_class(method.input_type.name).FromString,
+            response_serializer=message_class(
+                method.output_type.name
+            ).SerializeToString,
+        )
+        for method in service.methods
+    }
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(service.full_name, handlers)]
+    )
+    return service.full_name
+
+
+def _reflection_pool():
+    """Returns the descriptors of all services of the port."""
+    for module in (health_pb2, reflection_pb2):
+        POOL.AddSerializedFile(module.DESCRIPTOR.serialized_pb)  # once, if repeated
+    return POOL
+
+
 def _rpc(method):
     """Ends the call with the status of an exception that the method raises."""
 
@@ -150,7 +170,7 @@ def _rpc(method):
     return handle
 
 
-class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class _Predictions:
     """Predict and GetModelMetadata; the methods for `tf.train.Example`s are refused."""
 
     def __init__(self, models: Models, metrics: Metrics):
@@ -175,7 +195,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                     request.output_filter,
                     _seconds_left(context),
                 )
-            response = predict_pb2.PredictResponse()
+            response = message_class("PredictResponse")()
             response.model_spec.name = spec.name
             response.model_spec.version.value = number
             response.model_spec.signature_name = (
@@ -199,7 +219,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @_rpc
     def MultiInference(self, request, context):
-        task = request.tasks[0] if request.tasks else inference_pb2.InferenceTask()
+        task = request.tasks[0] if request.tasks else message_class("InferenceTask")()
         with (
             self._count(task.model_spec, "MultiInference"),
             self._models.lease(task.model_spec) as (_, servable),
@@ -214,7 +234,7 @@ class _PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 refuse_examples(servable, method, spec.signature_name)
 
 
-class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
+class _ModelManagement:
     """GetModelStatus and HandleReloadConfigRequest."""
 
     def __init__(self, models: Models):
@@ -234,7 +254,7 @@ class _ModelService(model_service_pb2_grpc.ModelServiceServicer):
             return context.is_active()
 
         self._models.reload(configs, wait)
-        response = model_management_pb2.ReloadConfigResponse()
+        response = message_class("ReloadConfigResponse")()
         response.status.SetInParent()
         return response
 

@@ -41,11 +41,13 @@ def version_policy(message: Any) -> VersionPolicy:
 
     Example:
 
-    >>> from tensorflow_serving.config import file_system_storage_path_source_pb2 as pb
-    >>> Policy = pb.FileSystemStoragePathSourceConfig.ServableVersionPolicy
-    >>> version_policy(Policy(latest={"num_versions": 2}))([1, 3, 2])
+    >>> from keras_attn.serving.wire.messages import message_class
+    >>> config = message_class("ModelConfig")()
+    >>> config.model_version_policy.latest.num_versions = 2
+    >>> version_policy(config.model_version_policy)([1, 3, 2])
     {2, 3}
-    >>> version_policy(Policy(specific={"versions": [1, 9]}))([1, 3, 2])
+    >>> config.model_version_policy.specific.versions.extend([1, 9])
+    >>> version_policy(config.model_version_policy)([1, 3, 2])
     {1}
     """
     choice = message.WhichOneof("policy_choice")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from keras_attn.serving.local_server.errors import RequestError, invalid_argument
 from keras_attn.serving.local_server.model_config import ModelConfig, latest_version
@@ -17,6 +16,7 @@ from keras_attn.serving.local_server.model_versions import (
     servable_not_found,
 )
 from keras_attn.serving.local_server.servable import Servable
+from keras_attn.serving.wire.messages import message_class
 
 __all__ = ["Models", "check_spec", "model_metadata", "model_status"]
 
@@ -197,10 +197,11 @@ def model_status(models: Models, request: Any) -> Any:
         raise RequestError(
             grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {name}"
         )
-    response = get_model_status_pb2.GetModelStatusResponse()
+    response = message_class("GetModelStatusResponse")()
+    state_number = message_class("ModelVersionStatus").State.Value
     for number, state in states.items():
         status = response.model_version_status.add(version=number)
-        status.state = get_model_status_pb2.ModelVersionStatus.State.Value(state.name)
+        status.state = state_number(state.name)
         status.status.error_code = state.error_code
         status.status.error_message = state.error_message
     return response
@@ -220,11 +221,14 @@ def model_metadata(models: Models, request: Any) -> Any:
     for field in request.metadata_field:
         if field != _SIGNATURE_DEF:
             raise invalid_argument(f"Metadata field {field} is not supported")
+    signatures = message_class("SignatureDefMap")()
     with models.lease(request.model_spec) as (number, servable):
-        signatures = get_model_metadata_pb2.SignatureDefMap(
-            signature_def=servable.signatures
-        )
-    response = get_model_metadata_pb2.GetModelMetadataResponse()
+        for name, signature in servable.signatures.items():
+            # From TensorFlow's message to the one of the private descriptor pool.
+            signatures.signature_def[name].MergeFromString(
+                signature.SerializeToString()
+            )
+    response = message_class("GetModelMetadataResponse")()
     response.model_spec.name = request.model_spec.name
     response.model_spec.version.value = number
     response.metadata[_SIGNATURE_DEF].Pack(signatures)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_attn.serving.local_server.batching import Batcher
 from keras_attn.serving.local_server.predict import (
@@ -18,6 +17,7 @@ from keras_attn.serving.local_server.servable import (
     Servable,
     load_servable,
 )
+from keras_attn.serving.wire.messages import message_class
 
 __all__ = ["load_warm", "replay"]
 
@@ -80,7 +80,7 @@ def replay(servable: Servable, folder: Path) -> int:
                 f"{path}",
             )
         try:
-            log = prediction_log_pb2.PredictionLog.FromString(record)
+            log = message_class("PredictionLog").FromString(record)
         except DecodeError as error:
             raise tf.errors.InvalidArgumentError(
                 None, None, f"Failed to parse warmup record: {record!r} from {path}"

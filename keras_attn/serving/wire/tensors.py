@@ -1,7 +1,7 @@
 """Conversion between NumPy arrays and TensorFlow's tensor messages.
 
 The functions take any object with the fields of a `TensorProto`: that of
-`keras_attn.serving.wire.messages` in a client, TensorFlow's own in a server.
+`keras_attn.serving.wire.messages`, or TensorFlow's own.
 """
 
 import math
@@ -64,7 +64,7 @@ def write_tensor(message: Any, array: np.ndarray) -> None:
     Example:
 
     >>> from keras_attn.serving.wire.messages import message_class
-    >>> message = message_class("Tensor")()
+    >>> message = message_class("TensorProto")()
     >>> write_tensor(message, np.array(["ein Hund", "Käse"]))
     >>> read_tensor(message)
     array([b'ein Hund', b'K\xc3\xa4se'], dtype=object)
@@ -109,7 +109,7 @@ def read_tensor(message: Any) -> np.ndarray:
     Example:
 
     >>> from keras_attn.serving.wire.messages import message_class
-    >>> message = message_class("Tensor")(dtype=3, int_val=[7])
+    >>> message = message_class("TensorProto")(dtype=3, int_val=[7])
     >>> message.tensor_shape.dim.add(size=3).size
     3
     >>> read_tensor(message)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_attn import Translator
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
+from keras_attn.text import SubwordCodec
 from keras_attn.training.alignment.translation_table import translation_table
 from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
 from keras_attn.training.corpora import CorpusError, SentencePair
@@ -26,8 +27,8 @@ _FREQUENT = 200  # subwords for every sentence: articles, prepositions, punctuat
 
 def learn_shortlist(
     train: Pipeline,
-    source_codec,
-    target_codec,
+    source_codec: SubwordCodec,
+    target_codec: SubwordCodec,
     words: int,
     earlier: LexicalShortlist | None = None,
 ) -> LexicalShortlist:

@@ -1,5 +1,7 @@
 """The progress bar of an epoch, and the line of metrics after it."""
 
+from typing import Any
+
 import keras
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -18,9 +20,9 @@ class EpochProgress(keras.callbacks.Callback):
     def __init__(self, steps: int):
         super().__init__()
         self.steps = steps
-        self.bar = None
+        self.bar: Any = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.bar = progress_bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -32,7 +34,7 @@ class EpochProgress(keras.callbacks.Callback):
         name = f"epoch {epoch + 1}/{self.params['epochs']}"
         self.task = self.bar.add_task(name, total=self.steps, metrics="")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.bar.disable:
             return
         speed = logs["tokens_per_second"]
@@ -42,12 +44,12 @@ class EpochProgress(keras.callbacks.Callback):
             metrics=f"{_format_metrics(logs)} · {speed:,.0f} tokens/s",
         )
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None) -> None:
         if self.bar is None:
             return  # the validation before the first epoch
         self.bar.update(self.task, description="validating")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if epoch < 0:
             log(f"epoch 0, before training: validation {_format_metrics(logs, 'val_')}")
             return
@@ -58,7 +60,7 @@ class EpochProgress(keras.callbacks.Callback):
             f"{logs['tokens_per_second']:,.0f} tokens/s  {logs['seconds']:.0f} s"
         )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         if self.bar is not None:
             self.bar.stop()
 

@@ -1,6 +1,7 @@
 """Sample translations and validation BLEU after each epoch."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
@@ -53,7 +54,7 @@ class SampleTranslations(keras.callbacks.Callback):
         self.log = log
         self.latest: list[tuple[str, Translation]] = []
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         is_first_or_last = epoch < 0 or epoch + 1 == self.params["epochs"]
         every = self.bleu_every
         if every is not None and (epoch % every == 0 or is_first_or_last):

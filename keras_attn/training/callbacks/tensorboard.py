@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -44,11 +45,11 @@ class TensorBoardWriter(keras.callbacks.Callback):
         self.folder = folder
         self.get_samples = get_samples
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.train = EventFile(self.folder / "train")
         self.validation = EventFile(self.folder / "validation")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         step = epoch + 1
         metrics = {n: v for n, v in (logs or {}).items() if n != "seconds"}
         for name, value in metrics.items():
@@ -66,7 +67,7 @@ class TensorBoardWriter(keras.callbacks.Callback):
         self.train.flush()
         self.validation.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.train.close()
         self.validation.close()
 

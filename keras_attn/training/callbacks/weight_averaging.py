@@ -31,7 +31,7 @@ class EpochWeights(keras.callbacks.Callback):
         self.count = count
         self.choice = choice
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if epoch < 0:
             return  # the translator that is fine-tuned
         self.folder.mkdir(exist_ok=True)

@@ -95,6 +95,7 @@ def evaluate(
     keras-attn evaluate runs/new --against runs/old --outputs new.txt
     """
     from keras_attn.metrics.corpus_scores import import_sacrebleu
+    from keras_attn.presets import is_packaged
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
     from keras_attn.training.commands.output import check_output, write_lines
@@ -138,7 +139,7 @@ def evaluate(
     compared = None if other is None else (str(against), other)
     with waiting("resampling for intervals"):
         scores |= cited_scores(pairs, texts, against=compared, lowercase=lowercase)
-    if own_corpus:
+    if own_corpus and not is_packaged(path):
         _append_scores(path.parent, scores)
     print_result(scores, table_of_scores(scores), as_json)
 

@@ -89,10 +89,12 @@ def train(
         assignments.append(f"training.freeze={freeze}")
     resolved = _resolve_recipe(recipe, assignments, out, start, resume)
 
+    from keras_attn.portable import check_tensorflow_text
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import SAVED_NAME
     from keras_attn.training.loop.machine import keep_freed_memory
 
+    check_tensorflow_text("train")
     keep_freed_memory()
     import_tensorflow()
     from keras_attn.training.fit import fit

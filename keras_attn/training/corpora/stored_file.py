@@ -5,6 +5,8 @@ import tempfile
 import weakref
 from pathlib import Path
 
+from keras_attn.portable import read_at
+
 __all__ = ["StoredFile"]
 
 
@@ -23,7 +25,7 @@ class StoredFile:
     """
 
     def __init__(self, path: str | Path):
-        self._own(os.open(path, os.O_RDONLY))
+        self._own(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
 
     def _own(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -39,10 +41,9 @@ class StoredFile:
             folder: Folder on whose disk it is; `None`: the system's folder for
                 temporary files.
         """
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=".writing-")
-        os.unlink(name)
         file = cls.__new__(cls)
-        file._own(descriptor)
+        with tempfile.TemporaryFile(dir=folder, prefix=".writing-") as temporary:
+            file._own(os.dup(temporary.fileno()))
         return file
 
     def append(self, data: bytes) -> None:
@@ -61,9 +62,9 @@ class StoredFile:
         Raises:
             OSError: The file is shorter, or cannot be read.
         """
-        data = os.pread(self._descriptor, size, begin)
+        data = read_at(self._descriptor, size, begin)
         while len(data) < size:
-            more = os.pread(self._descriptor, size - len(data), begin + len(data))
+            more = read_at(self._descriptor, size - len(data), begin + len(data))
             if not more:
                 raise OSError(
                     "A stored file must keep its length while it is in use. Received: "

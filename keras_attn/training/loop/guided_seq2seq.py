@@ -5,16 +5,22 @@ metrics and what `compile` takes. Scheduled sampling reads twice, rather than sa
 inside of the loop over time, which would lose its fast gradient.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_attn import Seq2Seq, masking
+from keras_attn import Seq2Seq, Seq2SeqConfig, masking
 from keras_attn.metrics import guided_attention_loss
 from keras_attn.training.recipes import TrainingOptions
+from keras_attn.typing import LayerOptions, Structure, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["GuidedSeq2Seq", "mix_predictions", "sampling_schedule"]
 
@@ -51,14 +57,18 @@ class GuidedSeq2Seq(Seq2Seq):
     """
 
     def __init__(
-        self, config, alignment_weight=0.0, scheduled_sampling=False, **kwargs
-    ):
+        self,
+        config: Seq2SeqConfig,
+        alignment_weight: float = 0.0,
+        scheduled_sampling: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
         # Before `super()`, since a `Seq2Seq` is built in its constructor.
         self.alignment_weight = alignment_weight
         self.scheduled_sampling = scheduled_sampling
         super().__init__(config, **kwargs)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Structure | None = None) -> None:
         """Creates the metrics and the random generator, too."""
         names = ["attention_entropy", "attention_on_end"]
         if self.alignment_weight:
@@ -73,7 +83,7 @@ class GuidedSeq2Seq(Seq2Seq):
             self.sampling_seeds = keras.random.SeedGenerator(seed)
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None) -> Tensor:
         source, target = inputs["source"], inputs["target"]
         logits, weights = self.score(source, target, training=training)
         if self.attention_metrics:
@@ -98,7 +108,9 @@ class GuidedSeq2Seq(Seq2Seq):
         self.attention_metrics["attention_entropy"].update_state(entropy, is_real)
         self.attention_metrics["attention_on_end"].update_state(on_end, is_real)
 
-    def sample_inputs(self, inputs, labels, probability):
+    def sample_inputs(
+        self, inputs: dict[str, Tensor], labels: Tensor, probability: float | Tensor
+    ) -> dict[str, Tensor]:
         """Returns inputs in which some target words are the model's own predictions.
 
         The predictions are those of a first, teacher-forced pass, without dropout and

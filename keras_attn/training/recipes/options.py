@@ -91,7 +91,7 @@ class Options:
 
     section: ClassVar[str] = "options"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = self._checked(field, getattr(self, field.name))
             object.__setattr__(self, field.name, value)

@@ -78,7 +78,7 @@ class Recipe:
     alignment: AlignmentOptions = dataclasses.field(default_factory=AlignmentOptions)
     decoding: DecodingOptions = dataclasses.field(default_factory=DecodingOptions)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.training.freeze and self.start.translator is None:
             raise RecipeError(
                 "`training.freeze` keeps weights of a finished translator. Received: "

@@ -21,7 +21,6 @@ ever incomplete.
 
 import contextlib
 import datetime
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -31,6 +30,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_attn.portable import locked
 from keras_attn.saved import SAVED_NAME
 from keras_attn.training.recipes import Recipe, load_recipe
 
@@ -139,10 +139,9 @@ class RunFolder:
             BlockingIOError: If another process trains in it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.path, wait=False))
             except BlockingIOError as error:
                 raise BlockingIOError(
                     "One process at a time trains in a run folder. Received: "
@@ -154,8 +153,6 @@ class RunFolder:
                 for temporary in folder.glob(f"{_TEMPORARY}*"):
                     temporary.unlink()
             yield
-        finally:
-            os.close(descriptor)
 
     def begin(self, recipe: Recipe) -> None:
         """Writes `environment.json` and `recipe.toml`, unless the run has begun."""

@@ -1,9 +1,11 @@
+import keras
 import layer_tools
 import numpy as np
 import pytest
 import reference_cells
 from keras import layers
 
+from keras_attn.layers.cells import layer_norm_cells
 from keras_attn.layers.cells.layer_norm_cells import (
     LayerNormGRUCell,
     LayerNormLSTMCell,
@@ -48,6 +50,24 @@ def test_equals_the_paper(inputs, kind):
         np.testing.assert_allclose(output[row], want, rtol=1e-4, atol=1e-5)
         for actual, expected in zip(after, want_states, strict=True):
             np.testing.assert_allclose(actual[row], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_without_the_operation_of_newer_keras(inputs, monkeypatch, dtype):
+    """`keras.ops.layer_normalization` is missing before Keras 3.11."""
+    cell = layer_norm_cells.LayerNormCell(Q)
+    values = keras.ops.cast(100 * inputs[:, 0], dtype)
+    gain, bias = keras.ops.convert_to_tensor(inputs[0, :2] + 1)
+    monkeypatch.delattr(keras.ops, "layer_normalization", raising=False)
+    normalised = cell.normalise(values, gain, bias)
+    exact = np.float64(keras.ops.convert_to_numpy(values))
+    deviation = exact - exact.mean(-1, keepdims=True)
+    want = deviation / np.sqrt((deviation**2).mean(-1, keepdims=True) + cell.epsilon)
+    want = want * np.float64(gain) + np.float64(bias)
+    assert keras.backend.standardize_dtype(normalised.dtype) == dtype
+    # One rounding to 24 or 11 bits, after sums in float32 of values around 100.
+    tolerance = {"float32": 1e-5, "float16": 2e-3}[dtype]
+    np.testing.assert_allclose(normalised, want, rtol=tolerance, atol=tolerance)
 
 
 @every_cell

@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from keras_attn import Translator
 from keras_attn.serving.client import Client
+from keras_attn.serving.commands import serve as serve_module
 from keras_attn.serving.commands.serve import run_server, serve
 from keras_attn.serving.local_server.server import LocalServer
 
@@ -110,6 +113,58 @@ def test_help_loads_neither_tensorflow_nor_grpc():
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\. `keras-attn export` makes"):
         serve(tmp_path / "nowhere")
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    with pytest.raises(FileNotFoundError, match=r"name a preset: demo_de_en, demo\.$"):
+        serve(Path("demo_fr_en"))
+
+
+def test_a_preset_is_exported_once(tmp_path, monkeypatch):
+    exported, served = [], []
+
+    def export_translator(translator, models_dir, run, log):
+        exported.append(run.name)
+        (models_dir / "1").mkdir(parents=True)
+
+    monkeypatch.setattr(
+        "keras_attn.serving.export.export_translator", export_translator
+    )
+    monkeypatch.setattr(
+        serve_module, "run_server", lambda path, **_: served.append(path)
+    )
+    monkeypatch.setattr("logging.basicConfig", lambda **_: None)
+    monkeypatch.setattr(Translator, "load", staticmethod(lambda path: path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    serve(Path("demo"))
+    serve(Path("demo_de_en"))
+    assert exported == ["demo_de_en"]
+    assert served[0] == served[1]
+    assert served[0].parent == tmp_path / "keras_attn" / "models"
+    Path("demo").mkdir()
+    serve(Path("demo"))
+    assert served[2] == Path("demo")
+
+
+@pytest.mark.slow  # exports and tests a model, then starts a server
+def test_a_preset_is_served(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keras_attn", "serve", "demo", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "KERAS_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    try:
+        address = process.stdout.readline().split()[2]
+        with Client(address) as client:
+            [translation] = client.translate(["Der Hund schläft."])
+        assert translation.text == "The dog sleeps."
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert "Exporting the preset demo_de_en to " in stderr
 
 
 def test_missing_packages_name_the_extra(models_dir, monkeypatch):

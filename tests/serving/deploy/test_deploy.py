@@ -425,7 +425,7 @@ def test_the_serving_folder_holds_what_the_command_writes(tmp_path, monkeypatch)
         for path in SERVING.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    for name in ("README.md", "export.py", "ask.py"):
+    for name in ("README.md", "Dockerfile", "export.py", "ask.py"):
         assert stored.pop(name)
     assert stored == {
         str(path.relative_to("serving")): path.read_bytes() for path in paths

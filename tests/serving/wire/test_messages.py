@@ -1,63 +1,84 @@
 """Our messages are compatible with TensorFlow Serving's own, in both directions."""
 
 import pytest
-from google.protobuf import wrappers_pb2
+from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any
-from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
+    model_service_pb2,
     predict_pb2,
     prediction_log_pb2,
+    prediction_service_pb2,
     status_pb2,
 )
 
-from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
+from keras_attn.serving.wire import messages
+from keras_attn.serving.wire.messages import (
+    SIGNATURE_DEF_MAP_URL,
+    message_class,
+    service_descriptor,
+)
 
-THEIRS = {
-    "Int64": wrappers_pb2.Int64Value,
-    "Any": Any,
-    "Dim": tensor_shape_pb2.TensorShapeProto.Dim,
-    "TensorShape": tensor_shape_pb2.TensorShapeProto,
-    "Tensor": tensor_pb2.TensorProto,
-    "TensorInfo": meta_graph_pb2.TensorInfo,
-    "SignatureDef": meta_graph_pb2.SignatureDef,
-    "SignatureDefMap": get_model_metadata_pb2.SignatureDefMap,
-    "ModelSpec": model_pb2.ModelSpec,
-    "PredictRequest": predict_pb2.PredictRequest,
-    "PredictLog": prediction_log_pb2.PredictLog,
-    "PredictionLog": prediction_log_pb2.PredictionLog,
-    "PredictResponse": predict_pb2.PredictResponse,
-    "Status": status_pb2.StatusProto,
-    "ModelVersionStatus": get_model_status_pb2.ModelVersionStatus,
-    "GetModelStatusRequest": get_model_status_pb2.GetModelStatusRequest,
-    "GetModelStatusResponse": get_model_status_pb2.GetModelStatusResponse,
-    "GetModelMetadataRequest": get_model_metadata_pb2.GetModelMetadataRequest,
-    "GetModelMetadataResponse": get_model_metadata_pb2.GetModelMetadataResponse,
-}
+# TensorFlow Serving's Python package has no classes for these.
+OPTION_FILES = {"BatchingParameters", "SSLConfig"}
+NAMES = sorted(messages._CLASSES.keys() - OPTION_FILES)
 
 
-def encoding(field):
-    """Returns what the bytes of a field depend on; an enum is sent as an int32."""
-    number_type = field.TYPE_INT32 if field.type == field.TYPE_ENUM else field.type
+def description(field):
+    """Returns what bytes, JSON and `WhichOneof` of a field depend on."""
+    named = field.message_type or field.enum_type
+    oneof = field.containing_oneof
     is_map = bool(field.message_type and field.message_type.GetOptions().map_entry)
-    return field.number, number_type, field.is_repeated, is_map
+    return (
+        field.number,
+        field.json_name,
+        field.type,
+        field.is_repeated,
+        is_map,
+        named and named.full_name,
+        oneof and oneof.name,
+    )
 
 
-@pytest.mark.parametrize("name", THEIRS)
-def test_every_field_has_the_same_number_and_type(name):
-    ours, theirs = message_class(name).DESCRIPTOR, THEIRS[name].DESCRIPTOR
-    assert ours.fields
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_is_theirs_and_in_their_order(name):
+    ours = message_class(name).DESCRIPTOR
+    theirs = prediction_log_pb2.DESCRIPTOR.pool.FindMessageTypeByName(ours.full_name)
+    listed = [field.name for field in ours.fields]
+    assert listed == [f.name for f in theirs.fields if f.name in listed]
     for field in ours.fields:
-        assert encoding(field) == encoding(theirs.fields_by_name[field.name]), (
-            field.name
-        )
+        their_field = theirs.fields_by_name[field.name]
+        assert description(field) == description(their_field), field.name
         if field.message_type and field.message_type.GetOptions().map_entry:
+            entry = their_field.message_type
             for part in field.message_type.fields:
-                entry = theirs.fields_by_name[field.name].message_type
-                assert encoding(part) == encoding(entry.fields_by_name[part.name])
+                their_part = entry.fields_by_name[part.name]
+                assert description(part) == description(their_part)
+        if field.enum_type:
+            theirs_by_name = their_field.enum_type.values_by_name
+            for value in field.enum_type.values:
+                assert value.number == theirs_by_name[value.name].number
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("PredictionService", prediction_service_pb2),
+        ("ModelService", model_service_pb2),
+    ],
+)
+def test_services_have_their_methods(name, theirs):
+    def methods(service):
+        return [
+            (m.full_name, m.input_type.full_name, m.output_type.full_name)
+            for m in service.methods
+        ]
+
+    their_service = theirs.DESCRIPTOR.services_by_name[name]
+    assert methods(service_descriptor(name)) == methods(their_service)
 
 
 def their_tensor():
@@ -85,7 +106,7 @@ def their_messages():
         predict_pb2.PredictResponse(model_spec=spec, outputs={"a": their_tensor()}),
     )
     yield (
-        "Tensor",
+        "TensorProto",
         tensor_pb2.TensorProto(
             dtype=1,
             tensor_content=b"abcd",
@@ -131,6 +152,23 @@ def test_their_messages_survive_a_round_trip_through_ours(name, theirs):
     # No field was carried along as an unknown field.
     names = {field.name for field, _ in ours.ListFields()}
     assert names == {field.name for field, _ in theirs.ListFields()}
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [pair for pair in their_messages() if "Metadata" not in pair[0]],
+)
+def test_json_is_theirs(name, theirs):
+    def to_json(message):
+        return json_format.MessageToJson(
+            message,
+            preserving_proto_field_name=True,
+            # Of tensors, some fields are not listed.
+            always_print_fields_with_no_presence="Signature" in name,
+        )
+
+    ours = message_class(name).FromString(theirs.SerializeToString())
+    assert to_json(ours) == to_json(theirs)
 
 
 def test_the_type_url_of_packed_signatures():

@@ -41,11 +41,11 @@ def as_theirs(message):
 
 
 def as_ours(message):
-    return message_class("Tensor").FromString(message.SerializeToString())
+    return message_class("TensorProto").FromString(message.SerializeToString())
 
 
 def written(array):
-    message = message_class("Tensor")()
+    message = message_class("TensorProto")()
     write_tensor(message, array)
     return message
 
@@ -118,7 +118,7 @@ class TestText:
         assert scalar.item() == b"a"
 
     def test_the_servers_optional_raw_form(self):
-        message = message_class("Tensor")(dtype=7)
+        message = message_class("TensorProto")(dtype=7)
         message.tensor_shape.dim.add(size=3)
         long = b"x" * 300
         message.tensor_content = b"\x01\x00\xac\x02" + b"a" + long
@@ -134,7 +134,7 @@ class TestText:
 class TestTensorFlowsRules:
     @pytest.mark.parametrize("given_values", [[], [7], [7, 8], [7, 8, 9, 10]])
     def test_missing_values_repeat_the_last_and_surplus_is_cut(self, given_values):
-        message = message_class("Tensor")(dtype=3, int_val=given_values)
+        message = message_class("TensorProto")(dtype=3, int_val=given_values)
         message.tensor_shape.dim.add(size=3)
         want = (given_values + 3 * (given_values[-1:] or [0]))[:3]
         assert read_tensor(message).tolist() == want
@@ -142,18 +142,18 @@ class TestTensorFlowsRules:
             assert tf.make_ndarray(as_theirs(message)).tolist() == want
 
     def test_missing_text_repeats_too(self):
-        message = message_class("Tensor")(dtype=7, string_val=[b"a", b"b"])
+        message = message_class("TensorProto")(dtype=7, string_val=[b"a", b"b"])
         message.tensor_shape.dim.add(size=4)
         assert read_tensor(message).tolist() == [b"a", b"b", b"b", b"b"]
 
     def test_a_number_too_big_for_its_dtype_wraps(self):
-        message = message_class("Tensor")(dtype=6, int_val=[300])
+        message = message_class("TensorProto")(dtype=6, int_val=[300])
         assert read_tensor(message) == np.int8(44)
 
 
 class TestBadMessages:
     def error(self, **fields):
-        message = message_class("Tensor")(**{"dtype": 1, **fields})
+        message = message_class("TensorProto")(**{"dtype": 1, **fields})
         with pytest.raises(ValueError, match="Received: ") as raised:
             read_tensor(message)
         return str(raised.value)

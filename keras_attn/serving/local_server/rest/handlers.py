@@ -4,11 +4,6 @@ import re
 import urllib.parse
 
 from google.protobuf import json_format
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-)
 
 from keras_attn.serving.local_server.errors import invalid_argument
 from keras_attn.serving.local_server.metrics import Metrics
@@ -21,6 +16,7 @@ from keras_attn.serving.local_server.rest.json_requests import (
 )
 from keras_attn.serving.local_server.rest.json_responses import predict_json
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
+from keras_attn.serving.wire.messages import message_class
 
 __all__ = ["handle_request"]
 
@@ -82,7 +78,7 @@ def handle_request(
 
 
 def _model_spec(match):
-    spec = model_pb2.ModelSpec(name=_unquote(match["name"] or ""))
+    spec = message_class("ModelSpec")(name=_unquote(match["name"] or ""))
     if match["version"]:
         version = int(match["version"])
         if version >= 2**63:
@@ -122,17 +118,17 @@ def _signature_name(request):
 
 def _status(models, spec):
     _check_name(spec)
-    request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
+    request = message_class("GetModelStatusRequest")(model_spec=spec)
     return f"{_json(model_status(models, request))}\n"
 
 
 def _metadata(models, spec):
     _check_name(spec)
-    request = get_model_metadata_pb2.GetModelMetadataRequest(
+    request = message_class("GetModelMetadataRequest")(
         model_spec=spec, metadata_field=["signature_def"]
     )
     response = model_metadata(models, request)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures = message_class("SignatureDefMap")()
     response.metadata["signature_def"].Unpack(signatures)
     # TensorFlow Serving concatenates these parts, hence the layout.
     spec_text = _json(response.model_spec, proto_names=True)

@@ -34,7 +34,7 @@ _AT_PLACES = [
 ]
 
 
-def sample_yes_no(sampler: Sampler):
+def sample_yes_no(sampler: Sampler) -> tuple[list[Word], list[Gloss]]:
     """Returns a question like `Hat der Hund geschlafen?` in words."""
     sampler.constructions.add("yes/no question")
     if sampler.chance(0.15):
@@ -46,7 +46,7 @@ def sample_yes_no(sampler: Sampler):
     return clause_words(clause, "question")
 
 
-def sample_question(sampler: Sampler):
+def sample_question(sampler: Sampler) -> tuple[list[Word], list[Gloss]]:
     """Returns a question with a question word in words."""
     sampler.constructions.add("wh question")
     return sampler.pick(_KINDS)(sampler)

@@ -45,7 +45,7 @@ def subject_with_relative(sampler: Sampler) -> Clause:
     return sample_clause(sampler, verb=verb, subject=subject, small=True)
 
 
-def object_relative(sampler: Sampler):
+def object_relative(sampler: Sampler) -> tuple[list[Word], list[Gloss]]:
     """Returns in words a clause whose object has a relative clause, set at the end."""
     verb = sampler.pick(_TRANSITIVE)
     noun = sampler.pair(sampler.options.objects[verb])

@@ -74,7 +74,7 @@ class CorpusOptions(Options):
         choices=("marks", "spaces"),
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.source_language == self.target_language:
             raise RecipeError(

@@ -15,7 +15,7 @@ class ModelOptions(ModelChoices, Options):
 
     section: ClassVar[str] = "model"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.tie_embeddings and self.readout_units != self.embedding_dim:
             raise RecipeError(

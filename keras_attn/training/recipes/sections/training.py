@@ -163,7 +163,7 @@ class TrainingOptions(Options):
         at_least=1,
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for part in self.freeze:
             if part not in PARTS:
