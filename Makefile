@@ -8,7 +8,7 @@ READY := .venv/.ready
 
 # `make conformance`: TensorFlow runs in .venv. JAX and PyTorch get an environment of
 # their own, without TensorFlow: the package, Keras, that backend, pytest and its
-# plugins, and SentencePiece for text.
+# plugins.
 BACKEND ?= tensorflow
 BACKEND_ENV := $(if $(filter tensorflow,$(BACKEND)),.venv,.venv-$(BACKEND))
 ANY_BACKEND := tests/conformance tests/laws/test_seq2seq_laws.py \
@@ -83,7 +83,7 @@ compatibility: ## Install the wheel with other versions, and use it [ROWS="oldes
 	@echo "Installing $* into .venv-$* ..."
 	@[ -x .venv-$*/bin/python ] || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[$*,test]' sentencepiece
+		--constraint constraints.txt --editable '.[$*,test]'
 	@touch .venv-$*/.ready
 
 # A benchmark's line replaces the stored one only when it is whole.

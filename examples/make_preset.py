@@ -7,7 +7,6 @@ and the checksum. Run it with `python examples/make_preset.py`; training takes m
 and a finished run in `runs/preset` is used as it is.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 from keras_attn_command import ROOT, KerasAttn, heading, last_json
+
+from keras_attn.presets import digest
 
 NAME = "demo_de_en"
 RUN = Path("runs/preset")
@@ -45,7 +46,7 @@ def main() -> None:
     versions = ("keras_attn", "keras", "tensorflow", "python")
     record = {
         "file": translator.name,
-        "sha256": hashlib.sha256(translator.read_bytes()).hexdigest(),
+        "sha256": digest(translator),
         "bytes": translator.stat().st_size,
         "about": "German to English, sentences of the built-in grammar",
         "command": f"python examples/{Path(__file__).name}",

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_attn.typing import Tensor
 
-__all__ = ["check_dense", "convert_ids"]
+__all__ = ["check_dense", "convert_ids", "sizes_differ"]
 
 
 def convert_ids(name: str, ids: Tensor, layer_name: str | None = None) -> Tensor:
@@ -56,6 +56,11 @@ def check_dense(layer_name: str | None = None, **tensors: Tensor) -> None:
                 f"{_of_layer(layer_name)}. Write `{name}.to_tensor()`, and pass a mask "
                 "where zeros are not padding."
             )
+
+
+def sizes_differ(size: int | None, other: int | None) -> bool:
+    """Whether two static sizes are known, and not the same."""
+    return None not in (size, other) and size != other
 
 
 def _of_layer(layer_name):

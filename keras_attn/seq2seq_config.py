@@ -5,10 +5,11 @@ of recipes inherits the fields, and the model builds its layers from them.
 """
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Mapping
 from typing import Any
+
+from keras_attn.spelling import did_you_mean
 
 __all__ = ["ALIGN_FUNCTIONS", "ModelChoices", "Seq2SeqConfig"]
 
@@ -247,8 +248,7 @@ class Seq2SeqConfig(ModelChoices):
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(name, known)
                 raise ValueError(
                     f"Unknown {cls.__name__} key {name!r}.{hint} "
                     f"Known keys: {', '.join(known)}."

@@ -12,7 +12,7 @@ from keras_attn.decoding.loop import gather_along, select_rows
 from keras_attn.decoding.prefix import Adjust
 from keras_attn.typing import StepFunction, Structure, Tensor
 
-__all__ = ["Sampling", "sample_search"]
+__all__ = ["Sampling", "sample_search", "signed_word"]
 
 _ABSENT = float("-inf")
 # Constants of the mixing function of SplitMix32, as signed 32-bit integers.
@@ -239,12 +239,12 @@ def _seed_words(seed):
             "`seed` must be an integer or a `keras.random.SeedGenerator`. "
             f"Received: seed={seed!r}."
         )
-    return [_signed(seed), _signed(seed >> 32)]
+    return [signed_word(seed), signed_word(seed >> 32)]
 
 
-def _signed(word):
+def signed_word(integer: int) -> int:
     """Returns the lowest 32 bits of an integer as a signed one."""
-    return (word + 2**31) % 2**32 - 2**31
+    return (integer + 2**31) % 2**32 - 2**31
 
 
 def _fold(keys, *words):

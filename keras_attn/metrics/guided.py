@@ -2,7 +2,8 @@
 
 from keras import ops
 
-from keras_attn.metrics.weighting import broadcast_weight, sizes_differ
+from keras_attn.inputs import sizes_differ
+from keras_attn.metrics.weighting import broadcast_weight
 from keras_attn.typing import Tensor
 
 __all__ = ["guided_attention_loss"]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from keras_attn.inputs import check_dense, convert_ids
+from keras_attn.inputs import check_dense, convert_ids, sizes_differ
 from keras_attn.masking import carried_mask
 from keras_attn.metrics.replicas import replica_share
 from keras_attn.typing import Shape, Tensor
@@ -16,7 +16,6 @@ __all__ = [
     "broadcast_weight",
     "reduce_losses",
     "sample_weight_of_classes",
-    "sizes_differ",
     "weigh_tokens",
 ]
 
@@ -182,11 +181,6 @@ def _static_shape(tensor):
         return tuple(tensor.shape)
     except ValueError:
         return None
-
-
-def sizes_differ(size: int | None, other: int | None) -> bool:
-    """Whether two static sizes are known, and not the same."""
-    return None not in (size, other) and size != other
 
 
 def _check_labels(labels, logits, owner):

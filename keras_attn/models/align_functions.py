@@ -1,6 +1,5 @@
 """Align functions by name."""
 
-import difflib
 import inspect
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 
 from keras_attn import layers
 from keras_attn.seq2seq_config import ALIGN_FUNCTIONS
+from keras_attn.spelling import did_you_mean
 
 __all__ = ["ALIGN_FUNCTIONS", "create_attention"]
 
@@ -45,7 +45,7 @@ def create_attention(kind: str, units: int, **options: Any) -> layers.Attention:
     """
     if kind not in ALIGN_FUNCTIONS:
         raise ValueError(
-            f"Unknown align function.{_hint(kind, ALIGN_FUNCTIONS)} "
+            f"Unknown align function.{did_you_mean(kind, ALIGN_FUNCTIONS)} "
             f"Known: {', '.join(ALIGN_FUNCTIONS)}. Received: kind={kind!r}."
         )
     align_class = getattr(layers, ALIGN_FUNCTIONS[kind])
@@ -54,8 +54,9 @@ def create_attention(kind: str, units: int, **options: Any) -> layers.Attention:
     known = [name for name in known if name != "units"]
     for name, value in options.items():
         if name not in known:
+            hint = did_you_mean(name, known)
             raise ValueError(
-                f"{align_class.__name__} has no option {name!r}.{_hint(name, known)} "
+                f"{align_class.__name__} has no option {name!r}.{hint} "
                 f"Its options: {', '.join(known)}. Received: {name}={value!r} "
                 f"(kind={kind!r})."
             )
@@ -78,8 +79,3 @@ def _argument_names(align_class):
             ]
     names = [name for name in dict.fromkeys(names) if name != "self"]
     return [*names, *_LAYER_OPTIONS]
-
-
-def _hint(name, known):
-    near = difflib.get_close_matches(str(name), known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

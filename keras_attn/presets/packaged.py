@@ -79,7 +79,11 @@ def check_digest(file: Path, expected: str, owner: str, remedy: str) -> None:
 
 def digest(file: Path) -> str:
     """Returns the SHA-256 checksum of a file in hexadecimal digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    checksum = hashlib.sha256()
+    with open(file, "rb") as opened:
+        while data := opened.read(1 << 20):
+            checksum.update(data)
+    return checksum.hexdigest()
 
 
 def cache_folder() -> Path:

@@ -5,13 +5,13 @@ the run is finished: an unfinished run resumes where the original has moved or c
 """
 
 import dataclasses
-import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from keras_attn.presets import digest
 from keras_attn.saved import SAVED_NAME, find_translator
 from keras_attn.training.corpora import SentencePair
 from keras_attn.training.corpora.corpus import sample_pairs
@@ -106,9 +106,7 @@ def resolve_start(recipe: Recipe) -> Recipe:
     written_by = recipe_of_translator(file)
     if written_by is not None:
         _check_languages(recipe, load_recipe(written_by), file)
-    start = dataclasses.replace(
-        recipe.start, translator=str(file), sha256=_digest(file)
-    )
+    start = dataclasses.replace(recipe.start, translator=str(file), sha256=digest(file))
     return dataclasses.replace(recipe, start=start)
 
 
@@ -229,14 +227,6 @@ def _model_names():
     return [field.name for field in dataclasses.fields(ModelOptions)]
 
 
-def _digest(file):
-    with open(file, "rb") as opened:
-        digest = hashlib.sha256()
-        while data := opened.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()
-
-
 def _check_languages(recipe, other, file):
     names = ("source_language", "target_language")
     wanted, own = (
@@ -260,7 +250,7 @@ def _find_start(recipe, run):
     for file in (run.start, Path(start.translator)):
         if not file.is_file():
             reasons.append(f"there is no {file}")
-        elif _digest(file) != start.sha256:
+        elif digest(file) != start.sha256:
             reasons.append(f"{file} is another file")
         else:
             return file

@@ -12,6 +12,7 @@ import keras
 
 from keras_attn.decoding import Sampling
 from keras_attn.decoding.prefix import Adjust
+from keras_attn.decoding.sampling import signed_word
 from keras_attn.deprecation import renamed_method
 from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
@@ -690,7 +691,7 @@ def _row_seeds(seed, count):
             raise TypeError(
                 f"`seed` must be made of integers. Received: seed={value!r}."
             )
-    return [(value + 2**31) % 2**32 - 2**31 for value in seeds]
+    return [signed_word(value) for value in seeds]
 
 
 def _given(value, default):

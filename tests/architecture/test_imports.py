@@ -34,7 +34,7 @@ LIBRARY = (
     "keras_attn.translator",
 )
 # What every room may import.
-ANYWHERE = ("keras_attn.deprecation", "keras_attn.typing")
+ANYWHERE = ("keras_attn.deprecation", "keras_attn.spelling", "keras_attn.typing")
 MAY_IMPORT = {
     "keras_attn": ("keras_attn.lazy", "keras_attn.registration"),
     "keras_attn.__main__": ("keras_attn.cli",),
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "keras_attn.command_line": (),
     "keras_attn.deprecation": (),
     "keras_attn.lazy": (),
+    "keras_attn.spelling": (),
     "keras_attn.typing": (),
     "keras_attn.inputs": (),
     "keras_attn.masking": ("keras_attn.inputs",),

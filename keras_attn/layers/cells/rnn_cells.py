@@ -1,7 +1,5 @@
 """RNN cells by name: plain or layer-normalised, alone or in a stack."""
 
-import difflib
-
 import keras
 from keras import ops
 
@@ -13,6 +11,7 @@ from keras_attn.layers.cells.layer_norm_cells import (
     LayerNormSimpleRNNCell,
 )
 from keras_attn.layers.cells.residual_cell import ResidualCell
+from keras_attn.spelling import did_you_mean
 from keras_attn.typing import DType, Shape, Tensor
 
 __all__ = ["CELLS", "AnyPrecisionOrthogonal", "create_cell"]
@@ -78,11 +77,9 @@ def create_cell(
     """
     base_name = "cell" if name is None else name
     if kind not in CELLS:
-        near = difflib.get_close_matches(str(kind), CELLS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"`cell` must be one of {', '.join(map(repr, CELLS))}. "
-            f"Received: cell={kind!r}.{hint}"
+            f"Received: cell={kind!r}.{did_you_mean(kind, CELLS)}"
         )
     check_positive_integer(base_name, units=units, layers=layers)
     check_rate(base_name, dropout=dropout, recurrent_dropout=recurrent_dropout)

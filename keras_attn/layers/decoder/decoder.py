@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
+from keras_attn.inputs import sizes_differ
 from keras_attn.layers.arguments import check_axes, check_rank, deserialize_parts
 from keras_attn.layers.attention.base import Attention, extend_history
 from keras_attn.layers.cells.cell_protocol import state_sizes
@@ -354,9 +355,7 @@ class AttentionDecoder(keras.layers.Layer):
 
 def _same_shape(shape, other):
     """Returns whether two shapes agree where both are known."""
-    return len(shape) == len(other) and all(
-        None in pair or pair[0] == pair[1] for pair in zip(shape, other, strict=True)
-    )
+    return len(shape) == len(other) and not any(map(sizes_differ, shape, other))
 
 
 def _check_dtypes(layer, cell, attention):

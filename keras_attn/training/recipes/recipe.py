@@ -1,7 +1,6 @@
 """Recipes: every option of a training run, read from TOML and overridden."""
 
 import dataclasses
-import difflib
 import importlib.resources
 import json
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_attn.spelling import did_you_mean
 from keras_attn.training.recipes.options import Options, RecipeError, unknown_key
 from keras_attn.training.recipes.sections import (
     AlignmentOptions,
@@ -330,8 +330,7 @@ def load_recipe(
     name = str(name_or_path)
     names = recipe_names()
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, names)
         raise RecipeError(
             f"There is no recipe of that name. Received: {name!r}.{hint} Known "
             f"recipes: {', '.join(names)}; or give the path of a .toml file."

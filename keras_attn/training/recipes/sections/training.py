@@ -1,10 +1,10 @@
 """The section `training` of a recipe: optimization, and when it stops."""
 
 import dataclasses
-import difflib
 import math
 from typing import ClassVar
 
+from keras_attn.spelling import did_you_mean
 from keras_attn.training.recipes.options import Options, RecipeError, option
 
 __all__ = ["PARTS", "TrainingOptions"]
@@ -167,8 +167,7 @@ class TrainingOptions(Options):
         super().__post_init__()
         for part in self.freeze:
             if part not in PARTS:
-                near = difflib.get_close_matches(part, PARTS, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(part, PARTS)
                 raise RecipeError(
                     "`training.freeze` lists parts of the model. Received: "
                     f"training.freeze={','.join(self.freeze)}.{hint} Known parts: "
