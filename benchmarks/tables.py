@@ -188,10 +188,9 @@ def _measured(result: Result) -> str:
 
 
 def soak_section(result: Result) -> str:
-    """Returns what became of every request of a soak run."""
+    """Returns what became of every request of a soak run, odd ones by their fault."""
     memory = max(result["server_mib"], key=lambda samples: samples.get("most", 0))
     quarters = "; ".join(map(str, memory.get("quarters", [])))
-    odd = sorted(result["odd_requests"].items())
     rows = {
         "requests": f"{result['requests']:,}",
         "answered right": f"{result['right']:,}",
@@ -199,25 +198,38 @@ def soak_section(result: Result) -> str:
         "lost": result["lost"],
         "failed while the server was down": _counts(result["failed"]),
         "failed at another time": _counts(result["failed_unexpectedly"]),
-        "odd requests: malformed, oversized, cancelled": "; ".join(
-            f"{fault}: {_counts(counts)}" for fault, counts in odd
-        ),
         "versions swapped; corrupt ones dropped in; kills": (
             f"{result['versions_swapped']}; {result['corrupt_versions']}; "
             f"{result['restarts']}"
         ),
-        "requests a second, 1 to 4 texts each": result["requests_per_second"],
+        "requests a second; clients": (
+            f"{result['requests_per_second']}; {result['clients']}"
+        ),
         "latency, 50th; 95th; 99th percentile: ms": (
             f"{result['p50_ms']}; {result['p95_ms']}; {result['p99_ms']}"
         ),
-        "memory of the server, first; last; most: MiB": (
-            f"{memory.get('first')}; {memory.get('last')}; {memory.get('most')}"
-        ),
-        "the same, medians of the quarters of its life: MiB": (
-            quarters or "too short to tell"
+        "memory of the server, most; medians of the quarters of its life: MiB": (
+            f"{memory.get('most')}; {quarters or 'too short to tell'}"
         ),
     }
-    return f"{markdown_table(['what', ''], rows.items())}\n\n{_measured(result)}"
+    if "server_mib_start" in result:  # a result of an earlier release has neither
+        rows |= {
+            "memory of the server once warm; at the end: MiB": (
+                f"{result['server_mib_start']}; {result['server_mib_end']}"
+            ),
+            "processor time of server; of clients: ms a request": (
+                f"{result['server_cpu_ms']}; {result['client_cpu_ms']}"
+            ),
+        }
+    odd = {
+        fault.replace("_", " "): _counts(counts)
+        for fault, counts in sorted(result["odd_requests"].items())
+    }
+    tables = [
+        markdown_table(["what", ""], rows.items()),
+        markdown_table(["odd requests", "statuses"], odd.items()),
+    ]
+    return "\n\n".join([*tables, _measured(result)])
 
 
 def _counts(counts: Mapping[str, int]) -> str:

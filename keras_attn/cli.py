@@ -52,8 +52,10 @@ TensorFlow and tracebacks. Alone: --version, --help, --install-completion.
 
 # Modules that only an extra installs, where a missing one calls for `pip install`.
 _MODULES_OF_EXTRAS = {
+    "anyio",
     "grpc_health",
     "grpc_reflection",
+    "h11",
     "keras",
     "matplotlib",
     "sacrebleu",

@@ -1,4 +1,4 @@
-"""Code that the subcommands of `keras-attn` share: streams, JSON, progress bars.
+"""Code that the subcommands of `keras-attn` share: streams, files, progress bars.
 
 Standard output holds the result alone, for a person or, with `--json`, one JSON object
 a line for a program. Everything else (progress, notes, warnings) goes to standard
@@ -6,12 +6,15 @@ error, and bars only where that is a terminal.
 """
 
 import contextlib
+import errno
 import json
 import os
 import sys
+import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 __all__ = [
+    "TEMPORARY",
     "AsJson",
+    "atomic_write",
+    "check_output",
     "log",
     "print_result",
     "progress",
@@ -34,6 +40,7 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON instead, one object a line.")
 ]
 
+TEMPORARY = ".writing-"  # how the names of files begin that are not complete
 _SUMMARY_AFTER = 2.0  # seconds; shorter work leaves no line behind
 _REDRAW_AFTER = 0.1  # seconds
 
@@ -55,6 +62,92 @@ def print_result(result: Mapping[str, Any], text: str, as_json: bool) -> None:
 def log(line: str) -> None:
     """Prints a line on standard error, above a bar if one is displayed."""
     print(line, file=sys.stderr, flush=True)
+
+
+def check_output(
+    path: Path | None, *, folder: bool = False, parents: bool = False
+) -> None:
+    """Refuses an output that could not be written when the work is done.
+
+    A file is created beside it, and removed, since permissions do not say whether a
+    disk is read-only. An existing output stays as it is.
+
+    Args:
+        path: File that will be written or replaced; `None`: no file is wanted.
+        folder: Whether it is a folder, made if it is missing.
+        parents: Whether the folders above a file are made if they are missing.
+
+    Raises:
+        FileNotFoundError: If the folder of a file does not exist.
+        IsADirectoryError: If a file is wanted and it is a folder.
+        OSError: If it cannot be written.
+
+    Example:
+
+    >>> check_output(Path("missing/page.html"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FileNotFoundError: The folder of an output file must exist. ...
+    """
+    if path is None:
+        return
+    place = path.absolute()
+    if not folder:
+        if os.path.isdir(path):  # `Path.is_dir` raises for a name that is too long
+            raise IsADirectoryError(
+                f"The output is written to a file. Received: {path}, a folder."
+            )
+        if os.path.exists(path) and not os.path.isfile(path):
+            return  # a device or a pipe
+        place = place.parent
+        if not parents and not os.path.isdir(place):
+            raise FileNotFoundError(
+                "The folder of an output file must exist. "
+                f"Received: {path}. Make {path.parent} first."
+            )
+    while not os.path.lexists(place):
+        place = place.parent
+    try:
+        # As long as the longest name that will be written.
+        name = "" if folder else f"-{path.name}"
+        with tempfile.NamedTemporaryFile(dir=place, prefix=TEMPORARY, suffix=name):
+            pass
+        if os.path.isfile(path) and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise type(error)(
+            "An output must be writable before the work begins. "
+            f"Received: {path} ({error.strerror or error}). Name another one."
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary path and renames it to `path` when the block succeeds.
+
+    The temporary name ends like `path`, since some writers choose their format by it.
+    When the block is left, the file and its name are on the disk. A device or a pipe
+    is not replaced, but written to.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        _sync_to_disk(temporary, os.O_RDWR)  # Windows syncs no file opened to read
+        os.replace(temporary, path)
+        if os.name != "nt":  # it opens no folders
+            _sync_to_disk(path.parent, os.O_RDONLY)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_to_disk(path, flags):
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ except ModuleNotFoundError:  # Windows
 __all__ = [
     "check_tensorflow_text",
     "has_tensorflow_text_wheels",
+    "is_locked",
     "locked",
     "read_at",
     "tensorflow_text_remedy",
@@ -52,6 +53,30 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool | None:
+    """Returns whether a process of this machine holds the lock of `locked`.
+
+    Returns:
+        `None` where that cannot be known: on Windows, and on file systems without
+        such locks.
+
+    Example:
+
+    >>> with locked(Path(".")):
+    ...     is_locked(Path("."))
+    True
+    """
+    if fcntl is None:
+        return None
+    try:
+        with locked(path, wait=False):
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
 
 
 def read_at(descriptor: int, size: int, begin: int) -> bytes:

@@ -72,7 +72,8 @@ def check_translator_file(path: str | os.PathLike) -> None:
         raise
     # Damaged bytes make `zipfile` raise nearly anything.
     except Exception as error:
-        reason = f"is damaged, incomplete or no .keras file ({error})"
+        reason = " ".join(str(error).split())[:200]
+        reason = f"is damaged, incomplete or no .keras file ({reason})"
         raise unreadable_translator(file, reason) from error
     if name != "keras_attn>Translator":
         raise unreadable_translator(file, f"holds a {config.get('class_name')}")

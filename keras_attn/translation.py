@@ -12,14 +12,25 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "MAX_ATTENTION_TOKENS",
+    "SOURCE_OUTPUTS",
+    "Sentence",
     "Token",
     "Translation",
     "check_prefixes",
     "check_required",
     "check_texts",
+    "has_joint_attention",
     "translations_from_outputs",
     "utf8",
 ]
+
+# A text of several sentences has attention up to this number of source tokens: it takes
+# memory of the square of a text's length, nearly all of it zeros between sentences.
+MAX_ATTENTION_TOKENS = 1024
+
+# Beginnings of the names of outputs that all hypotheses of a text share.
+SOURCE_OUTPUTS = ("source_", "sentence_begin", "sentence_end", "sentence_source_length")
 
 # Height in a notebook: of the frame, and of a row of its attention map.
 _FRAME_PIXELS, _ROW_PIXELS = 420, 36
@@ -44,6 +55,28 @@ class Token:
         return utf8(text)[self.begin : self.end].decode("utf-8", "replace")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sentence:
+    """A part of a text that was translated by itself, and its translation.
+
+    Attributes:
+        source_begin: Offset of its first byte in the source.
+        source_end: One past its last byte.
+        target_begin: Offset of its translation's first byte in the text.
+        target_end: One past its last byte.
+        source_tokens: `(first, stop)`, the range of its source tokens, which are the
+            columns of its attention; its end token is the last.
+        target_tokens: `(first, stop)`, the range of its target tokens, the rows.
+    """
+
+    source_begin: int
+    source_end: int
+    target_begin: int
+    target_end: int
+    source_tokens: tuple[int, int]
+    target_tokens: tuple[int, int]
+
+
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Translation:
     """A translated text with its scores, tokens and attention.
@@ -52,18 +85,21 @@ class Translation:
         source: The source text.
         text: Its translation.
         score: Sum of `token_scores`: log p of the whole target, end token included.
-        source_tokens: `S` tokens, the end token last.
-        target_tokens: `T` tokens, the end token last.
+        source_tokens: `S` tokens, the end token last. Of a text of several sentences,
+            each has its own end token.
+        target_tokens: `T` tokens, the end token last; likewise.
         token_scores: `(T,)` float32, log p of each target token.
         attention: `(T, S)` float32. Row `t` holds the attention weights of target
             token `t` and sums to 1 (or is all zeros for a model without attention).
-            `(T, 0)` where a client asked the server to leave it out.
+            It is zero between sentences. `(T, 0)` where a client was asked to leave it
+            out, and for several sentences with more than 1,024 source tokens.
         source_truncated: Number of source tokens beyond the length limit, which were
             not read; a lower bound for texts of over 64 bytes per token of the limit.
         target_truncated: True where the length limit, not the model, ended the
             translation.
         constraints_met: Whether the translation begins with its prefix and contains all
             required phrases; `None` without constraints.
+        sentences: What was translated by itself, in order; at least one.
 
     Example:
 
@@ -76,6 +112,8 @@ class Translation:
     ... )
     >>> translation.target_tokens[0].surface(translation.text)
     'dog'
+    >>> translation.sentences[0].source_tokens
+    (0, 2)
     """
 
     source: str
@@ -88,6 +126,20 @@ class Translation:
     source_truncated: int = 0
     target_truncated: bool = False
     constraints_met: bool | None = None
+    sentences: tuple[Sentence, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Makes the text one sentence unless its sentences are given."""
+        if not self.sentences:
+            whole = Sentence(
+                source_begin=0,
+                source_end=len(utf8(self.source)),
+                target_begin=0,
+                target_end=len(utf8(self.text)),
+                source_tokens=(0, len(self.source_tokens)),
+                target_tokens=(0, len(self.target_tokens)),
+            )
+            object.__setattr__(self, "sentences", (whole,))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the translation as values that `json.dumps` accepts.
@@ -107,6 +159,14 @@ class Translation:
             ],
             "token_scores": self.token_scores.tolist(),
             "attention": self.attention.tolist(),
+            "sentences": [
+                {
+                    **dataclasses.asdict(sentence),
+                    "source_tokens": list(sentence.source_tokens),
+                    "target_tokens": list(sentence.target_tokens),
+                }
+                for sentence in self.sentences
+            ],
         }
         if self.constraints_met is None:
             del values["constraints_met"]
@@ -222,7 +282,8 @@ def translations_from_outputs(
     Args:
         sources: The `B` source texts.
         outputs: The outputs of the serving signature `translate`, padded to the
-            longest row of the batch. `attention` may be missing.
+            longest row of the batch. `attention` may be missing, and the outputs
+            `sentence_*`, which older exports lack: then a text is one sentence.
 
     Returns:
         `B` translations without padding, in the order of `sources`.
@@ -242,6 +303,7 @@ def translations_from_outputs(
 def _translation(source, outputs, row):
     source_length = int(outputs["source_length"][row])
     target_length = int(outputs["target_length"][row])
+    sentences = _sentences(outputs, row)
     return Translation(
         source=source,
         text=_text(outputs["translation"][row]),
@@ -249,7 +311,12 @@ def _translation(source, outputs, row):
         source_tokens=_tokens(outputs, "source", row, source_length),
         target_tokens=_tokens(outputs, "target", row, target_length),
         token_scores=np.array(outputs["token_scores"][row, :target_length]),
-        attention=_attention(outputs, row, target_length, source_length),
+        attention=(
+            np.array(outputs["attention"][row, :target_length, :source_length])
+            if "attention" in outputs
+            and has_joint_attention(len(sentences), source_length)
+            else np.zeros((target_length, 0), np.float32)
+        ),
         source_truncated=int(outputs["source_truncated"][row]),
         target_truncated=bool(outputs["target_truncated"][row]),
         constraints_met=(
@@ -257,13 +324,39 @@ def _translation(source, outputs, row):
             if "constraints_met" in outputs
             else None
         ),
+        sentences=sentences,
     )
 
 
-def _attention(outputs, row, target_length, source_length):
-    if "attention" not in outputs:
-        return np.zeros((target_length, 0), np.float32)
-    return np.array(outputs["attention"][row, :target_length, :source_length])
+def has_joint_attention(sentences: int, source_length: int) -> bool:
+    """Tells whether a text has attention, by its numbers of sentences and tokens."""
+    return sentences <= 1 or source_length <= MAX_ATTENTION_TOKENS
+
+
+def _sentences(outputs, row):
+    """Returns the sentences of a text, or none where the outputs lack them."""
+    if "sentence_source_length" not in outputs:
+        return ()
+    source_sizes, target_sizes = (
+        outputs[f"sentence_{side}_length"][row].tolist()
+        for side in ("source", "target")
+    )
+    sentences, source, target = [], 0, 0
+    for number in range(sum(size > 0 for size in source_sizes)):
+        source_stop = source + source_sizes[number]
+        target_stop = target + target_sizes[number]
+        sentences.append(
+            Sentence(
+                source_begin=int(outputs["sentence_begin"][row, number]),
+                source_end=int(outputs["sentence_end"][row, number]),
+                target_begin=int(outputs["target_begin"][row, target]),
+                target_end=int(outputs["target_end"][row, target_stop - 1]),
+                source_tokens=(source, source_stop),
+                target_tokens=(target, target_stop),
+            )
+        )
+        source, target = source_stop, target_stop
+    return tuple(sentences)
 
 
 def _tokens(outputs, side, row, length):

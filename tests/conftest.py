@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 import sys
 
 import pytest
@@ -29,6 +30,21 @@ def default_policy():
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True)
+def jax_programs():
+    """Frees what JAX has compiled before a process has more of it than Linux allows.
+
+    Each program has memory maps of its own. A process may have 65,530, and compiling
+    one more ends it.
+    """
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if os.environ.get("KERAS_BACKEND") == "jax" and maps.exists():
+        with open(maps, "rb") as lines:
+            if sum(1 for _ in lines) > 30_000:
+                sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture(scope="session")

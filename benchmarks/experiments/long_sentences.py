@@ -28,9 +28,10 @@ from benchmarks.options import (
     log,
 )
 from benchmarks.report import describe_environment, one_line
+from keras_attn.command_line import atomic_write
 from keras_attn.training.corpora import SentencePair
 from keras_attn.training.recipes import Recipe, RecipeError, load_recipe
-from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+from keras_attn.training.runs.run_folder import RunFolder
 
 _RECIPE = Path(__file__).with_name("long_sentences.toml")
 _FIGURE = "long_sentences.png"

@@ -12,8 +12,9 @@ import typer
 from benchmarks.markdown import fill
 from benchmarks.options import log
 from benchmarks.report import Result, one_line
+from keras_attn.command_line import atomic_write
 from keras_attn.training.recipes import Recipe
-from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+from keras_attn.training.runs.run_folder import RunFolder
 
 BEAM_SIZE = 5
 

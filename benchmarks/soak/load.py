@@ -1,22 +1,35 @@
 """Clients that send requests without pause, and the count of what became of these."""
 
+import asyncio
 import collections
 import contextlib
+import functools
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
+import grpc
+import grpc.aio
+import httpx
 import numpy as np
 
 from benchmarks.soak.server import SoakServer
-from benchmarks.soak.versions import Outcome, outcome_of
-from keras_attn.serving import Client, ServingError
+from benchmarks.soak.versions import Outcome, outcome_of_columns
+from keras_attn.serving.client.calls import ModelCalls
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import read_tensor
 
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_OPTIONS = [
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+_CLIENTS_PER_REST_CLIENT = 8
 _PERCENTILES = (50, 95, 99, 99.9)
-_MOST_TEXTS = 4
-_PAUSE_SECONDS = 0.05  # after a failure
+_PAUSE_SECONDS = 0.25  # after a failure
 _DEADLINE_SECONDS = 20.0
 
 
@@ -88,7 +101,9 @@ class Tally:
 
 
 class Load:
-    """Clients, each in a thread of its own, while the `with` block runs.
+    """Clients that send requests of one text each while the `with` block runs.
+
+    One in eight sends over REST. None asks twice, so that no failure is hidden.
 
     Args:
         server: The server; it may end and start again.
@@ -110,22 +125,23 @@ class Load:
         self._server = server
         self._known = known
         self._tally = tally
+        self._clients = clients
+        self._seed = seed
         self._stopped = threading.Event()
         self._outage = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._work, args=(seed + number,), name="client")
-            for number in range(clients)
-        ]
+        # A loop of its own: a thread for each client would take more processor time
+        # than the requests.
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run()), name="clients"
+        )
 
     def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
 
     @contextlib.contextmanager
     def outage(self) -> Iterator[None]:
@@ -135,30 +151,69 @@ class Load:
         time.sleep(2)  # reconnections wait for so long at most
         self._outage.clear()
 
-    def _work(self, seed: int) -> None:
+    async def _run(self) -> None:
+        over_rest = max(1, self._clients // _CLIENTS_PER_REST_CLIENT)
+        async with (
+            grpc.aio.insecure_channel(self._server.address, _OPTIONS) as channel,
+            httpx.AsyncClient(timeout=_DEADLINE_SECONDS) as http,
+        ):
+            call = channel.unary_unary(PREDICT)
+            await asyncio.gather(
+                *(
+                    self._work(
+                        self._seed + number,
+                        functools.partial(self._send_rest, http)
+                        if number < over_rest
+                        else functools.partial(self._send, call),
+                    )
+                    for number in range(self._clients)
+                )
+            )
+
+    async def _work(
+        self, seed: int, send: Callable[[str], Coroutine[Any, Any, str]]
+    ) -> None:
         chosen = random.Random(seed)
         texts = sorted(self._known)
-        with Client(self._server.address, timeout=_DEADLINE_SECONDS) as client:
-            while not self._stopped.is_set():
-                batch = chosen.choices(texts, k=chosen.randint(1, _MOST_TEXTS))
-                begin, outage = time.perf_counter(), self._outage.is_set()
-                self._tally.send()
-                outcome = self._send(client, batch)
-                seconds = time.perf_counter() - begin
-                outage |= self._outage.is_set()
-                self._tally.receive(outcome, seconds, expected=outage)
-                if outcome != "right":
-                    self._stopped.wait(_PAUSE_SECONDS)
+        while not self._stopped.is_set():
+            text = chosen.choice(texts)
+            begin, outage = time.perf_counter(), self._outage.is_set()
+            self._tally.send()
+            try:
+                outcome = await send(text)
+            except grpc.RpcError as error:
+                outcome = error.code().name
+            except Exception as error:  # its type is what the tally counts
+                outcome = type(error).__name__
+            seconds = time.perf_counter() - begin
+            outage |= self._outage.is_set()
+            self._tally.receive(outcome, seconds, expected=outage)
+            if outcome != "right":
+                await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _send(self, client: Client, batch: list[str]) -> str:
-        try:
-            translations = client.translate(batch)
-        except ServingError as error:
-            return error.code
-        except Exception as error:  # its type is what the tally counts
-            return type(error).__name__
-        right = all(
-            outcome_of(translation) in self._known[text]
-            for text, translation in zip(batch, translations, strict=True)
+    async def _send(self, call: grpc.aio.UnaryUnaryMultiCallable, text: str) -> str:
+        body = await call(predict_request(text), timeout=_DEADLINE_SECONDS)
+        outputs = message_class("PredictResponse").FromString(body).outputs
+        columns = {name: read_tensor(outputs[name]) for name in outputs}
+        return self._judge(text, columns)
+
+    async def _send_rest(self, http: httpx.AsyncClient, text: str) -> str:
+        response = await http.post(
+            f"{self._server.rest_url}/v1/models/translator:predict",
+            json={"inputs": [text]},
         )
-        return "right" if right else "wrong"
+        if response.status_code != 200:
+            return f"HTTP {response.status_code}"
+        return self._judge(text, response.json()["outputs"])
+
+    def _judge(self, text, columns):
+        is_right = outcome_of_columns(text, columns) in self._known[text]
+        return "right" if is_right else "wrong"
+
+
+@functools.lru_cache(maxsize=1000)
+def predict_request(text: str) -> bytes:
+    """Returns the bytes of a gRPC request for a translation."""
+    calls = ModelCalls("translator", batch_size=1, batch_bytes=2**20)
+    (call,) = calls.translate([text], attention=True)
+    return call.request.SerializeToString()

@@ -1,21 +1,20 @@
 """Two versions of a translator, and the translations of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_attn import Seq2Seq, Seq2SeqConfig, Translation, Translator
+from keras_attn import Translation, Translator
 from keras_attn.serving.export import export_translator
-from keras_attn.text import SubwordCodec, learn_subwords
 from keras_attn.training.corpora.builtin import generate
+from keras_attn.translation import translations_from_outputs
 
+_PRESET = "demo_de_en"
+_SENTENCES = 2000  # of which the shortest are sent
 _TEXTS = 100
-_SUBWORDS = 200
-_WIDTH = 8
-_WEIGHT_SCALE = 1.0  # large, so that words differ clearly in their scores, untrained
+_MAX_TARGET_LENGTH = 5  # of the second version, whose translations are cut
 
 # What is compared of a translation: text, subwords, and the shape of its attention.
 Outcome = tuple[str, tuple[str, ...], tuple[int, ...]]
@@ -27,52 +26,44 @@ def outcome_of(translation: Translation) -> Outcome:
     return translation.text, pieces, translation.attention.shape
 
 
+def outcome_of_columns(text: str, columns: Mapping[str, Any]) -> Outcome:
+    """Returns the outcome of a request of one text, from the outputs by name."""
+    arrays = {name: np.asarray(column) for name, column in columns.items()}
+    return outcome_of(translations_from_outputs([text], arrays)[0])
+
+
 def export_versions(
     folder: Path, seed: int
 ) -> tuple[list[Path], dict[str, set[Outcome]]]:
-    """Exports two translators of random weights.
+    """Exports two versions of the demo translator.
 
     Args:
         folder: Where to write them.
-        seed: Seed of texts and weights.
+        seed: Seed of the texts.
 
     Returns:
         The folders of both versions, and for each text its two right outcomes. They
         come from `Translator.translate` in this process. Texts whose translation
         depends on their batch, as near a tie of two words, are left out.
     """
-    keras.utils.set_random_seed(seed)  # before there are codecs, which it would harm
-    texts = ["", *(pair.source for pair in generate("test", _TEXTS, seed=seed))]
-    codec = SubwordCodec(learn_subwords(texts, _SUBWORDS))
-    random = np.random.default_rng(seed)
+    sentences = {pair.source for pair in generate("test", _SENTENCES, seed=seed)}
+    texts = ["", *sorted(sentences, key=lambda text: (len(text), text))[:_TEXTS]]
+    demo = Translator.from_preset(_PRESET)
+    short = Translator(
+        demo.seq2seq,
+        demo.source_codec,
+        demo.target_codec,
+        max_target_length=_MAX_TARGET_LENGTH,
+    )
     folders = []
     known: dict[str, set[Outcome]] = {text: set() for text in texts}
-    for number in (1, 2):
-        translator = _random_translator(codec, random)
+    for number, translator in enumerate((demo, short), 1):
         folders.append(
             export_translator(translator, folder / str(number), self_test=False)
         )
         for text, outcome in _stable_outcomes(translator, texts).items():
             known[text].add(outcome)
     return folders, {text: both for text, both in known.items() if len(both) == 2}
-
-
-def _random_translator(codec: SubwordCodec, random: np.random.Generator) -> Translator:
-    sizes: dict[str, Any] = {
-        f"{name}_units": _WIDTH for name in ("encoder", "decoder", "attention")
-    }
-    config = Seq2SeqConfig(
-        source_vocabulary_size=codec.vocabulary_size,
-        target_vocabulary_size=codec.vocabulary_size,
-        embedding_dim=_WIDTH,
-        readout_units=_WIDTH,
-        **sizes,
-    )
-    seq2seq = Seq2Seq(config)
-    for weight in seq2seq.weights:
-        if weight.dtype == "float32":
-            weight.assign(random.normal(scale=_WEIGHT_SCALE, size=weight.shape))
-    return Translator(seq2seq, codec, beam_size=1, max_target_length=6)
 
 
 def _stable_outcomes(

@@ -12,9 +12,10 @@ from keras_attn.decoding.hypotheses import (
     pack_hypotheses,
     row_limits,
 )
-from keras_attn.decoding.loop import gather_along, run_steps, write_row
+from keras_attn.decoding.loop import run_steps
 from keras_attn.decoding.phrases import Phrases, best_of_each_bank, fit_phrases
 from keras_attn.decoding.prefix import Adjust, adjusted_candidates, track_prefix
+from keras_attn.step_ops import gather_along, take_rows, write_row
 from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["beam_search", "log_coverage"]
@@ -25,36 +26,47 @@ _ABSENT = float("-inf")  # the score of a beam or hypothesis that does not exist
 _MIN_ATTENTION = 1e-6
 
 
-class _Finished(NamedTuple):
-    """The best finished hypotheses so far, best first.
-
-    With a hook, log p stands for the sum of what it has returned.
-    """
-
-    # (B, K) float32, log p / length ** length_penalty, or -inf
-    normalized_scores: Tensor
-    log_probs: Tensor  # (B, K) float32; -inf where absent
-    lengths: Tensor  # (B, K) int32; 0 where absent
-    end_parents: Tensor  # (B, K) int32, the beam whose step chose the end token
-    end_log_probs: Tensor  # (B, K) float32, log p of the end token
-    truncated: Tensor  # (B, K) bool
-
-
 class _Beams(NamedTuple):
     """What one step of beam search hands to the next."""
 
     token_ids: Tensor  # (B, K) int32, fed to the next step
-    log_probs: Tensor  # (B, K) float32, alive beams, best first; -inf where not alive
-    finished: _Finished
+    log_probs: Tensor  # (B, K) float32; -inf where not alive
+    num_wanted: Tensor  # (B, 1) int32, hypotheses that the row still lacks
 
 
 class _Continuations(NamedTuple):
-    """The best continuations of the alive beams by one token, best first."""
+    """The best continuations of the beams by one token, best first.
 
-    log_probs: Tensor  # (B, K) float32, of the whole hypothesis; -inf where absent
-    token_ids: Tensor  # (B, K) int32
-    token_log_probs: Tensor  # (B, K) float32
-    parents: Tensor  # (B, K) int32 in [0, K), the beam that each continues
+    Log p of hypotheses is, with a hook, the sum of what it has returned.
+    """
+
+    token_ids: Tensor  # (..., K) int32
+    token_log_probs: Tensor  # (..., K) float32, log p of that token
+    parents: Tensor  # (..., K) int32 in [0, K), the beam that each continues
+    log_probs: Tensor  # (..., K) float32, of the whole hypothesis; -inf where absent
+    truncated: Tensor  # (..., K) bool
+    ends: Tensor  # (..., K) bool, True where the hypothesis is finished
+
+    def pack(self) -> Tensor:
+        """Returns all as one float32 tensor `(..., K, 6)`, which one write records.
+
+        Ids are exact up to 2**24. Zeros stand for a step that was not taken.
+        """
+        return ops.stack([ops.cast(field, "float32") for field in self], axis=-1)
+
+    @classmethod
+    def unpack(cls, records: Tensor) -> "_Continuations":
+        token_ids, token_log_probs, parents, log_probs, truncated, ends = (
+            records[..., index] for index in range(records.shape[-1])
+        )
+        return cls(
+            token_ids=ops.cast(token_ids, "int32"),
+            token_log_probs=token_log_probs,
+            parents=ops.cast(parents, "int32"),
+            log_probs=log_probs,
+            truncated=truncated > 0,
+            ends=ends > 0,
+        )
 
 
 def beam_search(
@@ -158,84 +170,81 @@ def beam_search(
             step, state, memory, ops.shape(limits)[0], limit, special.pad_id
         )
     beam_limits = ops.repeat(limits, beam_size)  # (B * K,)
-    length_penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
-    length_penalty = ops.reshape(ops.maximum(length_penalty, 0.0), (-1, 1))
-    beam_numbers = ops.arange(beam_size, dtype="int32")
-    offsets = ops.arange(ops.shape(limits)[0], dtype="int32")[:, None] * beam_size
+    zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
+    first_beams = ops.arange(ops.shape(limits)[0], dtype="int32")[:, None] * beam_size
 
     def advance(t, beams, alive, logits, weights):
-        # Score the candidates of the n alive beams, and take the best of each row.
+        # Score the candidates of the n alive beams, and take the best K of each row,
+        # less one for each hypothesis that is finished.
         at_limit = t + 1 >= alive.to_rows(beam_limits)  # (n,)
-        candidates = find_candidates(logits, at_limit, beam_size)  # (n, C)
-        candidates = alive.to_beams(candidates)  # (B * K, C)
-        continuations = _best_continuations(beams.log_probs, candidates)  # (B, K)
-        # The beam of a row is narrower by each hypothesis that is finished.
-        wanted = beam_numbers < _num_wanted(beams.finished)
-        continuations = continuations._replace(
-            log_probs=ops.where(wanted, continuations.log_probs, _ABSENT)
+        candidates = alive.to_beams(find_candidates(logits, at_limit, beam_size))
+        best = _best_continuations(beams, candidates, special.end_id)
+        # Those that end are finished. The others stay alive and come first, so that a
+        # beam without one stays without.
+        num_ended = ops.sum(ops.cast(best.ends, "int32"), axis=1, keepdims=True)
+        log_probs, order = ops.top_k(
+            ops.where(best.ends, _ABSENT, best.log_probs), beam_size
         )
-
-        # Those that end join the finished hypotheses.
-        ends = ops.equal(continuations.token_ids, special.end_id)  # (B, K)
-        truncated = ops.reshape(candidates.truncated, ops.shape(beams.log_probs))
-        finished = _add_finished(
-            beams.finished, continuations, ends, truncated, t + 1, length_penalty
-        )
-
-        # The others stay alive, best first.
-        log_probs = ops.where(ends, _ABSENT, continuations.log_probs)
-        log_probs, order = ops.top_k(log_probs, beam_size)
-        continuations = _reorder(continuations, order)
-        beams = _Beams(continuations.token_ids, log_probs, finished)
-
-        # Record the step, to be read back along the parents.
+        records = gather_along(best.pack(), ops.cast(order, "int32"))  # (B, K, 6)
+        best = _Continuations.unpack(records)
+        beams = _Beams(best.token_ids, log_probs, beams.num_wanted - num_ended)
+        parents = ops.reshape(first_beams + best.parents, (-1,))  # (B * K,)
         weights = alive.to_beams(ops.cast(weights, "float32"))  # (B * K, S)
-        weights = ops.reshape(
-            weights, (*ops.shape(beams.log_probs), ops.shape(weights)[-1])
-        )  # (B, K, S)
-        parents = ops.reshape(offsets + continuations.parents, (-1,))  # (B * K,)
-        records = (
-            continuations.token_ids,
-            continuations.token_log_probs,
-            continuations.parents,
-            weights,
-        )
-        return beams, parents, records
+        return beams, parents, (records, weights)
 
     def is_alive(beams):
-        any_alive = ops.any(beams.log_probs > _ABSENT, axis=1, keepdims=True)  # (B, 1)
-        wanted = beam_numbers < _num_wanted(beams.finished)  # (B, K)
+        # All that the row still needs, though fewer may be there after the first steps.
+        any_alive = beams.log_probs[:, :1] > _ABSENT
+        wanted = ops.arange(beam_size, dtype="int32") < beams.num_wanted
         return ops.reshape(ops.logical_and(any_alive, wanted), (-1,))
 
-    beams, (token_ids, token_log_probs, parents, weights) = run_steps(
+    _, (records, weights) = run_steps(
         step,
         state,
         memory,
         advance,
-        _initial_beams(limits, beam_size, special.start_id),
+        _Beams(
+            token_ids=zeros + special.start_id,
+            # One is alive, since all are equal before the first step.
+            log_probs=ops.where(
+                ops.equal(zeros + ops.arange(beam_size), 0), 0.0, _ABSENT
+            ),
+            num_wanted=zeros[:, :1] + beam_size,
+        ),
         is_alive=is_alive,
         limit=limit,
         width=beam_size,
         compact=compact,
-    )  # records: (limit, B, K, ...)
+    )  # (limit, B, K, 6) and (limit, B * K, S)
 
-    # Follow the parents of each finished hypothesis from its end to its start.
-    finished = beams.finished
-    longest = num_steps(finished.lengths, most_steps)
-    step_beams = _backtrace(finished, parents, longest)  # (T, B, K)
-    # The token of step t is recorded in the beam that step t + 1 continues.
-    token_beams = ops.concatenate([step_beams[1:], step_beams[-1:]])
-    token_ids = gather_along(token_ids[:longest], token_beams)
-    token_log_probs = gather_along(token_log_probs[:longest], token_beams)
-    positions = ops.arange(longest, dtype="int32")[:, None, None]
-    at_end = ops.equal(positions, finished.lengths - 1)  # (T, B, K)
+    # Rank the finished hypotheses of all steps, at most K of a row.
+    steps = _Continuations.unpack(records)
+    lengths = ops.arange(1, ops.shape(records)[0] + 1, dtype="int32")
+    lengths = ops.cast(lengths[:, None, None], "float32")
+    length_penalty = ops.cast(ops.convert_to_tensor(length_penalty), "float32")
+    length_penalty = ops.reshape(ops.maximum(length_penalty, 0.0), (-1, 1))
+    normalized = steps.log_probs / ops.power(lengths, length_penalty)
+    ranks, order = ops.top_k(
+        _rows_of(ops.where(steps.ends, normalized, _ABSENT)), beam_size
+    )  # (B, K), the numbers of steps and continuations
+    order = ops.cast(order, "int32")
+    exists = ranks > _ABSENT
+    lengths = ops.where(exists, order // beam_size + 1, 0)
+
+    # Follow the parents of each from its end to its start.
+    longest = num_steps(lengths, most_steps)
+    at = _backtrace(steps.parents, order % beam_size, lengths, longest)  # (T, B, K)
+    path = _Continuations.unpack(gather_along(records[:longest], at))
+    weights = ops.reshape(weights, (*ops.shape(records)[:3], ops.shape(weights)[-1]))
+    scores = gather_along(_rows_of(steps.log_probs), order)
+    truncated = gather_along(_rows_of(steps.truncated), order)
     hypotheses = pack_hypotheses(
-        ops.where(at_end, special.end_id, token_ids),
-        ops.where(at_end, finished.end_log_probs, token_log_probs),
-        gather_along(weights[:longest], step_beams),
-        lengths=finished.lengths,
-        scores=finished.log_probs,
-        truncated=finished.truncated,
+        path.token_ids,
+        path.token_log_probs,
+        gather_along(weights[:longest], path.parents),
+        lengths=lengths,
+        scores=ops.where(exists, scores, _ABSENT),
+        truncated=ops.logical_and(exists, truncated),
         pad_id=special.pad_id,
     )
     if adjust is not None:
@@ -245,12 +254,11 @@ def beam_search(
     if not coverage_penalty:
         return hypotheses
 
-    # Rank the finished hypotheses anew.
-    ranks = finished.normalized_scores + coverage_penalty * log_coverage(
-        hypotheses.attention, source_mask
-    )
+    # Rank them anew.
+    ranks = ranks + coverage_penalty * log_coverage(hypotheses.attention, source_mask)
     _, order = ops.top_k(ranks, beam_size)
-    return _reorder(hypotheses, order)
+    order = ops.cast(order, "int32")
+    return Hypotheses(*(gather_along(field, order) for field in hypotheses))
 
 
 def _check_options(beam_size, length_penalty, coverage_penalty, source_mask):
@@ -293,100 +301,73 @@ def _check_required(required):
         )
 
 
-def _initial_beams(limits, beam_size, start_id):
-    """Returns `K` beams per row of which only the first is alive: all are equal."""
-    zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
-    absent = ops.full_like(zeros, _ABSENT, dtype="float32")
-    first = ops.equal(ops.arange(beam_size), 0)
-    return _Beams(
-        token_ids=ops.full_like(zeros, start_id),
-        log_probs=ops.where(first, 0.0, absent),
-        finished=_Finished(
-            normalized_scores=absent,
-            log_probs=absent,
-            lengths=zeros,
-            end_parents=zeros,
-            end_log_probs=ops.cast(zeros, "float32"),
-            truncated=ops.cast(zeros, "bool"),
-        ),
-    )
-
-
-def _num_wanted(finished):
-    """Returns the number of hypotheses each row still lacks, `(B, 1)` int32."""
-    absent = ops.equal(finished.normalized_scores, _ABSENT)
-    return ops.sum(ops.cast(absent, "int32"), axis=1, keepdims=True)
-
-
-def _best_continuations(log_probs, candidates):
+def _best_continuations(beams, candidates, end_id):
     """Takes the best `K` of the candidates `(B * K, C)` of the beams `(B, K)`."""
-    batch_size, beam_size = ops.shape(log_probs)
-    count = ops.shape(candidates.log_probs)[-1]
-    flat = (batch_size, beam_size * count)
-    token_ids = ops.reshape(candidates.token_ids, flat)  # (B, K * C)
-    token_log_probs = ops.reshape(candidates.log_probs, flat)
-    ranks = token_log_probs
-    if candidates.ranks is not None:
-        ranks = ops.reshape(candidates.ranks, flat)
-    totals = ops.repeat(log_probs, count, axis=1) + ranks
+    beam_size = beams.log_probs.shape[1]
+    count = candidates.log_probs.shape[1]
+    if count is None:
+        count = ops.shape(candidates.log_probs)[1]
+
+    def of_row(values):
+        return ops.reshape(values, (-1, beam_size * count))  # (B, K * C)
+
+    ranks = candidates.log_probs if candidates.ranks is None else candidates.ranks
+    ranks = ops.reshape(ranks, (-1, beam_size, count))
+    totals = of_row(beams.log_probs[:, :, None] + ranks)
     if candidates.banks is None:
-        best_log_probs, best = ops.top_k(totals, beam_size)  # (B, K)
+        log_probs, best = ops.top_k(totals, beam_size)  # (B, K)
         best = ops.cast(best, "int32")
     else:
-        bank_numbers = ops.reshape(candidates.banks, flat)
-        best = best_of_each_bank(totals, bank_numbers, beam_size)
-        best_log_probs = gather_along(totals, best)
+        best = best_of_each_bank(totals, of_row(candidates.banks), beam_size)
+        log_probs = gather_along(totals, best)
+    # The beam of a row is narrower by each hypothesis that is finished.
+    wanted = ops.arange(beam_size, dtype="int32") < beams.num_wanted
+    log_probs = ops.where(wanted, log_probs, _ABSENT)
+    token_ids = gather_along(of_row(candidates.token_ids), best)
+    parents = best // count
+    truncated = ops.reshape(candidates.truncated, (-1, beam_size))
     return _Continuations(
-        log_probs=best_log_probs,
-        token_ids=gather_along(token_ids, best),
-        token_log_probs=gather_along(token_log_probs, best),
-        parents=best // count,
+        token_ids=token_ids,
+        token_log_probs=gather_along(of_row(candidates.log_probs), best),
+        parents=parents,
+        log_probs=log_probs,
+        truncated=gather_along(truncated, parents),
+        ends=ops.logical_and(ops.equal(token_ids, end_id), log_probs > _ABSENT),
     )
 
 
-def _add_finished(finished, continuations, ends, truncated, length, length_penalty):
-    """Adds the continuations that end and keeps the best `K` of all finished."""
-    log_probs, parents = continuations.log_probs, continuations.parents
-    ends = ops.logical_and(ends, log_probs > _ABSENT)
-    normalized = log_probs / ops.power(ops.cast(length, "float32"), length_penalty)
-    new = _Finished(
-        normalized_scores=ops.where(ends, normalized, _ABSENT),
-        log_probs=ops.where(ends, log_probs, _ABSENT),
-        lengths=ops.where(ends, length, 0),
-        end_parents=ops.where(ends, parents, 0),
-        end_log_probs=ops.where(ends, continuations.token_log_probs, 0.0),
-        truncated=ops.logical_and(ends, gather_along(truncated, parents)),
-    )
-    both = _Finished(
-        *(ops.concatenate(fields, 1) for fields in zip(finished, new, strict=True))
-    )  # (B, 2 * K)
-    _, order = ops.top_k(both.normalized_scores, finished.lengths.shape[1])
-    return _reorder(both, order)
+def _rows_of(values):
+    """From `(T, B, K)` to `(B, T * K)`."""
+    steps, rows, width = ops.shape(values)
+    return ops.reshape(ops.transpose(values, (1, 0, 2)), (rows, steps * width))
 
 
-def _reorder(fields, order):
-    """Gathers every `(B, K, ...)` field of a named tuple in the order `(B, K)`."""
-    order = ops.cast(order, "int32")
-    return type(fields)(*(gather_along(field, order) for field in fields))
+def _backtrace(parents, last, lengths, longest):
+    """Returns `(T, B, K)` int32: the continuation of step t in each hypothesis.
 
+    Args:
+        parents: `(T, B, K)` int32.
+        last: `(B, K)` int32, the continuation that ended each hypothesis.
+        lengths: `(B, K)` int32.
+        longest: `T`.
+    """
 
-def _backtrace(finished, parents, longest):
-    """Returns `(T, B, K)` int32: the beam that computed step t of each hypothesis."""
+    def body(t, chosen, path):
+        before_end = t < lengths - 1
+        after = take_rows(parents, ops.minimum(t + 1, ops.shape(parents)[0] - 1))
+        chosen = ops.where(before_end, gather_along(after, chosen), last)
+        return t - 1, chosen, write_row(path, t, chosen)
 
-    def body(t, beams, step_beams):
-        before_end = t < finished.lengths - 1
-        beams = ops.where(
-            before_end, gather_along(parents[t], beams), finished.end_parents
-        )
-        return t - 1, beams, write_row(step_beams, t, beams)
-
-    step_beams = ops.zeros((longest, *ops.shape(finished.lengths)), "int32")
-    _, _, step_beams = ops.while_loop(
-        lambda t, beams, step_beams: t >= 0,
+    _, _, path = ops.while_loop(
+        lambda t, chosen, path: t >= 0,
         body,
-        (ops.cast(longest, "int32") - 1, finished.end_parents, step_beams),
+        (
+            ops.cast(longest, "int32") - 1,
+            last,
+            ops.zeros((longest, *ops.shape(lengths)), "int32"),
+        ),
     )
-    return step_beams
+    return path
 
 
 def log_coverage(attention: Tensor, source_mask: Tensor) -> Tensor:

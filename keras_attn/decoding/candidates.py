@@ -1,19 +1,22 @@
 """The tokens that may come next and their log p: the rule that all searches share."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 from keras import ops
 
 from keras_attn.decoding.hypotheses import check_id
-from keras_attn.decoding.loop import gather_along
+from keras_attn.step_ops import gather_along, row_max, split_at
 from keras_attn.typing import Structure, Tensor
 
 __all__ = [
     "Candidates",
     "FindCandidates",
     "SpecialTokens",
+    "best_candidate",
     "log_probabilities",
     "top_entries",
 ]
@@ -98,26 +101,80 @@ class SpecialTokens:
         if vocabulary_size is not None:
             count = min(count, vocabulary_size)
         top_logits, token_ids = top_entries(logits, count)  # (N, C)
-        normalizer = _LogNormalizer.of(logits)  # (N, 1)
-        broken = ops.logical_not(ops.isfinite(normalizer.log_prob))
-        token_ids = ops.where(broken, ops.arange(count, dtype="int32"), token_ids)
-        log_probs = normalizer.log_probs(top_logits)
-        for forbidden_id in self.forbidden_ids:
-            log_probs = ops.where(
-                ops.equal(token_ids, forbidden_id), _ABSENT, log_probs
-            )
+        normalizer = _LogNormalizer.of(logits, largest=top_logits[:, :1])
+        token_ids = ops.where(
+            ops.isfinite(normalizer.log_prob),
+            token_ids,
+            np.arange(count, dtype="int32"),
+        )
+        end_logits = logits[:, self.end_id, None]  # (N, 1)
+        log_probs, end_log_probs = split_at(
+            normalizer.log_probs(ops.concatenate([top_logits, end_logits], axis=-1)),
+            count,
+        )
+        if self.forbidden_ids:
+            forbidden = np.array(self.forbidden_ids, "int32")
+            is_forbidden = ops.equal(ops.expand_dims(token_ids, -1), forbidden)
+            log_probs = ops.where(ops.any(is_forbidden, axis=-1), _ABSENT, log_probs)
         # At the limit the end token is the only candidate.
-        end_log_probs = normalizer.log_probs(logits[:, self.end_id, None])  # (N, 1)
-        best_log_probs = _max(log_probs)
-        at_limit = at_limit[:, None]
-        first = ops.equal(ops.arange(count), 0)
+        at_limit = ops.expand_dims(at_limit, -1)
+        is_first = np.where(np.arange(count) == 0, np.float32(0), np.float32(_ABSENT))
+        truncated = ops.logical_and(at_limit, row_max(log_probs) > end_log_probs)
         return Candidates(
             token_ids=ops.where(at_limit, self.end_id, token_ids),
-            log_probs=ops.where(
-                at_limit, ops.where(first, end_log_probs, _ABSENT), log_probs
-            ),
-            truncated=ops.logical_and(at_limit, best_log_probs > end_log_probs)[:, 0],
+            log_probs=ops.where(at_limit, end_log_probs + is_first, log_probs),
+            truncated=truncated[:, 0],
         )
+
+    def best(self, logits: Tensor, at_limit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the most probable token that may come next: the first candidate.
+
+        Args:
+            logits: `(N, V)` of the decoder.
+            at_limit: `(N,)` bool, True where only the end token may come.
+
+        Returns:
+            `(N, 1)` ids int32, their log p float32, and booleans as `truncated` of
+            `Candidates`.
+
+        Raises:
+            ValueError: If the vocabulary size is known and an id is beyond it.
+        """
+        self.check_vocabulary(logits)
+        logits = ops.cast(logits, "float32")
+        best_logits, token_ids = ops.top_k(self._mask_forbidden(logits), 1)  # (N, 1)
+        normalizer = _LogNormalizer.of(logits, largest=row_max(logits))
+        # Nothing is left, or the row is broken: the first token that is allowed.
+        is_sound = ops.isfinite(best_logits + normalizer.log_prob)
+        token_ids = ops.where(
+            is_sound, ops.cast(token_ids, "int32"), self._first_allowed
+        )
+        end_logits = logits[:, self.end_id, None]
+        log_probs, end_log_probs = split_at(
+            normalizer.log_probs(ops.concatenate([best_logits, end_logits], axis=-1)), 1
+        )
+        at_limit = ops.expand_dims(at_limit, -1)
+        return (
+            ops.where(at_limit, self.end_id, token_ids),
+            ops.where(at_limit, end_log_probs, log_probs),
+            ops.logical_and(at_limit, log_probs > end_log_probs),
+        )
+
+    def _mask_forbidden(self, logits):
+        if logits.shape[-1] is not None:
+            # Not 0: added to -0, which JAX ranks lower, it would give 0.
+            masked = np.full(logits.shape[-1], -0.0, "float32")
+            masked[list(self.forbidden_ids)] = _ABSENT
+            return logits + masked
+        all_ids = ops.arange(ops.shape(logits)[-1], dtype="int32")
+        forbidden = np.array(self.forbidden_ids, "int32").reshape(-1, 1)
+        return ops.where(
+            ops.any(ops.equal(all_ids, forbidden), axis=0), _ABSENT, logits
+        )
+
+    @property
+    def _first_allowed(self):
+        return next(i for i in itertools.count() if i not in self.forbidden_ids)
 
     def check_vocabulary(self, logits: Tensor) -> None:
         """Raises `ValueError` if an id is beyond the last axis of `logits`."""
@@ -130,6 +187,17 @@ class SpecialTokens:
                 f"forbidden_ids={tuple(self.forbidden_ids)}, "
                 f"logits.shape={tuple(logits.shape)}."
             )
+
+
+def best_candidate(candidates: Candidates) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the first of the best candidates, as `SpecialTokens.best`."""
+    ranks = candidates.log_probs if candidates.ranks is None else candidates.ranks
+    best = ops.cast(ops.top_k(ranks, 1)[1], "int32")  # (N, 1)
+    return (
+        gather_along(candidates.token_ids, best),
+        gather_along(candidates.log_probs, best),
+        candidates.truncated[:, None],
+    )
 
 
 def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
@@ -153,7 +221,7 @@ def log_probabilities(logits: Tensor, token_ids: Tensor) -> Tensor:
     [-0.6931, -1000000000.0]
     """
     logits = ops.cast(logits, "float32")
-    normalizer = _LogNormalizer.of(logits)
+    normalizer = _LogNormalizer.of(logits, largest=row_max(logits))
     if token_ids is not None:
         logits = gather_along(logits, token_ids)
     return normalizer.log_probs(logits)
@@ -166,21 +234,16 @@ class _LogNormalizer(NamedTuple):
     log_prob: Tensor  # (N, 1), its log p; not finite where a row is broken
 
     @classmethod
-    def of(cls, logits):
-        # Softmax and maximum are far faster than a log-softmax of the whole vocabulary,
-        # of which a search needs a few entries. The largest p is at least 1 / V, so no
+    def of(cls, logits, largest):
+        # The softmax is far faster than a log-softmax of the whole vocabulary, of which
+        # a search needs a few entries. The largest p is at least 1 / V, so no
         # exponential that matters underflows.
-        return cls(_max(logits), ops.log(_max(ops.softmax(logits, axis=-1))))
+        return cls(largest, ops.log(row_max(ops.softmax(logits, axis=-1))))
 
     def log_probs(self, logits):
         """Returns log p of some logits `(N, C)`."""
         log_probs = (logits - self.largest) + self.log_prob
         return ops.where(log_probs > _LOG_ZERO, log_probs, _LOG_ZERO)
-
-
-def _max(values):
-    # `initial`: without it a batch of no rows is refused.
-    return ops.max(values, axis=-1, keepdims=True, initial=_ABSENT)
 
 
 def top_entries(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -212,9 +275,9 @@ def top_entries(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
             return entries, ops.cast(indices, "int32")
         grouped = ops.reshape(values, (-1, groups, values.shape[-1] // groups))
     width = grouped.shape[-1]  # (N, G, width)
-    _, top_groups = ops.top_k(ops.max(grouped, axis=-1, initial=_ABSENT), count)
+    _, top_groups = ops.top_k(row_max(grouped)[:, :, 0], count)
     # In the order of the row, so that the lower index still goes first.
-    top_groups = ops.sort(ops.cast(top_groups, "int32"), axis=-1)
+    top_groups = -ops.top_k(-ops.cast(top_groups, "int32"), count)[0]
     entries = ops.reshape(gather_along(grouped, top_groups), (-1, count * width))
     entries, indices = ops.top_k(entries, count)
     indices = ops.cast(indices, "int32")

@@ -7,9 +7,10 @@ from keras import ops
 
 from keras_attn.decoding.candidates import log_probabilities
 from keras_attn.decoding.hypotheses import Hypotheses, check_id, pack_hypotheses
-from keras_attn.decoding.loop import run_steps, select_rows
+from keras_attn.decoding.loop import run_steps
 from keras_attn.deprecation import warn_of_rename
 from keras_attn.inputs import convert_ids
+from keras_attn.step_ops import select_rows
 from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["posterior_step", "posterior_weights", "score_targets"]

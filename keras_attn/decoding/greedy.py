@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.candidates import FindCandidates, SpecialTokens
+from keras_attn.decoding.candidates import SpecialTokens, best_candidate
 from keras_attn.decoding.hypotheses import (
     Hypotheses,
     num_steps,
     pack_hypotheses,
     row_limits,
 )
-from keras_attn.decoding.loop import gather_along, run_steps
+from keras_attn.decoding.loop import run_steps
 from keras_attn.decoding.prefix import Adjust, adjusted_candidates, track_prefix
 from keras_attn.typing import StepFunction, Structure, Tensor
 
@@ -24,9 +24,7 @@ class _GreedyState(NamedTuple):
 
     token_ids: Tensor  # (B,) int32, fed to the next step
     alive: Tensor  # (B,) bool, True until the end token
-    lengths: Tensor  # (B,) int32
     log_probs: Tensor  # (B,) float32, of the whole hypothesis
-    truncated: Tensor  # (B,) bool
 
 
 def greedy_search(
@@ -99,37 +97,40 @@ def greedy_search(
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
     limit = num_steps(limits, most_steps)
-    find_candidates: FindCandidates = special.candidates
+    choose = special.best
     if adjust is not None:
         find_candidates = adjusted_candidates(special, adjust)
         step, state, memory = track_prefix(
             step, state, memory, ops.shape(limits)[0], limit, special.pad_id
         )
 
+        def choose(logits, at_limit):
+            return best_candidate(find_candidates(logits, at_limit, 1))
+
     def advance(t, search, alive, logits, weights):
-        candidates = find_candidates(logits, t + 1 >= alive.to_rows(limits), 1)
-        if candidates.ranks is None:
-            best_log_probs, best = ops.top_k(candidates.log_probs, 1)  # (n, 1)
-        else:
-            _, best = ops.top_k(candidates.ranks, 1)
-            best_log_probs = gather_along(candidates.log_probs, ops.cast(best, "int32"))
-        best_ids = gather_along(candidates.token_ids, ops.cast(best, "int32"))
-        token_ids = alive.to_beams(best_ids[:, 0])  # (B,)
-        token_log_probs = alive.to_beams(best_log_probs[:, 0])
-        truncated = ops.logical_and(search.alive, alive.to_beams(candidates.truncated))
+        token_ids, log_probs, truncated = choose(logits, t + 1 >= alive.to_rows(limits))
+        # (n, 3 + S), one write a step: ids are exact in float32 up to 2**24.
+        records = ops.concatenate(
+            [
+                ops.cast(token_ids, "float32"),
+                log_probs,
+                ops.cast(truncated, "float32"),
+                ops.cast(weights, "float32"),
+            ],
+            axis=-1,
+        )
+        records = alive.to_beams(records)  # (B, 3 + S)
+        token_ids = ops.cast(records[:, 0], "int32")
         search = _GreedyState(
             token_ids=token_ids,
             alive=ops.logical_and(search.alive, ops.not_equal(token_ids, end_id)),
-            lengths=search.lengths + ops.cast(search.alive, "int32"),
             # Summed in step order: a sum over the buffer would round differently with
             # the length of the longest row of the batch.
-            log_probs=search.log_probs + ops.where(search.alive, token_log_probs, 0.0),
-            truncated=ops.logical_or(search.truncated, truncated),
+            log_probs=search.log_probs + ops.where(search.alive, records[:, 1], 0.0),
         )
-        weights = alive.to_beams(ops.cast(weights, "float32"))  # (B, S)
-        return search, None, (token_ids, token_log_probs, weights)
+        return search, None, (records,)
 
-    search, buffers = run_steps(
+    search, (records,) = run_steps(
         step,
         state,
         memory,
@@ -137,19 +138,31 @@ def greedy_search(
         _GreedyState(
             token_ids=ops.full_like(limits, special.start_id),
             alive=ops.ones_like(limits, "bool"),
-            lengths=ops.zeros_like(limits),
             log_probs=ops.zeros_like(limits, "float32"),
-            truncated=ops.zeros_like(limits, "bool"),
         ),
         is_alive=lambda search: search.alive,
         limit=limit,
         compact=compact,
-    )
-    longest = num_steps(search.lengths, most_steps)
+    )  # (limit, B, 3 + S)
+    token_ids = ops.cast(records[:, :, 0], "int32")  # (limit, B)
+    lengths = _lengths(token_ids, limits, end_id)
+    longest = num_steps(lengths, most_steps)
+    last = ops.maximum(lengths - 1, 0)[None]
+    truncated = ops.take_along_axis(records[:, :, 2], last, axis=0)[0] > 0
+    records = records[:longest]
     return pack_hypotheses(
-        *(buffer[:longest][:, :, None] for buffer in buffers),  # (T, B, 1, ...)
-        lengths=search.lengths[:, None],
+        token_ids[:longest, :, None],  # (T, B, 1)
+        records[:, :, 1, None],
+        records[:, :, None, 3:],
+        lengths=lengths[:, None],
         scores=search.log_probs[:, None],
-        truncated=search.truncated[:, None],
+        truncated=truncated[:, None],
         pad_id=special.pad_id,
     )
+
+
+def _lengths(token_ids, limits, end_id):
+    """Returns the place of the first end token `(B,)` in `(T, B)`, counted from 1."""
+    before_end = ops.cumsum(ops.cast(ops.equal(token_ids, end_id), "int32"), axis=0) < 1
+    lengths = ops.sum(ops.cast(before_end, "int32"), axis=0) + 1
+    return ops.minimum(lengths, limits)

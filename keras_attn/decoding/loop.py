@@ -1,15 +1,15 @@
-"""The loop over decoder steps that every search runs, and its gathers."""
+"""The loop over decoder steps that every search runs."""
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 from keras import ops, tree
 
+from keras_attn.step_ops import select_rows, take_rows, write_row
 from keras_attn.typing import StepFunction, Structure, Tensor
 
-__all__ = ["AliveBeams", "gather_along", "run_steps", "select_rows", "write_row"]
+__all__ = ["AliveBeams", "run_steps"]
 
 
 class AliveBeams(NamedTuple):
@@ -25,7 +25,7 @@ class AliveBeams(NamedTuple):
 
     def to_rows(self, values: Tensor) -> Tensor:
         """Selects the decoder rows `(n, ...)` from values of all beams `(P, ...)`."""
-        return ops.take(values, self.beams, axis=0)
+        return take_rows(values, self.beams)
 
     def to_beams(self, values: Tensor) -> Tensor:
         """Spreads values of decoder rows `(n, ...)` over all beams `(P, ...)`.
@@ -110,12 +110,12 @@ def run_steps(
     alive = _alive_beams(is_alive(carry)) if compact else AliveBeams(beams, beams)
     # From one row per sentence to one per alive beam: the memory, too.
     parents = beams if parents is None else parents
-    inputs = select_rows(inputs, ops.take(first.rows, alive.to_rows(parents)))
+    inputs = select_rows(inputs, take_rows(first.rows, alive.to_rows(parents)))
 
     def body(t, alive, inputs, carry, buffers):
         inputs, parents, carry, records = take_step(t, alive, inputs, carry)
         if parents is not None:
-            parent_rows = ops.take(alive.rows, alive.to_rows(parents))  # (n,)
+            parent_rows = take_rows(alive.rows, alive.to_rows(parents))  # (n,)
             inputs = inputs._replace(state=select_rows(inputs.state, parent_rows))
         pairs = zip(buffers, records, strict=True)
         buffers = tuple(write_row(buffer, t, record) for buffer, record in pairs)
@@ -185,50 +185,3 @@ def _while_loop(condition, body, loop_state):
         flat(loop_state),
     )
     return packed(leaves)
-
-
-def select_rows(structure: Structure, rows: Tensor) -> Tensor:
-    """Returns some rows of every tensor of a structure.
-
-    Args:
-        structure: Nested tensors with the same first axis, and `None`.
-        rows: `(n,)` int32.
-    """
-    return tree.map_structure(
-        lambda leaf: None if leaf is None else ops.take(leaf, rows, axis=0), structure
-    )
-
-
-def write_row(buffer: Tensor, row: Tensor, values: Tensor) -> Tensor:
-    """Returns `buffer` with `buffer[row] = values`; `row` is a scalar tensor."""
-    return ops.scatter_update(buffer, ops.reshape(row, (1, 1)), values[None])
-
-
-def gather_along(values: Tensor, indices: Tensor) -> Tensor:
-    """Gathers entries along the last axis of `indices`, for each index before it.
-
-    Args:
-        values: `(*L, N, ...)` of any dtype.
-        indices: `(*L, M)` int32 in `[0, N)`.
-
-    Returns:
-        `(*L, M, ...)`: `result[l, m] = values[l, indices[l, m]]`.
-
-    Example:
-    >>> values = ops.convert_to_tensor([[1, 2, 3], [4, 5, 6]])
-    >>> entries = gather_along(values, ops.convert_to_tensor([[2, 0], [1, 1]]))
-    >>> ops.convert_to_numpy(entries).tolist()
-    [[3, 1], [5, 5]]
-    """
-    axis = len(indices.shape) - 1
-    shape = ops.shape(values)
-    leading, width, trailing = shape[:axis], shape[axis], shape[axis + 1 :]
-    rows = math.prod(leading)
-    offsets = ops.arange(rows, dtype="int32") * width
-    entries = ops.take(
-        ops.reshape(values, (rows * width, *trailing)),
-        indices + ops.reshape(offsets, (*leading, 1)),
-        axis=0,
-    )
-    # Needed on JAX only, where an empty batch keeps the shape of `values`.
-    return ops.reshape(entries, (*ops.shape(indices), *trailing))

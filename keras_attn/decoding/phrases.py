@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from keras_attn.decoding.loop import gather_along
+from keras_attn.step_ops import gather_along
 from keras_attn.typing import Tensor
 
 __all__ = [

@@ -12,8 +12,8 @@ from keras_attn.decoding.candidates import (
     log_probabilities,
     top_entries,
 )
-from keras_attn.decoding.loop import gather_along, select_rows
 from keras_attn.decoding.phrases import Phrases, banks, next_tokens, tokens_lacking
+from keras_attn.step_ops import gather_along, select_rows
 from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["Adjust", "Prefix", "adjusted_candidates", "force_prefix", "track_prefix"]

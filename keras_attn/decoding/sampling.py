@@ -8,8 +8,8 @@ from keras import ops
 
 from keras_attn.decoding.greedy import greedy_search
 from keras_attn.decoding.hypotheses import Hypotheses, row_limits
-from keras_attn.decoding.loop import gather_along, select_rows
 from keras_attn.decoding.prefix import Adjust
+from keras_attn.step_ops import gather_along, select_rows
 from keras_attn.typing import StepFunction, Structure, Tensor
 
 __all__ = ["Sampling", "sample_search", "signed_word"]

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_attn.inputs import convert_ids
 from keras_attn.layers.arguments import check_positive_integer
+from keras_attn.step_ops import take_rows
 from keras_attn.typing import Config, DType, LayerOptions, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class ScaledEmbedding(keras.layers.Layer):
         # of a word, and Keras's optimizers treat the rows one by one: Adam then takes
         # other steps than for their sum. The gradient of a reshape is a dense tensor.
         table = ops.reshape(self.table, (self.input_dim, self.output_dim))
-        rows = ops.take(table, ids, axis=0)
+        rows = take_rows(table, ids)
         return ops.cast(rows, self.compute_dtype) * self.output_dim**0.5
 
     def logits(self, features: Tensor) -> Tensor:

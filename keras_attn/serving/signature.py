@@ -2,8 +2,21 @@
 
 Exporter, client and local server read it from here. Every tensor is dense and has the
 batch as its first axis, because TensorFlow Serving concatenates requests and splits
-outputs on it. `T` and `S` are the maxima of the batch that the server happened to form:
-slice by `target_length` and `source_length`.
+outputs on it. `T`, `S` and `U` are the maxima of the batch that the server happened to
+form: slice by `target_length` and `source_length`.
+
+A text of any number of sentences is translated by its sentences, unless it was exported
+otherwise. Its tokens are those of one sentence after the other, each with its end
+token, and attention is zero between sentences: `sentence_source_length` and
+`sentence_target_length` cut every output into blocks. A text of several sentences with
+more than 1,024 source tokens has no attention, whatever is in its batch: zeros, which
+add neither rows nor columns to the output, so that its `T` and `S` may be smaller than
+the lengths. Of a text, 1 MiB is read; `source_truncated` says if there was more.
+
+Requests ask for all outputs of a signature, without an `output_filter`: those of the
+client, of REST, and the warm-up requests of an export. For any other set of outputs a
+server builds another executor at the first request, which takes seconds and megabytes,
+and forms separate batches. Attention, the largest output, costs no measurable time.
 """
 
 import dataclasses
@@ -53,7 +66,7 @@ class Signature:
     outputs: tuple[Field, ...]
 
 
-_B, _BT, _BS = ("B",), ("B", "T"), ("B", "S")
+_B, _BT, _BS, _BU = ("B",), ("B", "T"), ("B", "S"), ("B", "U")
 
 _TEXT = Field("text", "string", _B, "UTF-8 text to translate")
 _SOURCE = (
@@ -62,6 +75,14 @@ _SOURCE = (
     Field("source_end", "int32", _BS, "one past its last byte in `text`"),
     Field("source_length", "int32", _B, "number of source tokens, with the end token"),
     Field("source_truncated", "int32", _B, "number of tokens cut off by the limit"),
+    Field("sentence_begin", "int32", _BU, "first byte of the sentence in `text`"),
+    Field("sentence_end", "int32", _BU, "one past its last byte in `text`"),
+    Field(
+        "sentence_source_length",
+        "int32",
+        _BU,
+        "number of its source tokens; 0 beyond the last sentence",
+    ),
 )
 _TRANSLATION = Field("translation", "string", _B, "UTF-8 translation")
 _TARGET = (
@@ -75,11 +96,12 @@ _TARGET = (
         "attention",
         "float32",
         ("B", "T", "S"),
-        "weights; row t < target_length sums to 1 over s < source_length",
+        "weights; row t < target_length sums to 1 over the tokens of its sentence",
     ),
     Field(
         "target_truncated", "int32", _B, "1 if the length limit ended the translation"
     ),
+    Field("sentence_target_length", "int32", _BU, "number of its target tokens"),
 )
 _TRANSLATED = (_TRANSLATION, *_TARGET)
 

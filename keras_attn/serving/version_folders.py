@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from keras_attn.serving.unfinished_exports import prune_exports
+
 __all__ = ["check_base", "prune_versions", "roll_back", "version_folders"]
 
 # TensorFlow Serving parses a folder's whole name with absl::SimpleAtoi: ASCII digits,
@@ -103,7 +105,8 @@ def prune_versions(
     """Deletes all but the newest versions.
 
     Each folder is renamed before it is deleted, so that no server loads a part of it.
-    Rolled-back versions older than all kept ones are deleted, too.
+    Rolled-back versions older than all kept ones are deleted, too, and what killed
+    exports have left.
 
     Args:
         base: The model's base path.
@@ -112,7 +115,7 @@ def prune_versions(
         dry_run: Whether to delete nothing.
 
     Returns:
-        The deleted folders, oldest first.
+        The deleted folders, oldest first; at the end those of killed exports.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -137,7 +140,7 @@ def prune_versions(
         # Includes what an interrupted call has left.
         for path in base.glob(f"{_PRUNED}*"):
             shutil.rmtree(path)
-    return deleted
+    return [*deleted, *prune_exports(base, dry_run=dry_run)]
 
 
 def _rolled_back_folders(base):

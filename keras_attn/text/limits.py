@@ -1,12 +1,14 @@
 """Limits the bytes that are read of a text by the limit of tokens."""
 
+from keras_attn.text.sentences import BYTES_PER_TOKEN
 from keras_attn.typing import Tensor
 
-__all__ = ["BYTES_PER_TOKEN", "cut_bytes", "cut_texts"]
+__all__ = ["MAX_TEXT_BYTES", "cut_bytes", "cut_texts"]
 
-# 16 characters of 4 bytes: the longest subword that SentencePiece learns. Fewer bytes
-# a token could cut a text of ordinary words before the limit of tokens.
-BYTES_PER_TOKEN = 64
+# Maximum number of bytes that a graph reads of a text, which it holds in memory some
+# hundred times over. (Python hands texts over in parts.)
+MAX_TEXT_BYTES = 2**20
+
 _LONGEST_CHARACTER = 4
 
 

@@ -76,7 +76,13 @@ def translator_options(file: Path) -> dict[str, dict[str, Any]]:
     dtype = model["dtype"]["config"]["name"]
     sizes = model["source_vocabulary_size"], model["target_vocabulary_size"]
     shortlist = config["shortlist"]
-    decoding = ("beam_size", "length_penalty", "coverage_penalty", "replace_unknown")
+    decoding = (
+        "beam_size",
+        "length_penalty",
+        "coverage_penalty",
+        "replace_unknown",
+        "split_sentences",
+    )
     return {
         "model": {name: model[name] for name in _model_names() if name in model},
         "text": {

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_attn
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.command_line import atomic_write, check_output
 from keras_attn.text import SubwordCodec, learn_subwords
 from keras_attn.training.alignment.guidance import add_token_links, align_corpus
 from keras_attn.training.alignment.shortlist import learn_shortlist
@@ -43,7 +44,7 @@ from keras_attn.training.loop.train_step import evaluate
 from keras_attn.training.loop.training_loop import TrainingLoop
 from keras_attn.training.loop.workers import Workers, find_workers
 from keras_attn.training.recipes import Recipe
-from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+from keras_attn.training.runs.run_folder import RunFolder
 
 __all__ = ["fit"]
 
@@ -80,6 +81,8 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     run.check(recipe)
     set_operation_threads(recipe.training)
     workers = find_workers()
+    if workers.is_chief:
+        check_output(out, folder=True)
     start = load_start(recipe, run)
     lock = run.lock() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.connected():
@@ -155,6 +158,7 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
                 run,
                 lambda: evaluate(seq2seq, validation.epoch(), options.label_smoothing),
                 result.metrics["validation"],
+                log,
             )
             weights = weights if average is None else average
             report |= averaging
@@ -246,7 +250,13 @@ def _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log):
     """Returns the callbacks of the chief."""
     options = recipe.training
     samples = SampleTranslations(
-        Translator(seq2seq, *_translator_codecs(recipe, codecs), beam_size=1),
+        Translator(
+            seq2seq,
+            *_translator_codecs(recipe, codecs),
+            beam_size=1,
+            split_sentences=recipe.decoding.split_sentences,
+            trained_source_length=options.max_length,
+        ),
         corpus.validation,
         bleu_every=options.validation_bleu,
         samples=options.samples,
@@ -277,11 +287,14 @@ def _save_translator(run, recipe, start, config, weights, codecs, train, log):
     seq2seq.set_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
     precision = decoding.pop("precision")
+    decoding["trained_source_length"] = recipe.training.max_length
     earlier = None
     if start is not None:
         earlier = start.translator.shortlist
         for limit in ("max_source_length", "max_target_length"):
             decoding[limit] = getattr(start.translator, limit)
+        seen = start.translator.trained_source_length or 0
+        decoding["trained_source_length"] = max(seen, recipe.training.max_length)
     if recipe.decoding.shortlist is not None:
         log("learning which words translate which")
         decoding["shortlist"] = learn_shortlist(

@@ -13,18 +13,46 @@ from keras_attn.decoding import Hypotheses, score_targets
 from keras_attn.text import graph
 from keras_attn.text.outputs import source_outputs, target_outputs
 from keras_attn.text.replace_unknown import copies_for_unknown
-from keras_attn.typing import Structure, Tensor
+from keras_attn.text.whole_texts import sentence_outputs, translate_by_sentences
+from keras_attn.typing import Tensor
 
 if TYPE_CHECKING:
     from keras_attn.translator.translator import Translator
 
-__all__ = ["align_outputs", "translate_outputs"]
+__all__ = ["align_outputs", "translate_outputs", "whole_text_outputs"]
+
+
+def whole_text_outputs(
+    translator: "Translator",
+    text: Tensor,
+    translate: Callable[[Tensor, Tensor | None], dict[str, Tensor]],
+    split_sentences: str,
+    count: int | None = None,
+) -> dict[str, Tensor]:
+    """Returns the outputs of a signature for texts of any number of sentences.
+
+    Args:
+        translator: `keras_attn.Translator`.
+        text: `(B,)` strings, any B.
+        translate: From `N` strings, and the row of `text` that each is a part of,
+            `(N,)`, to the outputs of `translate_outputs`. `None` in place of the rows:
+            the strings are the texts.
+        split_sentences: As for `Translator`.
+        count: As for `translate_outputs`.
+    """
+    splitter = translator.splitter(split_sentences)
+    sources = graph.at_least_one_row(text)
+    if splitter is None:
+        outputs = sentence_outputs(sources, translate(sources, None))
+    else:
+        outputs = translate_by_sentences(splitter, sources, translate, count)
+    return _first_rows(outputs, text)
 
 
 def translate_outputs(
     translator: "Translator",
     text: Tensor,
-    search: Callable[[Structure, Tensor], Hypotheses],
+    search: Callable[..., Hypotheses],
     count: int | None = None,
     constraints: Any = None,
 ) -> dict[str, Tensor]:
@@ -67,6 +95,11 @@ def translate_outputs(
         outputs["constraints_met"] = constraints.are_met(
             backend_hypotheses, targets["translation"]
         )
+    return _first_rows(outputs, text)
+
+
+def _first_rows(outputs, text):
+    """Drops the row that stands for a batch of none."""
     rows = text.shape[0] if text.shape[0] is not None else ops.shape(text)[0]
     return {name: tensor[:rows] for name, tensor in outputs.items()}
 
@@ -85,7 +118,7 @@ def align_outputs(
     targets = graph.at_least_one_row(target)
     encoded = translator.target_codec.encode(targets, translator.max_target_length)
     score = _forced_scoring(translator, encoded, posterior)
-    outputs = translate_outputs(translator, text, score)
+    outputs = sentence_outputs(text, translate_outputs(translator, text, score))
     rows = ops.shape(outputs["score"])[0]
     # The target as it was given, and where its tokens lie in that.
     given = {

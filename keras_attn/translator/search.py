@@ -1,6 +1,7 @@
 """The search of a translation: which tokens it may write, and how many."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,15 +14,17 @@ from keras_attn.decoding import (
     greedy_search,
     sample_search,
 )
-from keras_attn.typing import Structure, Tensor
+from keras_attn.typing import Tensor
 
 if TYPE_CHECKING:
     from keras_attn.translator.translator import Translator
 
 __all__ = [
     "MAX_LENGTH_PENALTY",
+    "SPLIT_SENTENCES",
     "check_limits",
     "check_penalties",
+    "check_split_sentences",
     "clamp_penalties",
     "make_search",
     "search_compiled",
@@ -30,6 +33,8 @@ __all__ = [
 # Limit of the length penalties of requests, far more than anyone needs: a hypothesis of
 # twice the length gets a 32nd of the score. With more, powers of lengths leave float32.
 MAX_LENGTH_PENALTY = 5.0
+# Which texts are split into sentences.
+SPLIT_SENTENCES = ("never", "long", "always")
 # A translation may have this many target tokens per source token, and some more.
 # Longer ones are loops of the decoder, which would hold up the whole batch.
 _TARGET_PER_SOURCE, _TARGET_MORE = 3, 10
@@ -57,7 +62,7 @@ def make_search(
     row_seeds: Tensor | None = None,
     full_vocabulary: bool = False,
     jit_compile: bool = False,
-) -> Callable[[Structure, Tensor], Hypotheses]:
+) -> Callable[..., Hypotheses]:
     """Returns the search of a translator.
 
     Args:
@@ -76,7 +81,8 @@ def make_search(
         jit_compile: Whether XLA compiles the search for each shape that it meets.
 
     Returns:
-        A function from source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
+        A function from source ids `(N, S)`, lengths `(N,)` and, where these are
+        sentences of the rows of a request, the row of each, `(N,)`, to `Hypotheses`.
 
     Raises:
         ValueError: If a Python number is out of range.
@@ -96,6 +102,12 @@ def make_search(
         max_length = graph.to_backend(graph.at_least_one_row(max_length))
     if row_seeds is not None:
         row_seeds = graph.to_backend(graph.at_least_one_row(row_seeds))
+
+    def of_rows(option, rows):
+        """Returns an option that may be one value for each row of a request."""
+        is_column = rows is not None and len(getattr(option, "shape", ())) == 1
+        return ops.take(option, rows, axis=0) if is_column else option
+
     seq2seq, source_codec = translator.seq2seq, translator.source_codec
     # A hook is made for the ids of the vocabulary.
     without_shortlist = full_vocabulary or adjust is not None
@@ -106,19 +118,21 @@ def make_search(
         limits = _TARGET_PER_SOURCE * source_lengths + _TARGET_MORE
         return ops.minimum(limits, translator.max_target_length)
 
-    def row_limits(source_lengths):
+    def row_limits(source_lengths, rows):
         limits = length_limit(source_lengths)
         # A text without words, only the end token, gets a translation without words.
         limits = ops.where(source_lengths > 1, limits, 1)
-        return limits if max_length is None else ops.minimum(limits, max_length)
+        if max_length is None:
+            return limits
+        return ops.minimum(limits, of_rows(max_length, rows))
 
-    def search_ids(ids, lengths, words, most_steps=None):
+    def search_ids(ids, lengths, words, most_steps=None, rows=None):
         """Token ids of the result are positions in `words`, unless that is `None`."""
         step = seq2seq.step if words is None else seq2seq.shortlist_step(words.ids)
         state, memory = seq2seq.encode(ids)
         options = {
             **special_ids,
-            "max_lengths": row_limits(lengths),
+            "max_lengths": row_limits(lengths, rows),
             "compact": most_steps is None,
             "most_steps": most_steps,
         }
@@ -130,7 +144,8 @@ def make_search(
         if sampling is not None:
             options.pop("required", None)
             settings = dataclasses.asdict(sampling)
-            options |= {**settings, "seed": 0, "row_seeds": row_seeds}
+            options |= {**settings, "seed": 0}
+            options["row_seeds"] = of_rows(row_seeds, rows)
             return sample_search(step, state, memory, **options)
         if beam_size == 1 and "required" not in options:
             return greedy_search(step, state, memory, **options)
@@ -139,13 +154,13 @@ def make_search(
             state,
             memory,
             beam_size=beam_size,
-            length_penalty=length_penalty,
+            length_penalty=of_rows(length_penalty, rows),
             coverage_penalty=coverage_penalty,
             source_mask=_real_words(ids, source_codec),
             **options,
         )
 
-    def search(ids, lengths):
+    def search(ids, lengths, rows=None):
         words = None if shortlist is None else _Words(*shortlist(ids))
         if words is not None and constraints is not None:
             from keras_attn.translator.constraints import add_words
@@ -153,10 +168,15 @@ def make_search(
             words = _Words(*add_words(*words, constraints))
         if jit_compile:
             hypotheses = search_compiled(
-                search_ids, ids, lengths, words, source_codec.pad_id, length_limit
+                functools.partial(search_ids, rows=rows),
+                ids,
+                lengths,
+                words,
+                source_codec.pad_id,
+                length_limit,
             )
         else:
-            hypotheses = search_ids(ids, lengths, words)
+            hypotheses = search_ids(ids, lengths, words, rows=rows)
         if words is not None:
             token_ids = ops.take(words.ids, hypotheses.token_ids)
             hypotheses = hypotheses._replace(token_ids=token_ids)
@@ -301,6 +321,16 @@ def check_limits(**values: Any) -> None:
             raise ValueError(
                 f"`{name}` must be a positive integer. Received: {name}={value!r}."
             )
+
+
+def check_split_sentences(value: str) -> str:
+    """Returns `value`; raises `ValueError` unless it says which texts are split."""
+    if value not in SPLIT_SENTENCES:
+        raise ValueError(
+            f"`split_sentences` must be one of {', '.join(map(repr, SPLIT_SENTENCES))}."
+            f" Received: split_sentences={value!r}."
+        )
+    return value
 
 
 def check_penalties(**values: Any) -> None:

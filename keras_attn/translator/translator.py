@@ -23,19 +23,28 @@ from keras_attn.saved import (
     find_translator,
     unreadable_translator,
 )
+from keras_attn.text.joined_translations import join_translations
 from keras_attn.translation import (
     Translation,
     check_prefixes,
     check_required,
     check_texts,
+    utf8,
 )
-from keras_attn.translator.search import check_limits, check_penalties, make_search
+from keras_attn.translator.finite_weights import check_finite_weights
+from keras_attn.translator.search import (
+    check_limits,
+    check_penalties,
+    check_split_sentences,
+    make_search,
+)
 from keras_attn.typing import Config, LayerOptions, Structure, Tensor
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from keras_attn.text import SubwordCodec
+    from keras_attn.text.whole_texts import Splitter
 
 __all__ = ["Translator"]
 
@@ -60,8 +69,10 @@ class Translator(keras.Model):
         beam_size: Number of beams; 1 is greedy search.
         length_penalty: Exponent of the length by which the log p of a hypothesis is
             divided when hypotheses are ranked.
-        max_source_length: Maximum number of source tokens, end token included. Tokens
-            beyond are not read; `Translation.source_truncated` counts them.
+        max_source_length: Maximum number of source tokens that are translated at a
+            time, end token included. Longer sentences are cut at the best place; where
+            texts are not split, tokens beyond are not read, and
+            `Translation.source_truncated` counts them.
         max_target_length: Maximum number of target tokens, end token included; also
             at most 3 per source token and 10 more. `Translation.target_truncated`
             says whether a limit ended the translation.
@@ -72,6 +83,12 @@ class Translator(keras.Model):
             (see `beam_search`); 0: none.
         replace_unknown: Whether the unknown token may be predicted; it is replaced by
             the source word with the most attention. `False`: it is never predicted.
+        split_sentences: Which texts are split into sentences, each translated by
+            itself: `"always"`, all with more than one sentence; `"long"`, those with
+            more source tokens than a text had in training; `"never"`, none.
+        trained_source_length: Maximum number of source tokens of a text in training,
+            end token included; `None`: unknown, so that `max_source_length` stands for
+            it.
         format_version: Version of the saved file's format.
         **kwargs: Passed to `keras.Model`.
 
@@ -105,6 +122,8 @@ class Translator(keras.Model):
         shortlist: LexicalShortlist | None = None,
         coverage_penalty: float = 0.0,
         replace_unknown: bool = False,
+        split_sentences: str = "always",
+        trained_source_length: int | None = None,
         format_version: int = _FORMAT_VERSION,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
@@ -143,7 +162,12 @@ class Translator(keras.Model):
         self.shortlist = shortlist
         self.coverage_penalty = coverage_penalty
         self.replace_unknown = replace_unknown
+        self.split_sentences = check_split_sentences(split_sentences)
+        if trained_source_length is not None:
+            check_limits(trained_source_length=trained_source_length)
+        self.trained_source_length = trained_source_length
         self._compiled: dict[tuple, Callable[..., Structure]] = {}
+        self._splitters: dict[str, Splitter] = {}
         self.built = True
 
     @classmethod
@@ -152,7 +176,8 @@ class Translator(keras.Model):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file does not hold a translator, or is damaged.
+            ValueError: If the file does not hold a translator, is damaged, or has a
+                weight that is infinite or NaN.
         """
         try:
             loaded = keras.saving.load_model(path)
@@ -161,12 +186,18 @@ class Translator(keras.Model):
         # Damaged bytes make `zipfile`, `h5py` and Keras raise nearly anything.
         except Exception as error:
             check_translator_file(path)
-            [reason, *_] = str(error).splitlines() or [repr(error)]
+            reason = " ".join(str(error).split()) or repr(error)
             raise unreadable_translator(
                 path, f"cannot be read ({reason[:_REASON_LENGTH]})"
             ) from error
         if not isinstance(loaded, cls):
             raise unreadable_translator(path, f"holds a {type(loaded).__name__}")
+        for codec in (loaded.source_codec, loaded.target_codec):
+            try:
+                codec.vocabulary_size  # noqa: B018  Keras loads a file without assets
+            except ValueError as error:
+                raise unreadable_translator(path, "lacks a vocabulary") from error
+        check_finite_weights(loaded, os.fspath(path))
         return loaded
 
     @classmethod
@@ -327,8 +358,9 @@ class Translator(keras.Model):
         jit_compile: bool = False,
         batch_size: int = 64,
         parallel_batches: int | None = None,
+        split_sentences: str | None = None,
     ) -> list[Translation]:
-        """Translates texts, in batches of similar length.
+        """Translates texts of any length, their sentences in batches of similar length.
 
         Args:
             texts: Any number of texts, which may be empty.
@@ -356,6 +388,8 @@ class Translator(keras.Model):
             batch_size: Texts per batch.
             parallel_batches: Batches computed at the same time, without effect on the
                 results. `None`: 2 on a CPU with several cores, else 1.
+            split_sentences: Overrides the translator's own. Texts with prefixes or
+                required phrases are never split: these belong to the whole.
 
         Returns:
             A `Translation` for each text, in the order of `texts`.
@@ -394,9 +428,31 @@ class Translator(keras.Model):
             sampling=sampling,
             full_vocabulary=full_vocabulary,
             jit_compile=jit_compile,
+            split_sentences="never",
         )
-        texts = check_texts("texts", texts)
-        return self._in_batches(graph_function, columns, batch_size, parallel_batches)
+        mode = self._split_mode(split_sentences, prefixes, required)
+        spans = self._sentence_spans(texts, mode)
+        if spans is None:
+            return self._in_batches(
+                graph_function, columns, batch_size, parallel_batches
+            )
+        rows = [row for row, row_spans in enumerate(spans) for _ in row_spans]
+        encoded = [utf8(text) for text in texts]
+        sentences = {
+            name: [column[row] for row in rows] for name, column in columns.items()
+        }
+        sentences["text"] = [
+            encoded[row][begin:end].decode("utf-8")
+            for row, row_spans in enumerate(spans)
+            for begin, end in row_spans
+        ]
+        translations = iter(
+            self._in_batches(graph_function, sentences, batch_size, parallel_batches)
+        )
+        return [
+            join_translations(text, row_spans, [next(translations) for _ in row_spans])
+            for text, row_spans in zip(texts, spans, strict=True)
+        ]
 
     def align(
         self,
@@ -453,6 +509,7 @@ class Translator(keras.Model):
         row_seeds: Tensor | None = None,
         adjust: Adjust | None = None,
         sampling: Sampling | None = None,
+        split_sentences: str | None = None,
     ) -> dict[str, Tensor]:
         """Translates a string tensor in the graph: the exported signature `translate`.
 
@@ -475,12 +532,15 @@ class Translator(keras.Model):
             row_seeds: `(B,)` integers; with `sampling`.
             adjust: As in `translate`.
             sampling: As in `translate`.
+            split_sentences: As in `translate`; a Python string.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `translate`, or of
             `translate_constrained` with a prefix or phrases.
         """
-        from keras_attn.translator.graphs import translate_outputs
+        from keras_attn.translator.graphs import translate_outputs, whole_text_outputs
+
+        mode = self._split_mode(split_sentences, prefix, required)
 
         constraints = None
         if prefix is not None or required is not None:
@@ -506,7 +566,16 @@ class Translator(keras.Model):
             full_vocabulary=full_vocabulary,
             jit_compile=jit_compile,
         )
-        return translate_outputs(self, text, search, constraints=constraints)
+
+        def translate(sentences, rows):
+            return translate_outputs(
+                self,
+                sentences,
+                functools.partial(search, rows=rows),
+                constraints=constraints,
+            )
+
+        return whole_text_outputs(self, text, translate, mode)
 
     def nbest_graph(
         self,
@@ -515,6 +584,7 @@ class Translator(keras.Model):
         beam_size: int | None = None,
         length_penalty: float | Tensor | None = None,
         full_vocabulary: bool = False,
+        split_sentences: str | None = None,
     ) -> dict[str, Tensor]:
         """Translates a string tensor into several hypotheses each, in the graph.
 
@@ -525,11 +595,14 @@ class Translator(keras.Model):
             beam_size: As in `translate_graph`.
             length_penalty: As in `translate_graph`.
             full_vocabulary: As in `translate_graph`.
+            split_sentences: As in `translate_graph`. The k-th translation of a text is
+                made of the k-th of each sentence, or of the last one of a sentence that
+                has fewer.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `nbest`.
         """
-        from keras_attn.translator.graphs import translate_outputs
+        from keras_attn.translator.graphs import translate_outputs, whole_text_outputs
 
         check_limits(count=count)
         search = make_search(
@@ -539,7 +612,13 @@ class Translator(keras.Model):
             coverage_penalty=self.coverage_penalty,
             full_vocabulary=full_vocabulary,
         )
-        return translate_outputs(self, text, search, count)
+
+        def translate(sentences, rows):
+            search_rows = functools.partial(search, rows=rows)
+            return translate_outputs(self, sentences, search_rows, count)
+
+        mode = self._split_mode(split_sentences)
+        return whole_text_outputs(self, text, translate, mode, count)
 
     def align_graph(
         self, text: Tensor, target: Tensor, posterior: bool = False
@@ -562,6 +641,41 @@ class Translator(keras.Model):
     respond = renamed_method("respond", "translate_graph")
     respond_nbest = renamed_method("respond_nbest", "nbest_graph")
     respond_aligned = renamed_method("respond_aligned", "align_graph")
+
+    def splitter(self, split_sentences: str) -> Splitter | None:
+        """Returns what finds the sentences of texts, or `None` where none is split.
+
+        Args:
+            split_sentences: `"never"`, `"long"` or `"always"`.
+        """
+        if split_sentences == "never":
+            return None
+        if split_sentences not in self._splitters:
+            from keras_attn.text.whole_texts import Splitter
+
+            max_tokens = self.max_source_length - 1  # without the end token
+            trained = self.trained_source_length or self.max_source_length
+            is_long = split_sentences == "long"
+            self._splitters[split_sentences] = Splitter(
+                self.source_codec,
+                max_tokens=max_tokens,
+                whole_tokens=min(trained - 1, max_tokens) if is_long else None,
+            )
+        return self._splitters[split_sentences]
+
+    def _split_mode(self, split_sentences, *constraints):
+        """Returns how texts are split, those with constraints never."""
+        mode = check_split_sentences(_given(split_sentences, self.split_sentences))
+        return mode if all(value is None for value in constraints) else "never"
+
+    def _sentence_spans(self, texts, mode):
+        """Returns the spans of each text's sentences; `None` where none is split."""
+        splitter = self.splitter(mode)
+        if splitter is None or not texts:
+            return None
+        spans = splitter.split_all(texts)
+        whole = [[(0, len(utf8(text)))] for text in texts]
+        return None if spans == whole else spans
 
     def _constraint_columns(self, prefixes, required, count):
         """Returns checked constraints as columns of strings."""
@@ -620,6 +734,8 @@ class Translator(keras.Model):
             "max_target_length": self.max_target_length,
             "coverage_penalty": self.coverage_penalty,
             "replace_unknown": self.replace_unknown,
+            "split_sentences": self.split_sentences,
+            "trained_source_length": self.trained_source_length,
         }
 
     def get_config(self) -> Config:

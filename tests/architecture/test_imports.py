@@ -29,6 +29,7 @@ LIBRARY = (
     "keras_attn.saved",
     "keras_attn.scanning",
     "keras_attn.seq2seq_config",
+    "keras_attn.step_ops",
     "keras_attn.text",
     "keras_attn.translation",
     "keras_attn.translator",
@@ -56,10 +57,12 @@ MAY_IMPORT = {
     "keras_attn.translation": ("keras_attn.plotting",),
     "keras_attn.scanning": (),
     "keras_attn.seq2seq_config": (),
+    "keras_attn.step_ops": (),
     "keras_attn.layers": (
         "keras_attn.inputs",
         "keras_attn.masking",
         "keras_attn.scanning",
+        "keras_attn.step_ops",
     ),
     "keras_attn.models": (
         "keras_attn.inputs",
@@ -68,7 +71,7 @@ MAY_IMPORT = {
         "keras_attn.metrics",
         "keras_attn.seq2seq_config",
     ),
-    "keras_attn.decoding": ("keras_attn.inputs",),
+    "keras_attn.decoding": ("keras_attn.inputs", "keras_attn.step_ops"),
     "keras_attn.metrics": (
         "keras_attn.inputs",
         "keras_attn.lazy",
@@ -111,6 +114,7 @@ MAY_USE_TENSORFLOW = (
     "benchmarks",
     "keras_attn.metrics.replicas",
     "keras_attn.scanning",
+    "keras_attn.step_ops",
     "keras_attn.text",
     "keras_attn.quiet",
     "keras_attn.training",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_attn.decoding.loop import gather_along, run_steps, write_row
+from keras_attn.decoding.loop import run_steps
+from keras_attn.step_ops import gather_along, write_row
 
 
 @pytest.mark.parametrize(

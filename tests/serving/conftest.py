@@ -49,7 +49,20 @@ class ToyTranslator(tf.Module):
         source_begin, source_end = _offsets(source)
         target_begin, target_end = _offsets(target)
         zeros = tf.zeros_like(length)
+        # One sentence, as it knows no others.
+        sentences = {
+            f"sentence_{name}": tf.RaggedTensor.from_row_lengths(
+                values, tf.ones_like(values)
+            ).to_tensor(shape=[None, None])
+            for name, values in {
+                "begin": zeros,
+                "end": tf.strings.length(text),
+                "source_length": length,
+                "target_length": length,
+            }.items()
+        }
         return {
+            **sentences,
             "translation": tf.strings.reduce_join(
                 tf.strings.upper(reverse, encoding="utf-8"), axis=1, separator=" "
             ),

@@ -10,7 +10,7 @@ import pytest
 
 from keras_attn.serving.client import Client
 from keras_attn.serving.signature import SIGNATURES
-from keras_attn.text.limits import BYTES_PER_TOKEN
+from keras_attn.text.sentences import BYTES_PER_TOKEN
 
 MIB = 2**20
 SIZE = 63 * MIB  # the server's own limit is 64

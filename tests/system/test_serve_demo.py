@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_attn.serving.signature import SIGNATURES
+from keras_attn.serving.signature import ALL_SIGNATURES
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,9 +23,11 @@ def test_the_server_answers_as_python_does():
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    assert set(report["signatures"]) == {"serving_default", *SIGNATURES}
-    assert report["warmup_records"] >= len(SIGNATURES)
+    assert set(report["signatures"]) == {"serving_default", *ALL_SIGNATURES}
+    assert report["warmup_records"] >= len(ALL_SIGNATURES)
     for fact in ("grpc_equals_python", "rest_equals_python", "batched_equals_alone"):
         assert report[fact] is True
     assert report["sentences_compared"] == 100
-    assert report["first_over_median"] > 0
+    # No call builds an executor, which takes a hundred times its median: with room for
+    # a machine that has other work.
+    assert 0 < report["cold_over_median"] < 10

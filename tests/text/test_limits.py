@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_attn.text import SubwordCodec, learn_subwords
-from keras_attn.text.limits import BYTES_PER_TOKEN, cut_texts
+from keras_attn.text.limits import cut_texts
+from keras_attn.text.sentences import BYTES_PER_TOKEN
 
 LONGEST = BYTES_PER_TOKEN  # of one token
 

@@ -4,10 +4,12 @@ import json
 import sys
 import zipfile
 
+import hypothesis
 import keras
 import numpy as np
 import pytest
 import tiny
+from hypothesis import strategies
 
 from keras_attn import Translator, cli
 from keras_attn.saved import SAVED_NAME, find_translator
@@ -71,6 +73,17 @@ SEEN_WHEN_LOADED = {
 }
 
 
+def infinite(path):
+    translator = tiny.translator()
+    weight = translator.seq2seq.weights[2]
+    array = np.array(weight.numpy())
+    array.flat[3] = np.nan
+    array.flat[5] = np.inf
+    weight.assign(array)
+    translator.save(path)
+    return weight.path
+
+
 def check(error, path, reason):
     message = str(error.value)
     assert message.startswith("A saved translator is a .keras file")
@@ -93,6 +106,94 @@ def test_python_refuses_what_is_no_translator(kind, tmp_path, good):
         check(error, path, reason)
     else:
         assert find_translator(tmp_path) == path
+
+
+def rewrite(path, good, change):
+    """Writes the file with changed members, whose checksums are right."""
+    path.write_bytes(good)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def drop(ending):
+    def change(members):
+        [name] = [name for name in members if name.endswith(ending)]
+        del members[name]
+
+    return change
+
+
+def overwrite(ending, offset):
+    def change(members):
+        [name] = [name for name in members if name.endswith(ending)]
+        content = members[name]
+        members[name] = content[:offset] + b"\xa5" * 64 + content[offset + 64 :]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (drop("config.json"), "is damaged, incomplete or no .keras file"),
+        (drop("weights.h5"), "cannot be read (Expected a model.weights.h5"),
+        (drop("sentencepiece.model"), "lacks a vocabulary"),
+        (overwrite("weights.h5", 0), "cannot be read (Unable to"),
+        (overwrite("sentencepiece.model", 0), "cannot be read (A total of 1 objects"),
+    ],
+)
+def test_damage_that_checksums_do_not_show(change, reason, tmp_path, good):
+    path = tmp_path / SAVED_NAME
+    rewrite(path, good, change)
+    with pytest.raises(ValueError, match="Received") as error:
+        Translator.load(path)
+    assert f"{path}, which {reason}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@hypothesis.settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(data=strategies.data())
+def test_damage_of_any_bytes_is_named_or_changes_nothing(data, tmp_path, good):
+    content = bytearray(good)
+    directory = good.index(b"PK\x01\x02")
+    begin, end = data.draw(
+        strategies.sampled_from([(0, directory), (directory, len(good))])
+    )
+    offset = data.draw(strategies.integers(begin, end - 1))
+    size = data.draw(strategies.integers(0, 40))
+    content[offset : offset + size] = data.draw(strategies.binary(max_size=40))
+    path = tmp_path / SAVED_NAME
+    path.write_bytes(content)
+    message = "Received: PATH, which "
+    try:
+        loaded = Translator.load(path)
+    except ValueError as error:
+        message = str(error).replace(str(path), "PATH")
+    else:
+        wanted = tiny.translator().weights
+        for weight, want in zip(loaded.weights, wanted, strict=True):
+            np.testing.assert_array_equal(weight, want)
+    assert "Received: PATH, which " in message
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path):
+    path = tmp_path / SAVED_NAME
+    weight_path = infinite(path)
+    with pytest.raises(ValueError, match="must be finite numbers") as error:
+        Translator.load(path)
+    assert f"Received: {path}, with infinity or NaN in {weight_path} (2 of" in str(
+        error.value
+    )
+    assert "Name another file, or train again" in str(error.value)
 
 
 def test_an_ensemble_names_the_damaged_member(tmp_path, good):
@@ -151,6 +252,28 @@ def test_every_command_refuses_it_in_one_paragraph(
     assert line.startswith("keras-attn: error: A saved translator is a .keras file")
     assert f"Received: RUN/{SAVED_NAME}, which is damaged, incomplete" in line
     assert not (tmp_path / "new.keras").exists()
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "align", "export"])
+def test_commands_refuse_weights_that_are_no_numbers(
+    command, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "RUN").mkdir()
+    weight_path = infinite(tmp_path / "RUN" / SAVED_NAME)
+    (tmp_path / "text").write_text("ein Hund\n")
+    arguments = list(COMMANDS[command])
+    if command == "evaluate":
+        arguments += ["--source", "text", "--target", "text"]
+    monkeypatch.setattr(sys, "argv", ["keras-attn", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    streams = capsys.readouterr()
+    assert not streams.out
+    [line] = streams.err.splitlines()
+    assert line.startswith("keras-attn: error: Weights must be finite numbers.")
+    assert f"RUN/{SAVED_NAME}, with infinity or NaN in {weight_path} (" in line
 
 
 def test_hdf5_is_refused(tmp_path):

@@ -63,13 +63,13 @@ def test_a_translation_is_consistent(translator):
             translation.token_scores.sum(), translation.score, rtol=1e-5
         )
         surfaces = "".join(token.surface(translation.text) for token in target)
-        assert surfaces == translation.text.replace(" ", "")
+        assert surfaces == "".join(translation.text.split())
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n  "])
 def test_text_without_words_gets_a_translation_without_words(translator, text):
     [translation] = translator.translate([text])
-    assert translation.text == ""
+    assert translation.text == text
     assert len(translation.source_tokens) == len(translation.target_tokens) == 1
     assert not translation.source_truncated
     assert not translation.target_truncated
@@ -188,7 +188,7 @@ def test_offsets_of_aligned_tokens_refer_to_the_target_as_given(translator):
 def test_length_limits_are_reported():
     translator = tiny.translator(max_source_length=4, max_target_length=5, beam_size=1)
     texts = ["", "der kleine Hund sieht die Katze"]
-    short, long = tiny.translate_eagerly(translator, texts)
+    short, long = tiny.translate_eagerly(translator, texts, split_sentences="never")
     encoded = translator.source_codec.encode(tf.constant([long.source]), 99)
     assert len(long.source_tokens) == 4
     assert long.source_truncated == int(encoded.lengths[0]) - 4 > 0

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
 from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.step_ops import times_vector
 from keras_attn.typing import Config, Initializer, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class BahdanauAttention(Attention):
     def scores(self, query: Tensor, keys: Tensor, history: History | None) -> Tensor:
         projected_query = ops.matmul(query, self.query_kernel)
         energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
-        return ops.matmul(energies, self.score_kernel)[:, :, 0]
+        return times_vector(energies, self.score_kernel)
 
     def get_config(self) -> Config:
         serialize = keras.initializers.serialize

@@ -202,7 +202,9 @@ class Attention(keras.layers.Layer):
         `merge_heads` that take them.
         """
         scores = ops.cast(self.scores(query, keys, history), "float32")
-        return self._normalise(scores / self.temperature, memory_mask)
+        if self.temperature != 1.0:
+            scores = scores / self.temperature
+        return self._normalise(scores, memory_mask)
 
     def drop_rows(self, memory: Tensor, training: bool | None = None) -> Tensor:
         """Returns `memory` `(B, S, M)` with the dropped rows set to zero."""

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
 from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.step_ops import times_vector
 from keras_attn.typing import Config, Initializer, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class ConcatAttention(Attention):
         if self.bias is not None:
             projected_query = projected_query + self.bias
         energies = ops.tanh(projected_query[:, None, :] + keys)  # (B, S, A)
-        return ops.matmul(energies, self.score_kernel)[:, :, 0]
+        return times_vector(energies, self.score_kernel)
 
     def get_config(self) -> Config:
         serialize = keras.initializers.serialize

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
 from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.step_ops import times_vector
 from keras_attn.typing import Config, Initializer, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class CoverageAttention(Attention):
             + keys[:, :, : self.units]
             + coverage[:, :, None] * self.coverage_kernel
         )  # (B, S, A)
-        return ops.matmul(energies, self.score_kernel)[:, :, 0]
+        return times_vector(energies, self.score_kernel)
 
     def _coverage(self, keys, history):
         """Returns `C` before this step, `(B, S)` float32."""

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_attn.layers.arguments import check_positive_integer
 from keras_attn.layers.attention.base import Attention, AttentionOptions, History
+from keras_attn.step_ops import times_vector
 from keras_attn.typing import Config, Initializer, Shape, Tensor
 
 if TYPE_CHECKING:
@@ -128,11 +129,13 @@ class LocationAttention(Attention):
             self.filter_kernel,
             padding="same",
             data_format="channels_last",
-        )  # (B, S, filters)
+        )
+        # oneDNN's convolution of nothing has the channels of its input.
+        location = ops.reshape(location, (*ops.shape(keys)[:2], self.filters))
         projected_query = ops.matmul(query, self.query_kernel)
         projected_location = ops.matmul(location, self.location_kernel)
         energies = ops.tanh(projected_query[:, None, :] + keys + projected_location)
-        return ops.matmul(energies, self.score_kernel)[:, :, 0]
+        return times_vector(energies, self.score_kernel)
 
     def _filter_inputs(self, history):
         """Returns the weights that the filters read, `(B, S, 1)` or `(B, S, 2)`."""

@@ -103,10 +103,11 @@ def run_cell(
         # Keras's sum of two `(0, Q)` takes one for a bias and fails on TensorFlow.
         dtype = getattr(cell, "compute_dtype", keras.config.floatx())
         return ops.zeros((0, output_width(cell)), dtype=dtype), states
-    if getattr(cell, "_call_has_training_arg", False):
-        output, next_states = cell(inputs, states, training=training)
-    else:
-        output, next_states = cell(inputs, states)
+    with contextlib.nullcontext() if training else _without_dropout(cell):
+        if getattr(cell, "_call_has_training_arg", False):
+            output, next_states = cell(inputs, states, training=training)
+        else:
+            output, next_states = cell(inputs, states)
     # A stack of one cell returns its states without the list around them.
     flat = keras.tree.flatten(next_states)
     return output, keras.tree.pack_sequence_as(states, flat)
@@ -125,6 +126,27 @@ DropoutCell = next(
     for base in keras.layers.SimpleRNNCell.__mro__
     if "reset_recurrent_dropout_mask" in vars(base)
 )
+
+
+@contextlib.contextmanager
+def _without_dropout(cell):
+    """Sets the rates of `cell`, and of all cells in it, to 0 inside the `with` block.
+
+    `keras.layers.SimpleRNNCell` draws masks without training, too, and does not use
+    them.
+    """
+    with contextlib.ExitStack() as stack:
+        for inner in getattr(cell, "cells", ()):
+            stack.enter_context(_without_dropout(inner))
+        if hasattr(cell, "cell"):
+            stack.enter_context(_without_dropout(cell.cell))
+        if isinstance(cell, DropoutCell):
+            for name in ("dropout", "recurrent_dropout"):
+                rate = getattr(cell, name, 0.0)
+                if rate:
+                    setattr(cell, name, 0.0)
+                    stack.callback(setattr, cell, name, rate)
+        yield
 
 
 @contextlib.contextmanager

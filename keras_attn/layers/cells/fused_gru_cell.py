@@ -6,6 +6,7 @@ import itertools
 import keras
 from keras import ops
 
+from keras_attn.step_ops import split_at
 from keras_attn.typing import Structure, Tensor
 
 __all__ = ["FusedGRUCell"]
@@ -49,11 +50,10 @@ class FusedGRUCell(keras.layers.GRUCell):
             return super().call(inputs, states, training=training)
         [state] = keras.tree.flatten(states)
         input_bias, state_bias = ops.split(self.bias, 2, axis=0)  # each (1, 3 Q)
-        split_at = [2 * self.units]
         from_input = self._products(parts) + input_bias
         from_state = ops.matmul(state, self.recurrent_kernel) + state_bias
-        input_gates, input_candidate = ops.split(from_input, split_at, axis=-1)
-        state_gates, state_candidate = ops.split(from_state, split_at, axis=-1)
+        input_gates, input_candidate = split_at(from_input, 2 * self.units)
+        state_gates, state_candidate = split_at(from_state, 2 * self.units)
         gates = self.recurrent_activation(input_gates + state_gates)
         update, reset = ops.split(gates, 2, axis=-1)
         candidate = self.activation(input_candidate + reset * state_candidate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from keras_attn.serving.client.base import (
     ClientOptions,
     Readiness,
 )
+from keras_attn.serving.client.calls import join_parts
 from keras_attn.serving.client.errors import ServingError
 from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
 from keras_attn.serving.signature import TRANSLATE
@@ -185,7 +187,7 @@ class AsyncClient(BaseClient):
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
-        return [translation for result in results for translation in result]
+        return join_parts(item for result in results for item in result)
 
     async def _run(self, call):
         try:
@@ -198,14 +200,21 @@ class AsyncClient(BaseClient):
                 available = await self._send(diagnosis)
             except ServingError:
                 raise error from error.__cause__
-            raise self._error(error.code, error.details, available) from error.__cause__
+            raise self._error(
+                error.code, error.details, available, call.part
+            ) from error.__cause__
 
     async def _send(self, call, timeout=None):
         self._check_open()
+        end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        stub = self._stubs[call.rpc]
         try:
-            response = await self._stubs[call.rpc](
-                call.request, timeout=self._timeout if timeout is None else timeout
-            )
+            try:
+                response = await stub(call.request, timeout=end - time.monotonic())
+            except grpc.RpcError as error:
+                if not self._may_ask_again(error):
+                    raise
+                response = await stub(call.request, timeout=end - time.monotonic())
         except grpc.RpcError as error:
-            raise self._error_from_grpc(error) from error
+            raise self._error_from_grpc(error, call.part) from error
         return self._parse(call, response)

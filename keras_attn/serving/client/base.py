@@ -9,7 +9,7 @@ import grpc
 
 from keras_attn.serving.client.calls import RPCS, ModelCalls
 from keras_attn.serving.client.channel import Tls, open_channel, server_address
-from keras_attn.serving.client.errors import ServingError
+from keras_attn.serving.client.errors import ServingError, failed_by_neighbour
 from keras_attn.serving.client.server_info import VersionStatus
 from keras_attn.serving.wire.messages import message_class
 
@@ -17,7 +17,7 @@ __all__ = ["POLL_SECONDS", "BaseClient", "ClientOptions", "Readiness"]
 
 POLL_SECONDS = 0.1  # between two looks at a server that is not ready
 
-_MIB = 2**20
+_KIB, _MIB = 2**10, 2**20
 
 
 class ClientOptions(TypedDict, total=False):
@@ -53,7 +53,7 @@ class BaseClient:
         timeout: float = 30.0,
         max_message_bytes: int = 256 * _MIB,
         batch_size: int = 32,
-        batch_bytes: int = _MIB,
+        batch_bytes: int = 64 * _KIB,
         attempts: int = 4,
         compression: str | None = None,
         tls: Tls | None = None,
@@ -104,23 +104,33 @@ class BaseClient:
                 f"Received: a closed client of {self._target}. Create a new one."
             )
 
-    def _error(self, code: str, details: str, available: str = "") -> ServingError:
+    def _error(
+        self, code: str, details: str, available: str = "", part: str = ""
+    ) -> ServingError:
         return ServingError(
             code,
             details,
             target=self._target,
             model=self._calls.model,
             available=available,
+            part=part,
         )
 
-    def _error_from_grpc(self, error: grpc.RpcError) -> ServingError:
-        return self._error(error.code().name, error.details() or "")
+    def _may_ask_again(self, error: grpc.RpcError) -> bool:
+        """Returns whether a failed request deserves a second attempt.
+
+        gRPC itself retries what is `UNAVAILABLE`.
+        """
+        return failed_by_neighbour(error.code().name, error.details() or "")
+
+    def _error_from_grpc(self, error: grpc.RpcError, part: str) -> ServingError:
+        return self._error(error.code().name, error.details() or "", part=part)
 
     def _parse(self, call, response):
         try:
             return call.parse_response(response)
         except ValueError as error:
-            raise self._error("INTERNAL", str(error)) from error
+            raise self._error("INTERNAL", str(error), part=call.part) from error
 
 
 class Readiness:

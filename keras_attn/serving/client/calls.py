@@ -5,9 +5,11 @@ A client sends `Call.request` in its own way and passes the response to
 """
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +17,10 @@ from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
 from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
 from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
+from keras_attn.text.joined_translations import join_translations
+from keras_attn.text.sentences import sentence_spans
 from keras_attn.translation import (
+    SOURCE_OUTPUTS,
     Translation,
     check_prefixes,
     check_required,
@@ -24,7 +29,7 @@ from keras_attn.translation import (
     utf8,
 )
 
-__all__ = ["RPCS", "Call", "ModelCalls"]
+__all__ = ["RPCS", "Call", "ModelCalls", "Part", "join_parts"]
 
 RPCS = {  # method: service
     "Predict": "PredictionService",
@@ -45,11 +50,36 @@ class Call(Generic[Result]):
         request: The request message.
         parse_response: Turns the response message into the result; raises
             `ValueError` for a response that breaks the contract.
+        part: Which part of a long text it translates; empty for whole texts.
     """
 
     rpc: str
     request: Any
     parse_response: Callable[[Any], Result]
+    part: str = ""
+
+
+class Part(NamedTuple):
+    """A part of a long text, and its translation."""
+
+    row: int  # of the text
+    text: str  # the whole
+    span: tuple[int, int]  # in bytes
+    translation: Translation
+
+
+def join_parts(results: Iterable[Any]) -> list[Any]:
+    """Returns the results of all calls with the parts of each long text joined."""
+    joined: list[Any] = []
+    for row, group in itertools.groupby(
+        results, lambda result: result.row if isinstance(result, Part) else None
+    ):
+        if row is None:
+            joined += group
+        else:
+            _, texts, spans, translations = zip(*group, strict=True)
+            joined.append(join_translations(texts[0], spans, translations))
+    return joined
 
 
 class ModelCalls:
@@ -60,7 +90,8 @@ class ModelCalls:
         version: Version number to ask.
         label: Version label to ask.
         batch_size: Maximum number of texts in one request.
-        batch_bytes: Maximum number of text bytes in one request of several texts.
+        batch_bytes: Maximum number of text bytes in one request. A longer text goes
+            out by its sentences where it is translated by sentences, else alone.
     """
 
     def __init__(
@@ -96,7 +127,8 @@ class ModelCalls:
             if has_options:
                 raise ValueError(
                     "No signature takes both constraints and search options. Received: "
-                    f"max_length={max_length!r}, length_penalty={length_penalty!r} "
+                    f"max_length={reprlib.repr(max_length)}, "
+                    f"length_penalty={reprlib.repr(length_penalty)} "
                     "with prefixes or required phrases."
                 )
             phrases = check_required(required, len(texts))
@@ -114,7 +146,11 @@ class ModelCalls:
             )
         if not has_options:
             return self._batched_calls(
-                "translate", columns, attention, translations_from_outputs
+                "translate",
+                columns,
+                attention,
+                translations_from_outputs,
+                by_sentences=True,
             )
         columns |= {
             "max_length": _max_length_column(max_length, len(texts)),
@@ -127,6 +163,7 @@ class ModelCalls:
             lambda texts, _lengths, _penalties, outputs: translations_from_outputs(
                 texts, outputs
             ),
+            by_sentences=True,
         )
 
     def translate_words(
@@ -135,7 +172,11 @@ class ModelCalls:
         """Like `translate`, with words in place of subwords."""
         texts = check_texts("texts", texts)
         return self._batched_calls(
-            "translate_words", {"text": texts}, attention, translations_from_outputs
+            "translate_words",
+            {"text": texts},
+            attention,
+            translations_from_outputs,
+            by_sentences=True,
         )
 
     def nbest(
@@ -165,6 +206,7 @@ class ModelCalls:
         outputs: Sequence[str] = (),
     ) -> Call[dict[str, np.ndarray]]:
         """Returns the call that runs a signature on tensors."""
+        _check_inputs(signature, inputs)
         request = self._request("Predict", output_filter=outputs)
         request.model_spec.signature_name = signature
         for name, array in inputs.items():
@@ -200,18 +242,66 @@ class ModelCalls:
             return _summarized(self.metadata(), "Signatures of the model: {}.", ", ")
         return None
 
-    def _batched_calls(self, signature, columns, attention, read_outputs):
+    def _batched_calls(
+        self, signature, columns, attention, read_outputs, by_sentences=False
+    ):
         """Yields one call for each batch of rows.
 
         Args:
             signature: Name of the signature.
             columns: Lists of texts, or arrays `(B,)`, by input name.
-            attention: Whether attention is asked for.
+            attention: Whether results have attention.
             read_outputs: Makes results of the batch's columns and `outputs=`.
+            by_sentences: Whether a text over the limit of bytes goes out in parts,
+                whose results are `Part`.
         """
         for rows in self._batches(columns):
             batch = {name: values[rows] for name, values in columns.items()}
-            yield self._batch_call(signature, batch, attention, read_outputs)
+            text = batch["text"][0]
+            if by_sentences and len(utf8(text)) > self._batch_bytes:
+                yield from self._part_calls(
+                    signature, rows.start, batch, attention, read_outputs
+                )
+            else:
+                yield self._batch_call(signature, batch, attention, read_outputs)
+
+    def _part_calls(self, signature, row, batch, attention, read_outputs):
+        """Yields the calls for a text that is over the limit of bytes."""
+        text = batch["text"][0]
+        encoded = utf8(text)
+        spans = [
+            part
+            for span in sentence_spans(text) or [(0, 0)]
+            for part in _cut_span(encoded, *span, self._batch_bytes)
+        ]
+        parts = [encoded[begin:end].decode() for begin, end in spans]
+        for rows in self._batches({"text": parts}):
+            # The options of a text are those of its parts.
+            columns = {
+                name: values * (rows.stop - rows.start)
+                if isinstance(values, list)
+                else np.repeat(values, rows.stop - rows.start)
+                for name, values in batch.items()
+            }
+            columns["text"] = parts[rows]
+            yield self._part_call(
+                self._batch_call(signature, columns, attention, read_outputs),
+                row,
+                text,
+                spans[rows],
+            )
+
+    def _part_call(self, call, row, text, spans):
+        def parse_response(response):
+            return [
+                Part(row, text, span, translation)
+                for span, translation in zip(
+                    spans, call.parse_response(response), strict=True
+                )
+            ]
+
+        part = f"bytes {spans[0][0]} to {spans[-1][1]} of texts[{row}]"
+        return dataclasses.replace(call, parse_response=parse_response, part=part)
 
     def _batches(self, columns):
         """Yields slices of rows within both limits; a longer row is alone."""
@@ -230,15 +320,18 @@ class ModelCalls:
             yield slice(start, len(sizes))
 
     def _batch_call(self, signature, batch, attention, read_outputs):
-        names = [field.name for field in ALL_SIGNATURES[signature].outputs]
-        if not attention:
-            names.remove("attention")
+        # Older exports translate whole texts, and say nothing of sentences.
+        names = [
+            field.name
+            for field in ALL_SIGNATURES[signature].outputs
+            if not field.name.startswith("sentence_")
+        ]
         inputs = {
             name: _utf8_column(values) if isinstance(values, list) else values
             for name, values in batch.items()
         }
-        # Without a filter, requests of all clients share the server's batches.
-        call = self.predict(inputs, signature, () if attention else names)
+        # All outputs, whatever is used of them: see `keras_attn.serving.signature`.
+        call = self.predict(inputs, signature)
 
         def parse_response(response):
             outputs = call.parse_response(response)
@@ -249,6 +342,8 @@ class ModelCalls:
                     f"{', '.join(missing)}. Received: {', '.join(sorted(outputs))}. "
                     "Was it exported by another version of keras-attn?"
                 )
+            if not attention:
+                del outputs["attention"]
             return read_outputs(*batch.values(), outputs=outputs)
 
         return dataclasses.replace(call, parse_response=parse_response)
@@ -261,6 +356,61 @@ class ModelCalls:
         if self._label is not None:
             request.model_spec.version_label = self._label
         return request
+
+
+def _check_inputs(signature, inputs):
+    """Raises for inputs of a translator's signature that would fail.
+
+    With batching, TensorFlow Serving joins requests before it looks at them: one with
+    another dtype or rank fails its neighbours, and one without rows waits for them.
+    """
+    fields = ALL_SIGNATURES[signature].inputs if signature in ALL_SIGNATURES else ()
+    sizes = {}
+    for field in fields:
+        if field.name not in inputs:  # the server knows which inputs the model has
+            continue
+        array = np.asarray(inputs[field.name])
+        dtype = "string" if array.dtype.kind in "OSUT" else array.dtype.name
+        if dtype != field.dtype:
+            raise TypeError(
+                f"Input `{field.name}` of the signature {signature!r} must have the "
+                f"dtype {field.dtype}. Received: {field.name} of dtype {array.dtype}. "
+                "Convert it: servers convert nothing."
+            )
+        if array.ndim != len(field.axes) or not len(array):
+            raise ValueError(
+                f"Input `{field.name}` of the signature {signature!r} must have the "
+                "shape (B,) with one value for each of B texts, at least one. "
+                f"Received: {field.name} of shape {array.shape}."
+            )
+        sizes[field.name] = len(array)
+    if len(set(sizes.values())) > 1:
+        received = ", ".join(f"{name} of {size}" for name, size in sizes.items())
+        raise ValueError(
+            f"Inputs of the signature {signature!r} must have as many rows as each "
+            f"other. Received: {received}."
+        )
+
+
+def _cut_span(text, begin, end, size):
+    """Yields parts of a span of at most `size` bytes, cut at blanks or characters."""
+    while end - begin > size:
+        stop = text.rfind(b" ", begin + 1, begin + size + 1)
+        if stop < 0:
+            stop = _character_start(text, begin + size, -1)
+        if stop <= begin:  # one character has more bytes
+            stop = _character_start(text, begin + 1, 1)
+        yield begin, stop
+        begin = stop + (text[stop : stop + 1] == b" ")
+    if begin < end:
+        yield begin, end
+
+
+def _character_start(text, place, step):
+    """Returns the nearest place in a direction that is not inside of a character."""
+    while place < len(text) and text[place] & 0xC0 == 0x80:
+        place += step
+    return place
 
 
 def _utf8_column(texts):
@@ -280,7 +430,7 @@ def _max_length_column(value, count):
     ):
         raise ValueError(
             "`max_length` must be a positive integer, or one for each text. "
-            f"Received: max_length={value!r}."
+            f"Received: max_length={reprlib.repr(value)}."
         )
     return np.array(lengths, np.int32)
 
@@ -296,7 +446,7 @@ def _length_penalty_column(value, count):
     ):
         raise ValueError(
             "`length_penalty` must be a finite number, or one for each text. "
-            f"Received: length_penalty={value!r}."
+            f"Received: length_penalty={reprlib.repr(value)}."
         )
     return np.array(penalties, np.float32)
 
@@ -306,7 +456,7 @@ def _one_per_text(name, value, count):
     if len(values) != count:
         raise ValueError(
             f"`{name}` must be one value, or one for each text. "
-            f"Received: {name}={value!r} for texts={count}."
+            f"Received: {name}={reprlib.repr(value)} for texts={count}."
         )
     return values
 
@@ -318,7 +468,7 @@ def _nbest_lists(texts, outputs):
         translations_from_outputs(
             texts,
             {
-                name: array if name.startswith("source_") else array[:, rank]
+                name: array if name.startswith(SOURCE_OUTPUTS) else array[:, rank]
                 for name, array in outputs.items()
             },
         )

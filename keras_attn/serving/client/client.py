@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 
 from keras_attn.serving.client.base import POLL_SECONDS, BaseClient, Readiness
+from keras_attn.serving.client.calls import join_parts
 from keras_attn.serving.client.errors import ServingError
 from keras_attn.serving.client.server_info import SignatureInfo, VersionStatus
 from keras_attn.serving.signature import TRANSLATE
@@ -32,10 +33,12 @@ class Client(BaseClient):
         max_message_bytes: Maximum size of a response. gRPC's own limit of 4 MiB is too
             small for the attention of a batch of long sentences.
         batch_size: Maximum number of texts in one request.
-        batch_bytes: Maximum number of text bytes in one request; a longer text is sent
-            alone.
+        batch_bytes: Maximum number of text bytes in one request. `translate` and
+            `translate_words` send a longer text by its sentences and join the answers;
+            constraints, `nbest` and `align` send it alone.
         attempts: Maximum number of attempts for a request that fails with
-            `UNAVAILABLE`. While most requests fail, each is tried once.
+            `UNAVAILABLE`. While most requests fail, each is tried once. A request that
+            another one of a server's batch made fail is tried a second time.
         compression: Compression of requests: `None`, `"gzip"` or `"deflate"`.
         tls: Certificates; `None`: no encryption.
 
@@ -87,8 +90,9 @@ class Client(BaseClient):
             required: Phrases that each translation must contain; likewise.
                 `Translation.constraints_met` tells whether it does: the model leaves
                 out what its vocabulary lacks and what its length limit has no room for.
-            attention: False leaves attention, the largest part, out of the response:
-                `Translation.attention` is then `(T, 0)`.
+            attention: False leaves attention, the largest part, out of the results:
+                `Translation.attention` is then `(T, 0)`. (The server sends it all the
+                same; `predict` asks for some outputs only.)
 
         Returns:
             One `Translation` for each text, in order.
@@ -192,7 +196,10 @@ class Client(BaseClient):
             The outputs by name; text as arrays of `bytes` objects.
 
         Raises:
-            TypeError: If an input has a dtype that cannot be sent.
+            TypeError: If an input has a dtype that cannot be sent, or another one than
+                the translator's signature of that name.
+            ValueError: If an input of a translator's signature has another rank, no
+                rows, or not as many as another input.
             ServingError: If the server cannot be reached or returns an error.
         """
         return self._run(self._calls.predict(inputs, signature, outputs))
@@ -241,7 +248,7 @@ class Client(BaseClient):
         raise self._error("DEADLINE_EXCEEDED", str(readiness)) from readiness.cause
 
     def _run_all(self, calls):
-        return [translation for call in calls for translation in self._run(call)]
+        return join_parts(result for call in calls for result in self._run(call))
 
     def _run(self, call):
         try:
@@ -254,14 +261,21 @@ class Client(BaseClient):
                 available = self._send(diagnosis)
             except ServingError:
                 raise error from error.__cause__
-            raise self._error(error.code, error.details, available) from error.__cause__
+            raise self._error(
+                error.code, error.details, available, call.part
+            ) from error.__cause__
 
     def _send(self, call, timeout=None):
         self._check_open()
+        end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        stub = self._stubs[call.rpc]
         try:
-            response = self._stubs[call.rpc](
-                call.request, timeout=self._timeout if timeout is None else timeout
-            )
+            try:
+                response = stub(call.request, timeout=end - time.monotonic())
+            except grpc.RpcError as error:
+                if not self._may_ask_again(error):
+                    raise
+                response = stub(call.request, timeout=end - time.monotonic())
         except grpc.RpcError as error:
-            raise self._error_from_grpc(error) from error
+            raise self._error_from_grpc(error, call.part) from error
         return self._parse(call, response)

@@ -2,11 +2,18 @@
 
 from keras_attn.deprecation import warn_of_rename
 
-__all__ = ["ServingError"]
+__all__ = ["ServingError", "failed_by_neighbour"]
 
 _REST_PORT = (
     "{target} answers HTTP, not gRPC. It may be the REST port: TensorFlow Serving's "
     "gRPC port is 8500 unless its `--port` says otherwise."
+)
+
+# What TensorFlow Serving answers to all requests of a batch of which one has another
+# dtype or shape: (code, text in the error's details).
+_NEIGHBOUR_FAILURES = (
+    ("INTERNAL", "Tensor concat operation failed"),
+    ("FAILED_PRECONDITION", "from different tasks have different shapes"),
 )
 
 # (code, text in the error's details, remedy). The first match counts, so specific texts
@@ -74,13 +81,24 @@ _REMEDIES = (
     (
         "RESOURCE_EXHAUSTED",
         "larger than max",
-        "Attention is the largest part: lower `batch_size`, leave attention out with "
-        "`attention=False`, or raise `max_message_bytes`.",
+        "Attention is the largest part, and grows with the texts of a request and the "
+        "square of their length: lower `batch_size`, or raise `max_message_bytes`.",
+    ),
+    *(
+        (
+            code,
+            text,
+            "Another request of the server's batch was malformed, twice in a row: "
+            "check requests before they reach the server, or serve this model without "
+            "batching.",
+        )
+        for code, text in _NEIGHBOUR_FAILURES
     ),
     (
         "DEADLINE_EXCEEDED",
         "",
-        "Raise `timeout`, or lower `batch_size` to make requests faster.",
+        "Raise `timeout`, or lower `batch_size` or, for long texts, `batch_bytes` to "
+        "make requests faster.",
     ),
     (
         "FAILED_PRECONDITION",
@@ -88,6 +106,21 @@ _REMEDIES = (
         "`Client.metadata` lists the model's signatures.",
     ),
 )
+
+
+def failed_by_neighbour(code: str, details: str) -> bool:
+    """Returns whether another request of a server's batch made a request fail.
+
+    Args:
+        code: The gRPC status.
+        details: The server's message.
+
+    Example:
+
+    >>> failed_by_neighbour("INTERNAL", "Tensor concat operation failed: ...")
+    True
+    """
+    return any(code == known and text in details for known, text in _NEIGHBOUR_FAILURES)
 
 
 class ServingError(RuntimeError):
@@ -98,6 +131,7 @@ class ServingError(RuntimeError):
         details: The message of the server or of gRPC.
         available: The versions or signatures that the server has, where the requested
             one is missing; may be empty.
+        part: Which part of a long text failed, in bytes; may be empty.
         remedy: What to try; may be empty.
 
     Example:
@@ -109,15 +143,24 @@ class ServingError(RuntimeError):
     'DEADLINE_EXCEEDED'
     >>> print(error)
     DEADLINE_EXCEEDED: Deadline Exceeded (model 'm' at localhost:8500). Raise \
-`timeout`, or lower `batch_size` to make requests faster.
+`timeout`, or lower `batch_size` or, for long texts, `batch_bytes` to make \
+requests faster.
     """
 
     def __init__(
-        self, code: str, details: str, *, target: str, model: str, available: str = ""
+        self,
+        code: str,
+        details: str,
+        *,
+        target: str,
+        model: str,
+        available: str = "",
+        part: str = "",
     ):
         self.code = code
         self.details = details
         self.available = available
+        self.part = part
         self.remedy = next(
             (
                 remedy.format(target=target, model=model)
@@ -127,7 +170,9 @@ class ServingError(RuntimeError):
             "",
         )
         summary = f"{code}: {details} (model {model!r} at {target})."
-        super().__init__(" ".join(filter(None, (summary, available, self.remedy))))
+        failed = part and f"It was to translate {part}."
+        message = filter(None, (summary, failed, available, self.remedy))
+        super().__init__(" ".join(message))
 
     @property
     def found(self) -> str:

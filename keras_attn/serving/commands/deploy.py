@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, print_result
+from keras_attn.command_line import AsJson, check_output, log, print_result
 from keras_attn.serving.deploy import DeployOptions, write_deployment
 from keras_attn.serving.deploy.options import TlsFiles
 
@@ -78,6 +78,21 @@ def deploy(
             help="PEM file of the authorities of clients' certificates (mTLS)."
         ),
     ] = None,
+    drop_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A label of the replaced files that requests no longer use; may be "
+            "repeated."
+        ),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of a server that has the replaced files: labels move to "
+            "versions that it has loaded.",
+            show_default="to versions that these files list",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace existing files.")
     ] = False,
@@ -87,6 +102,10 @@ def deploy(
 
     Writes the server's own files, Docker Compose, Kubernetes manifests, Prometheus and
     a Grafana dashboard, with the same names, ports and paths. Prints the files.
+
+    A server cannot move a label to a version that it has not loaded. If the files that
+    --force replaces give a label to another version, the first of two steps is written,
+    which loads the new version; the same command, given again, moves the label.
 
     Example: keras-attn deploy deployment --models models/translator --version 3
     --version 4 --label stable=3 --label canary=4
@@ -106,8 +125,37 @@ def deploy(
         replicas=replicas,
         tls=_tls_files(tls_certificate, tls_key, tls_client_ca),
     )
-    for path in write_deployment(options, out, force=force):
-        print_result({"file": path}, str(path), as_json)
+    check_output(out, folder=True)
+    paths, step = write_deployment(
+        options,
+        out,
+        force=force,
+        drop_labels=drop_label or (),
+        available=None if server is None else _available_versions(server, name),
+    )
+    waiting = {
+        key: number
+        for key, number in options.labels.items()
+        if step.labels[key] != number
+    }
+    for path in paths:
+        print_result({"file": path, "waiting_labels": waiting}, str(path), as_json)
+    for key, number in waiting.items():
+        log(
+            f"Step 1 of 2: these files load version {number}, and {key} stays at "
+            f"version {step.labels[key]}, since a server moves a label only to a "
+            "version that it has loaded. Apply them, wait until `Client.status` says "
+            f"that {number} is AVAILABLE, then give this command again."
+        )
+
+
+def _available_versions(server, name):
+    from keras_attn.serving.client import Client
+
+    with Client(server, model=name) as client:
+        return [
+            status.version for status in client.status() if status.state == "AVAILABLE"
+        ]
 
 
 def _parse_label(text):

@@ -28,10 +28,12 @@ _REQUIREMENTS = {
         "tensorflow-text",
         "grpcio-health-checking",
         "grpcio-reflection",
+        "anyio",
+        "h11",
         "starlette",
         "uvicorn",
     ),
-    "explorer": ("starlette", "uvicorn"),
+    "explorer": ("anyio", "h11", "starlette", "uvicorn"),
 }
 _PACKAGES = (
     "keras",
@@ -39,6 +41,8 @@ _PACKAGES = (
     "tensorflow-text",
     "grpcio-health-checking",
     "grpcio-reflection",
+    "anyio",
+    "h11",
     "starlette",
     "uvicorn",
     "jax",

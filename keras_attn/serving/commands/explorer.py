@@ -37,6 +37,13 @@ def explorer(
         float,
         typer.Option(min=0.001, help="Maximum seconds for a response of the server."),
     ] = 60.0,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name by which browsers call the page, besides --host and localhost, "
+            "as behind a proxy; may be repeated; * allows any."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve the attention explorer, a web page, for any model server.
@@ -66,7 +73,7 @@ def explorer(
         *explorer_routes(lambda: names),
         *proxy_routes(model_server_url(rest_url), names, timeout),
     ]
-    server = HttpServer(host, port)
+    server = HttpServer(host, port, allowed_host or ())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, waiting
+from keras_attn.command_line import AsJson, check_output, log, print_result, waiting
 
 __all__ = ["export"]
 
@@ -50,6 +50,14 @@ def export(
             "phrases.",
         ),
     ] = False,
+    split_sentences: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts that are translated by their sentences: never, long (those "
+            "longer than training has seen) or always (all with more than one).",
+            show_default="the translator's own",
+        ),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +90,7 @@ def export(
             f"Received: {serving_version}."
         )
     path = find_translator(translator)
+    check_output(models_dir, folder=True)
     check_tensorflow_text("export")
     with waiting(f"exporting {path}"):
         import_tensorflow()
@@ -98,6 +107,7 @@ def export(
             nbest=nbest,
             full_vocabulary=full_vocabulary,
             constrained=constrained,
+            split_sentences=split_sentences,
             serving_version=serving_version,
             run=path.parent,
             log=log,

@@ -41,7 +41,7 @@ def prune(
 
     A server that serves the newest version, the default, is not affected. With --server
     the versions are kept that a server has loaded by its configuration or by labels.
-    Prints the deleted folders.
+    What killed exports have left goes, too. Prints the deleted folders.
 
     Example: keras-attn prune models/translator --keep 3 --server 127.0.0.1:8500
     """

@@ -1,6 +1,7 @@
 """`keras-attn serve`: TensorFlow Serving's gRPC and REST APIs, from Python."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,8 @@ from keras_attn.presets import cache_folder, digest, find_preset, preset_names
 from keras_attn.serving.version_folders import check_base, version_folders
 
 __all__ = ["run_server", "serve"]
+
+_GRACE_SECONDS = 10.0  # for open requests
 
 
 def serve(
@@ -83,9 +86,78 @@ def serve(
         typer.Option(
             min=1,
             max=2**31 - 1,
-            help="Maximum size of a request; larger ones are refused unread.",
+            help="Maximum size of a request, and of each input once its last value "
+            "stands for all missing ones; larger ones are refused.",
         ),
-    ] = 64 * 2**20,
+    ] = 16 * 2**20,
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Maximum number of rows (texts) in the inputs of a request."
+        ),
+    ] = 128,
+    max_nesting: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=500,
+            help="Maximum depth of lists and objects in the JSON of a request.",
+        ),
+    ] = 100,
+    max_json_values: Annotated[
+        int,
+        typer.Option(min=1, help="Maximum number of values in the JSON of a request."),
+    ] = 2**20,
+    max_models: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Maximum number of models that HandleReloadConfigRequest may list.",
+        ),
+    ] = 64,
+    max_response_bytes: Annotated[
+        int,
+        typer.Option(min=1, help="Maximum size of the outputs of a request."),
+    ] = 256 * 2**20,
+    max_requests: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Maximum number of open requests on each port; further ones are "
+            "refused.",
+        ),
+    ] = 256,
+    max_open_bytes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Maximum size of all open requests of a port and their responses "
+            "together; what exceeds it is refused.",
+        ),
+    ] = 1024 * 2**20,
+    body_seconds: Annotated[
+        float,
+        typer.Option(
+            help="Seconds within which a request must arrive, and a client take its "
+            "response; otherwise the call is cancelled."
+        ),
+    ] = 30.0,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name by which REST may be called besides --host and localhost, and "
+            "whose pages may call it; may be repeated; * allows any.",
+        ),
+    ] = None,
+    reload_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder in or below which HandleReloadConfigRequest may name models, "
+            "besides MODELS_DIR; may be repeated; / allows any path, as TensorFlow "
+            "Serving does. Whoever reaches the port may send the request, and a "
+            "SavedModel is a program.",
+        ),
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +202,19 @@ def serve(
         poll_seconds=poll_seconds,
         threads=threads,
         load_retries=load_retries,
-        max_message_bytes=max_message_bytes,
+        limits={
+            "max_message_bytes": max_message_bytes,
+            "max_rows": max_rows,
+            "max_nesting": max_nesting,
+            "max_json_values": max_json_values,
+            "max_models": max_models,
+            "max_response_bytes": max_response_bytes,
+            "max_requests": max_requests,
+            "max_open_bytes": max_open_bytes,
+            "body_seconds": body_seconds,
+        },
+        allowed_hosts=allowed_host or (),
+        reload_roots=reload_root or (),
         as_json=as_json,
         **options,
     )
@@ -139,6 +223,7 @@ def serve(
 def run_server(
     models_dir: Path,
     *,
+    limits: Mapping[str, Any] | None = None,
     batching_parameters_file: Path | None = None,
     ssl_config_file: Path | None = None,
     as_json: bool = False,
@@ -146,12 +231,16 @@ def run_server(
 ) -> None:
     """Serves until SIGTERM or SIGINT (Ctrl+C).
 
+    Then open requests are answered, for at most ten seconds. A load that is running is
+    not waited for: the process ends without it.
+
     Once the server is ready, one line goes to standard output, from which a script that
     asked for port 0 learns the ports:
     `listening on HOST:PORT model=NAME version=NUMBER rest=HOST:PORT`.
 
     Args:
         models_dir: The model's base path.
+        limits: Fields of `Limits`.
         batching_parameters_file: Sizes and times of batching.
         ssl_config_file: Certificates for gRPC.
         as_json: Whether to print that line as JSON.
@@ -164,14 +253,22 @@ def run_server(
         RuntimeError: If the model cannot be loaded.
     """
     import gc
+    import logging
+    import os
     import signal
+    import sys
 
     from keras_attn.quiet import import_tensorflow
 
+    signals = (signal.SIGTERM, signal.SIGINT)
+    # From the beginning: a container's first process ignores signals without a handler.
+    for number in signals:
+        signal.signal(number, lambda *_: os._exit(0))
     try:
         import_tensorflow()
         from keras_attn.serving.local_server.batching import BatchingParameters
         from keras_attn.serving.local_server.errors import RequestError
+        from keras_attn.serving.local_server.limits import Limits
         from keras_attn.serving.local_server.option_files import read_credentials
         from keras_attn.serving.local_server.server import LocalServer
     except ImportError as error:
@@ -183,8 +280,8 @@ def run_server(
         options["batching"] = BatchingParameters.read(batching_parameters_file)
     if ssl_config_file is not None:
         options["credentials"] = read_credentials(ssl_config_file)
-    server = LocalServer(models_dir, **options)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    server = LocalServer(models_dir, limits=Limits(**(limits or {})), **options)
+    for number in signals:
         signal.signal(number, lambda *_: server.request_stop())
     # A collection of all imported objects would pause requests for 0.2 seconds.
     gc.collect()
@@ -218,7 +315,11 @@ def run_server(
             line += f"version={version}" + (f" rest={rest}" if rest else "")
             print_result(result, line, as_json)
             server.wait()
-        log("Stopping: open requests are answered first.")
+            log("Stopping: open requests are answered first.")
+        if not server.stop(_GRACE_SECONDS, load_grace=0):
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(0)  # Python would wait for threads that run in C++
 
 
 def _export_preset(file: Path) -> Path:

@@ -10,11 +10,25 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, progress, waiting
+from keras_attn.command_line import (
+    AsJson,
+    check_output,
+    log,
+    print_result,
+    progress,
+    waiting,
+)
+from keras_attn.saved import find_translator
+from keras_attn.serving.files.formats import open_document
+from keras_attn.serving.files.translate_file import (
+    TranslateTexts,
+    file_digest,
+    translate_file,
+)
 from keras_attn.translation import Translation
 
 __all__ = ["translate"]
@@ -85,6 +99,37 @@ def translate(
             "--server."
         ),
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Translate a file in place of TEXTS and write --out, in which all but "
+            "the texts stays byte for byte. Each line is a paragraph."
+        ),
+    ] = None,
+    wrapped: Annotated[
+        bool,
+        typer.Option(
+            "--wrapped",
+            help="With --file: paragraphs are broken into lines and end at a blank "
+            "line. Their translation is one line.",
+        ),
+    ] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --file: it is TSV with a header row, and this column is "
+            "translated; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --file: it is JSON Lines, and this field is translated, such as "
+            "text or document.title; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     attention: Annotated[
         AttentionFormat | None,
         typer.Option(help="Show the attention weights in the terminal or in a file."),
@@ -92,7 +137,8 @@ def translate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="File for html or png; several png files are numbered.",
+            help="The translation of --file; or the file for html or png, where "
+            "several png files are numbered.",
             show_default="attention.html, attention.png",
         ),
     ] = None,
@@ -110,6 +156,15 @@ def translate(
         float | None,
         typer.Option(
             min=0, help="Only with --translator.", show_default="the translator's own"
+        ),
+    ] = None,
+    split_sentences: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts that are translated by their sentences: never, long (those "
+            "longer than training has seen) or always (all with more than one). Only "
+            "with --translator.",
+            show_default="the translator's own",
         ),
     ] = None,
     prefix: Annotated[
@@ -171,17 +226,26 @@ def translate(
     keras-attn translate -t runs/mine < source.txt > target.txt
 
     keras-attn translate --server localhost:8500 < source.txt > target.txt
+
+    keras-attn translate -t demo --file page.txt --out seite.txt
+
+    keras-attn translate -t demo --file rows.tsv --column text --out translated.tsv
     """
     if (translator is None) == (server is None):
         raise ValueError(
             "Exactly one of --translator and --server must be given. Received: "
             f"--translator {translator}, --server {server}."
         )
-    if server is not None and (beam_size, length_penalty) != (None, None):
+    exported = {
+        "--beam-size": beam_size,
+        "--length-penalty": length_penalty,
+        "--split-sentences": split_sentences,
+    }
+    if server is not None and any(value is not None for value in exported.values()):
+        received = ", ".join(f"{name} {value}" for name, value in exported.items())
         raise ValueError(
-            "A server searches as its model was exported. Received: --beam-size "
-            f"{beam_size}, --length-penalty {length_penalty} with --server. Give them "
-            "to `keras-attn export`."
+            "A server searches as its model was exported. Received: "
+            f"{received} with --server. Give them to `keras-attn export`."
         )
     tls_options = {
         "ca": tls_ca,
@@ -205,35 +269,98 @@ def translate(
             "A server draws no samples. Received: --sample, --temperature, --top-k, "
             "--top-p or --seed with --server. Give --translator."
         )
-    output = _Output(attention, out, not subwords, as_json)
-    translating: contextlib.AbstractContextManager[Callable]
-    if server is not None:
-        translating = _server_translate(
+    if file is None and (wrapped or column or field):
+        raise ValueError(
+            "--wrapped, --column and --field say how --file is read. Received: one of "
+            "them without --file."
+        )
+    one_batch = texts is not None and 0 < len(texts) <= batch_size
+
+    @contextlib.contextmanager
+    def connected():
+        from keras_attn.serving import Client, Tls
+
+        with Client(
             server,
-            tls_options if encrypted else None,
+            tls=Tls(**tls_options) if encrypted else None,
             model=model,
             timeout=timeout,
             batch_size=batch_size,
-        )
-    else:
-        one_batch = texts is not None and 0 < len(texts) <= batch_size
-        translating = contextlib.nullcontext(
-            _local_translate(
+        ) as client:
+            yield client
+
+    @contextlib.contextmanager
+    def translating(done: int = 0) -> Iterator[Callable[..., list[Translation]]]:
+        if server is not None:
+            with connected() as client:
+                yield client.translate
+        else:
+            yield _local_translate(
                 translator,
                 beam_size,
                 length_penalty,
                 batch_size,
                 one_batch,
                 sampling_options if samples else None,
-                seed,
+                None if seed is None else seed + done,
+                split_sentences,
             )
+
+    if file is None:
+        output = _Output(attention, out, not subwords, as_json)
+        with translating() as translate_chunk, _input_texts(texts) as lines:
+            for chunk in _chunks(lines):
+                constraints = _constraints(prefix, require, len(chunk))
+                for translation in translate_chunk(chunk, **constraints):
+                    output.add(translation)
+        output.close()
+        return
+    if texts or attention is not None or out is None:
+        raise ValueError(
+            "--file is translated as a whole and written to --out. Received: --file "
+            f"{file} with TEXTS or --attention, or without --out."
         )
-    with translating as translate_chunk, _input_texts(texts) as lines:
-        for chunk in _chunks(lines):
-            constraints = _constraints(prefix, require, len(chunk))
-            for translation in translate_chunk(chunk, **constraints):
-                output.add(translation)
-    output.close()
+    document = open_document(file, column or (), field or (), wrapped=wrapped)
+    options: dict[str, Any] = {
+        "--wrapped": wrapped,
+        "--column": column,
+        "--field": field,
+        "--beam-size": beam_size,
+        "--length-penalty": length_penalty,
+        "--split-sentences": split_sentences,
+        "--prefix": prefix,
+        "--require": require,
+        "sampling": sampling_options if samples else None,
+        "--seed": seed,
+    }
+    if translator is not None:
+        options["--translator"] = file_digest(find_translator(translator))
+    else:
+        with connected() as client:
+            version = _newest_version(client)
+        options |= {"--server": server, "--model": model, "version": version}
+
+    @contextlib.contextmanager
+    def translating_lines(done: int) -> Iterator[TranslateTexts]:
+        with translating(done) as translate_chunk:
+
+            def translate_texts(texts, lines):
+                constraints = _constraints(prefix, require, len(texts))
+                translations = translate_chunk(texts, **constraints)
+                for translation, line in zip(translations, lines, strict=True):
+                    _warn_of_limits(translation, f"a text of line {line}")
+                return [translation.text for translation in translations]
+
+            yield translate_texts
+
+    count = translate_file(document, out, options, translating_lines)
+    print_result({"out": out, "texts": count}, str(out), as_json)
+
+
+def _newest_version(client):
+    """Returns the number of the newest version that is ready, or `None`."""
+    ready = (s.version for s in client.status() if s.state == "AVAILABLE")
+    return max(ready, default=None)
 
 
 def _constraints(prefix, require, count):
@@ -246,20 +373,17 @@ def _constraints(prefix, require, count):
     return constraints
 
 
-@contextlib.contextmanager
-def _server_translate(server, tls_options, **options) -> Iterator[Callable]:
-    from keras_attn.serving import Client, Tls
-
-    tls = None if tls_options is None else Tls(**tls_options)
-    with Client(server, tls=tls, **options) as client:
-        yield client.translate
-
-
 def _local_translate(
-    path, beam_size, length_penalty, batch_size, one_batch, sampling_options, seed
+    path,
+    beam_size,
+    length_penalty,
+    batch_size,
+    one_batch,
+    sampling_options,
+    seed,
+    split_sentences,
 ) -> Callable:
     from keras_attn.quiet import import_tensorflow
-    from keras_attn.saved import find_translator
 
     path = find_translator(path)
     with waiting(f"loading {path}"):
@@ -288,6 +412,7 @@ def _local_translate(
             length_penalty=length_penalty,
             sampling=sampling,
             seed=chunk_seed,
+            split_sentences=split_sentences,
             batch_size=batch_size,
             **constraints,
         )
@@ -350,6 +475,9 @@ class _Output:
     def __init__(self, attention, out, words, as_json):
         self.attention = attention
         self.out = out
+        if attention in (AttentionFormat.html, AttentionFormat.png):
+            self.out = out or Path(f"attention.{attention.value}")
+            check_output(self.out)
         self.words = words
         self.as_json = as_json
         self.count = 0
@@ -359,18 +487,7 @@ class _Output:
         self.count += 1
         result = translation.to_dict() if self.as_json else {}
         print_result(result, translation.text, self.as_json)
-        if translation.source_truncated:
-            _warn(
-                f"text {self.count} is over the translator's limit: at least "
-                f"{translation.source_truncated} tokens at its end were cut."
-            )
-        if translation.target_truncated:
-            _warn(f"translation {self.count} was cut at the length limit.")
-        if translation.constraints_met is False:
-            _warn(
-                f"translation {self.count} lacks its prefix or a required phrase: the "
-                "length limit has no room for them, or the vocabulary no characters."
-            )
+        _warn_of_limits(translation, f"text {self.count}")
         if self.attention is AttentionFormat.text:
             from keras_attn.plotting import attention_text
 
@@ -380,7 +497,7 @@ class _Output:
         elif self.attention is AttentionFormat.png:
             from keras_attn.plotting import MissingGlyphWarning, save_attention_png
 
-            path = self.out or Path("attention.png")
+            path = self.out
             if self.count > 1:
                 path = path.with_stem(f"{path.stem}-{self.count}")
             with warnings.catch_warnings(record=True) as caught:
@@ -394,10 +511,25 @@ class _Output:
         if self.page:
             from keras_attn.plotting import attention_html
 
-            path = self.out or Path("attention.html")
             page = attention_html(self.page, words=self.words)
-            path.write_text(page, encoding="utf-8")
-            _warn(f"wrote {path}", level="note")
+            self.out.write_text(page, encoding="utf-8")
+            _warn(f"wrote {self.out}", level="note")
+
+
+def _warn_of_limits(translation, text):
+    """Prints what was cut of a translation or its text, which `text` names."""
+    if translation.source_truncated:
+        _warn(
+            f"{text} is over the translator's limit: at least "
+            f"{translation.source_truncated} tokens at its end were cut."
+        )
+    if translation.target_truncated:
+        _warn(f"the translation of {text} was cut at the length limit.")
+    if translation.constraints_met is False:
+        _warn(
+            f"the translation of {text} lacks its prefix or a required phrase: the "
+            "length limit has no room for them, or the vocabulary no characters."
+        )
 
 
 def _warn(message, level="warning"):

@@ -8,11 +8,13 @@ placeholder is; for an empty block the line is left out.
 import json
 import os
 import re
+from collections.abc import Collection
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 from keras_attn.serving.deploy.options import DeployOptions, TlsFiles
+from keras_attn.serving.deploy.rollout import next_step
 
 __all__ = ["deployment_files", "write_deployment"]
 
@@ -81,34 +83,52 @@ def deployment_files(options: DeployOptions, out: Path) -> dict[str, str]:
 
 
 def write_deployment(
-    options: DeployOptions, out: Path, *, force: bool = False
-) -> list[Path]:
+    options: DeployOptions,
+    out: Path,
+    *,
+    force: bool = False,
+    drop_labels: Collection[str] = (),
+    available: Collection[int] | None = None,
+) -> tuple[list[Path], DeployOptions]:
     """Writes the configuration of TensorFlow Serving into a folder.
+
+    Where a server that runs with the folder's `models.config` could not take the new
+    one, the step before it is written: see `next_step`.
 
     Args:
         options: What is served, and how.
         out: The folder; created where it is missing.
         force: Replaces existing files. Other files in the folder stay.
+        drop_labels: Labels of the existing `models.config` to leave out.
+        available: Versions that the server has loaded; `None`: those that the existing
+            `models.config` lists.
 
     Returns:
-        The files, sorted by name.
+        The files, sorted by name, and what they serve: `options`, or the step before.
 
     Raises:
         FileExistsError: If a file exists, and `force` is not given.
-        ValueError: If a certificate or key is not PEM text.
+        ValueError: If a certificate or key is not PEM text, or the existing
+            `models.config` serves other models or has a label that would be dropped.
         OSError: If a file cannot be read or written.
     """
-    files = deployment_files(options, out)
-    paths = {name: out / name for name in sorted(files)}
+    paths = {name: out / name for name in sorted(deployment_files(options, out))}
     existing = [name for name, path in paths.items() if path.exists()]
     if existing and not force:
         raise FileExistsError(
             "OUT must not hold the files that are to be written. Received: "
             f"OUT={out}, which has {', '.join(existing)}. Give --force to replace them."
         )
+    step = next_step(
+        options,
+        out / _SERVER_FILES["models_config"],
+        drop_labels=drop_labels,
+        available=available,
+    )
+    files = deployment_files(step, out)
     for name, path in paths.items():
         _write(path, files[name], secret=name == _SSL_CONFIG)
-    return list(paths.values())
+    return list(paths.values()), step
 
 
 def _placeholder_values(options, out):

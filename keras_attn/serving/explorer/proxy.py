@@ -4,22 +4,24 @@ Browsers block requests to other hosts unless those allow them (CORS). With thes
 the page asks the host that it came from, and its content security policy stays strict.
 """
 
-import json
-import urllib.error
-import urllib.request
+import asyncio
 from collections.abc import Collection
 from urllib.parse import quote, urlsplit
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+import h11
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+
+from keras_attn.serving.local_server.rest.bodies import Body, BodyError
+from keras_attn.serving.local_server.rest.error_responses import error_response
 
 __all__ = ["model_server_url", "proxy_routes"]
 
 _MAX_REQUEST_BYTES = 1 << 20  # a page sends one sentence, or a pair
-# Ignores proxies in environment variables: the named server itself is asked.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_MAX_RESPONSE_BYTES = 1 << 24  # ten times the response to a sentence of 256 tokens
+_BODY_SECONDS = 30.0
+_READ_BYTES = 1 << 16
 
 
 def model_server_url(text: str) -> str:
@@ -47,12 +49,13 @@ def model_server_url(text: str) -> str:
     if (
         parts.scheme not in ("http", "https")
         or not has_host
+        or "@" in parts.netloc
         or parts.query
         or parts.fragment
     ):
         raise ValueError(
             "A REST API must be an http or https URL. "
-            f"Received: {text!r}. As in http://localhost:8501."
+            f"Received: {text!r}. As in http://localhost:8501, without user."
         )
     return url
 
@@ -63,16 +66,18 @@ def proxy_routes(
     """Returns the two routes below `/v1/models` that the page needs.
 
     Nothing else is passed on: no other path, no other model, no header of the browser
-    or of the server, no request over 1 MiB.
+    or of the server, no request over 1 MiB, no response over 16 MiB. No redirect is
+    followed.
 
     Args:
         server: Base URL of the server, as from `model_server_url`.
         models: Names of the models that may be requested.
-        timeout: Maximum number of seconds for the server's response.
+        timeout: Maximum number of seconds until the server's response is complete.
 
     Returns:
-        Routes to add to those of `explorer_routes`. They respond with 502 where the
-        server cannot be reached and with 504 after the timeout, with an error in JSON.
+        Routes to add to those of `explorer_routes`. They respond with an error in JSON:
+        502 where the server cannot be reached, redirects, or does not answer in HTTP or
+        at most 16 MiB; 504 after the timeout.
 
     Example:
 
@@ -85,19 +90,22 @@ def proxy_routes(
         return await _forward(request, "/metadata", None)
 
     async def predict(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_REQUEST_BYTES:
-                return _error(413, f"a request has at most {_MAX_REQUEST_BYTES} bytes")
-        return await _forward(request, ":predict", body)
+        with Body(_MAX_REQUEST_BYTES, _BODY_SECONDS) as body:
+            try:
+                content = await body.read(request)
+            except BodyError as error:
+                too_slow = error.status == 408
+                return error_response(error.status, error.message, close=too_slow)
+            except ClientDisconnect:
+                return Response()  # nobody reads it
+            return await _forward(request, ":predict", bytes(content))
 
     async def _forward(request, path, body):
         model = request.path_params["model"]
         if model not in models:
-            return _error(404, f"the explorer shows {', '.join(models)}")
+            return error_response(404, f"the explorer shows {', '.join(models)}")
         url = f"{server}/v1/models/{quote(model, safe='')}{path}"
-        return await run_in_threadpool(_send, url, body, timeout)
+        return await _ask(url, body, timeout)
 
     return [
         Route("/v1/models/{model}/metadata", metadata),
@@ -105,30 +113,68 @@ def proxy_routes(
     ]
 
 
-def _send(url, body, timeout):
-    headers = {} if body is None else {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, body, headers)
+async def _ask(url, body, timeout):
+    """Returns the response to forward, or the error of there being none."""
     try:
-        with _OPENER.open(request, timeout=timeout) as response:
-            return _json(response.status, response.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return _json(error.code, error.read())
-    except TimeoutError:
-        return _error(504, f"{url} did not answer within {timeout:g} seconds")
-    except OSError as error:  # URLError, a connection that broke
-        reason = getattr(error, "reason", error)
-        return _error(502, f"{url} cannot be reached: {reason}")
+        status, content = await asyncio.wait_for(_exchange(url, body), timeout)
+    except asyncio.TimeoutError:
+        return error_response(504, f"{url} did not answer within {timeout:g} seconds")
+    except h11.ProtocolError as error:
+        return error_response(502, f"{url} did not answer in HTTP: {error}")
+    except (OSError, UnicodeError) as error:  # also names that no host can have
+        return error_response(502, f"{url} cannot be reached: {error}")
+    if 300 <= status < 400:
+        return error_response(
+            502, f"{url} redirects ({status}), which is not followed: ask its target"
+        )
+    if len(content) > _MAX_RESPONSE_BYTES:
+        return error_response(
+            502, f"{url} answered with more than {_MAX_RESPONSE_BYTES} bytes"
+        )
+    return Response(bytes(content), status, media_type="application/json")
 
 
-def _json(status, content):
-    return Response(
-        content,
-        status,
-        headers={"X-Content-Type-Options": "nosniff"},
-        media_type="application/json",
+async def _exchange(url, body):
+    """Sends a request over a connection of its own.
+
+    No thread waits for the server, however slowly it answers.
+
+    Returns:
+        Status and content; of content that is too large, a little more than is allowed.
+    """
+    server = urlsplit(url)
+    headers = [("Host", server.netloc), ("Connection", "close")]
+    if body is not None:
+        headers.append(("Content-Type", "application/json"))
+        headers.append(("Content-Length", str(len(body))))
+    connection = h11.Connection(h11.CLIENT)
+    method = "GET" if body is None else "POST"
+    parts = [
+        connection.send(
+            h11.Request(method=method, target=server.path, headers=headers)
+        ),
+        connection.send(h11.Data(data=body or b"")),
+        connection.send(h11.EndOfMessage()),
+    ]
+    is_https = server.scheme == "https"
+    reader, writer = await asyncio.open_connection(
+        server.hostname,
+        server.port or (443 if is_https else 80),
+        ssl=True if is_https else None,
     )
-
-
-def _error(status, reason):
-    return _json(status, json.dumps({"error": reason}).encode())
+    try:
+        writer.writelines(parts)
+        status, content = 502, bytearray()
+        while len(content) <= _MAX_RESPONSE_BYTES:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(await reader.read(_READ_BYTES))
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                content += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                break
+        return status, content
+    finally:
+        writer.transport.abort()

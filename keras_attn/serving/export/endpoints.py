@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
+from keras_attn.text import graph
 from keras_attn.text.limits import cut_texts
 from keras_attn.text.word_outputs import merge_words
-from keras_attn.translator.search import MAX_LENGTH_PENALTY
+from keras_attn.translator.graphs import whole_text_outputs
+from keras_attn.translator.search import MAX_LENGTH_PENALTY, check_split_sentences
 
 if TYPE_CHECKING:
     from keras_attn import Translator
@@ -26,6 +28,8 @@ class ExportSearch:
         nbest: Number of hypotheses in the outputs of the signature `nbest`.
         full_vocabulary: Whether to search all words in spite of a shortlist.
         constrained: Whether to add the signature `translate_constrained`.
+        split_sentences: Which texts are split into sentences: `"never"`, `"long"` or
+            `"always"`, as for `Translator`.
     """
 
     beam_size: int
@@ -33,15 +37,17 @@ class ExportSearch:
     nbest: int
     full_vocabulary: bool = False
     constrained: bool = False
+    split_sentences: str = "always"
 
     def __post_init__(self) -> None:
-        """Refuses a penalty that the graph, which has one per row, would clamp."""
+        """Refuses what a graph would change: a penalty that it would clamp."""
         if not 0 <= self.length_penalty <= MAX_LENGTH_PENALTY:
             raise ValueError(
                 "An exported `length_penalty` is in "
                 f"[0, {MAX_LENGTH_PENALTY}], as those of requests. "
                 f"Received: length_penalty={self.length_penalty!r}."
             )
+        check_split_sentences(self.split_sentences)
 
     @classmethod
     def from_translator(
@@ -53,6 +59,7 @@ class ExportSearch:
         nbest: int | None = None,
         full_vocabulary: bool = False,
         constrained: bool = False,
+        split_sentences: str | None = None,
     ) -> "ExportSearch":
         """Returns settings where `None` stands for the translator's own.
 
@@ -63,6 +70,7 @@ class ExportSearch:
             nbest: As above; `None`: the beam size, at least 2.
             full_vocabulary: As above.
             constrained: As above.
+            split_sentences: As above.
         """
         if beam_size is None:
             beam_size = translator.beam_size
@@ -70,7 +78,16 @@ class ExportSearch:
             length_penalty = translator.length_penalty
         if nbest is None:
             nbest = max(2, beam_size)
-        return cls(beam_size, length_penalty, nbest, full_vocabulary, constrained)
+        if split_sentences is None:
+            split_sentences = translator.split_sentences
+        return cls(
+            beam_size,
+            length_penalty,
+            nbest,
+            full_vocabulary,
+            constrained,
+            split_sentences,
+        )
 
 
 def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str, Any]:
@@ -92,31 +109,57 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
         "full_vocabulary": search.full_vocabulary,
     }
 
-    def translate_options(text, max_length, length_penalty):
+    def translate_sentences(text, max_length, length_penalty):
         penalties = tf.where(
             tf.math.is_nan(length_penalty), float(search.length_penalty), length_penalty
         )
-        row_options = {"max_length": max_length, "length_penalty": penalties}
-        return translator.translate_graph(text, **(options | row_options))
+        return translator.translate_graph(
+            text,
+            max_length=max_length,
+            split_sentences="never",
+            **{**options, "length_penalty": penalties},
+        )
 
     # Three signatures share one graph of the search, since tracing it takes most of an
     # export's time, and loading it most of a server's start.
+    sentences = _trace("translate_options", translate_sentences)
+
+    def translate_options(text, max_length, length_penalty):
+        row_options = [
+            graph.at_least_one_row(option) for option in (max_length, length_penalty)
+        ]
+
+        def translate(parts, rows):
+            if rows is None:
+                return sentences(parts, *row_options)
+            return sentences(parts, *(tf.gather(x, rows) for x in row_options))
+
+        return whole_text_outputs(translator, text, translate, search.split_sentences)
+
     endpoints = {"translate_options": _trace("translate_options", translate_options)}
 
-    def translate(text):
+    def default_options(text):
         rows = tf.shape(text)
-        return endpoints["translate_options"](
-            text=text,
-            max_length=tf.fill(rows, translator.max_target_length),
-            length_penalty=tf.fill(rows, float("nan")),
-        )
+        return {
+            "max_length": tf.fill(rows, translator.max_target_length),
+            "length_penalty": tf.fill(rows, float("nan")),
+        }
+
+    def translate(text):
+        return endpoints["translate_options"](text=text, **default_options(text))
 
     def translate_words(text):
-        source = cut_texts(text, translator.max_source_length)
-        return merge_words(source, endpoints["translate"](text))
+        # An end token counts as a word of its sentence, so that words are merged first.
+        def translate(parts, rows):
+            source = cut_texts(parts, translator.max_source_length)
+            return merge_words(source, sentences(text=parts, **default_options(parts)))
+
+        return whole_text_outputs(translator, text, translate, search.split_sentences)
 
     def nbest(text):
-        return translator.nbest_graph(text, search.nbest, **options)
+        return translator.nbest_graph(
+            text, search.nbest, split_sentences=search.split_sentences, **options
+        )
 
     endpoints["translate"] = _trace("translate", translate)
     endpoints["translate_words"] = _trace("translate_words", translate_words)

@@ -43,6 +43,7 @@ def export_translator(
     nbest: int | None = None,
     full_vocabulary: bool = False,
     constrained: bool = False,
+    split_sentences: str | None = None,
     serving_version: str = "2.20",
     run: Path | None = None,
     self_test: bool = True,
@@ -66,6 +67,8 @@ def export_translator(
         full_vocabulary: Whether to search all words in spite of a shortlist.
         constrained: Whether to add the signature `translate_constrained`, for prefixes
             and required phrases. It makes a server's start longer.
+        split_sentences: Which texts are split into sentences: `"never"`, `"long"` or
+            `"always"`; overrides the translator's own.
         serving_version: The oldest TensorFlow Serving that must load it.
         run: Folder of the training run, for the manifest.
         self_test: Whether to load and run the model before it is published. False only
@@ -77,8 +80,8 @@ def export_translator(
 
     Raises:
         ValueError: If Keras does not run on TensorFlow, the version was used before or
-            is not positive, an option is out of range, or the graph holds operations
-            that the server lacks.
+            is not positive, an option is out of range, a weight is infinite or NaN, or
+            the graph holds operations that the server lacks.
         ImportError: If the package `tensorflow-text` is not installed.
         RuntimeError: If the outputs of the written model are not the translator's.
     """
@@ -92,7 +95,9 @@ def export_translator(
         )
     check_tensorflow_text("export")
     from keras_attn.serving.export.endpoints import ExportSearch, trace_endpoints
+    from keras_attn.translator.finite_weights import check_finite_weights
 
+    check_finite_weights(translator, "`translator`")
     models_dir = Path(models_dir)
     search = ExportSearch.from_translator(
         translator,
@@ -101,6 +106,7 @@ def export_translator(
         nbest=nbest,
         full_vocabulary=full_vocabulary,
         constrained=constrained,
+        split_sentences=split_sentences,
     )
     words = _frequent_words(translator.source_codec)
     with publishing(models_dir, version) as (number, folder):
@@ -169,6 +175,7 @@ def make_manifest(
         "limits": {
             "max_source_length": translator.max_source_length,
             "max_target_length": translator.max_target_length,
+            "trained_source_length": translator.trained_source_length,
         },
         "serving_version": serving_version,
         "warmup_records": warmup_records,
@@ -215,6 +222,23 @@ def _save(translator, folder, endpoints):
         signatures={**endpoints, DEFAULT_SIGNATURE: endpoints[TRANSLATE.name]},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
+    _share_default_signature(folder)
+
+
+def _share_default_signature(folder):
+    """Gives the default signature the input and output tensors of `translate`.
+
+    `tf.saved_model.save` calls a function once for each name. A server would build two
+    executors of the same graph, and batch the requests of each name apart.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    (meta_graph,) = saved_model.meta_graphs
+    signatures = meta_graph.signature_def
+    signatures[DEFAULT_SIGNATURE].CopyFrom(signatures[TRANSLATE.name])
+    path.write_bytes(saved_model.SerializeToString(deterministic=True))
 
 
 def _frequent_words(codec, count=8):

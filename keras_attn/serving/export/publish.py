@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_attn.portable import locked
+from keras_attn.serving.unfinished_exports import (
+    LAST_VERSION,
+    exporting,
+    remove_abandoned_exports,
+)
 from keras_attn.serving.version_folders import version_folders
 
 __all__ = ["publishing"]
-
-# File with the highest number used so far. A server never loads a number again that has
-# failed, and does not notice a change of one that it has loaded.
-_LAST = ".last_version"
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def publishing(models_dir: Path, version: int | None) -> Iterator[tuple[int, Pat
 
     The temporary folder has a name that servers ignore. It is renamed when the block
     succeeds and all files are on disk. If the block fails, the folder is deleted, and
-    its number is not used again.
+    its number is not used again. Folders of killed exports are deleted, too.
 
     Args:
         models_dir: Base path of one model; created if missing.
@@ -32,23 +33,21 @@ def publishing(models_dir: Path, version: int | None) -> Iterator[tuple[int, Pat
         ValueError: If the version was used before or is not positive.
     """
     models_dir.mkdir(parents=True, exist_ok=True)
-    number = _reserve(models_dir, version)
-    # On the same file system, so that the rename is one step.
-    temporary = models_dir / f".exporting-{number}-{os.getpid()}"
-    try:
-        temporary.mkdir()
-        yield number, temporary
-        _flush(temporary)
-        os.rename(temporary, models_dir / str(number))
-        _flush(models_dir, recursive=False)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with contextlib.ExitStack() as stack:
+        number, temporary = _reserve(models_dir, version, stack)
+        try:
+            yield number, temporary
+            _flush(temporary)
+            os.rename(temporary, models_dir / str(number))
+            _flush(models_dir, recursive=False)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
-def _reserve(models_dir, version):
-    """Returns an unused number and marks it as used."""
-    path = models_dir / _LAST
+def _reserve(models_dir, version, stack):
+    """Returns an unused number, marked as used, and its temporary folder."""
+    path = models_dir / LAST_VERSION
     with open(path, "a+", encoding="ascii") as file, locked(path):
         file.seek(0)
         existing = version_folders(models_dir)
@@ -59,7 +58,10 @@ def _reserve(models_dir, version):
         file.write(f"{number}\n")
         file.flush()
         os.fsync(file.fileno())
-    return number
+        # Within the lock, so that nobody deletes a folder before its holder locks it.
+        remove_abandoned_exports(models_dir)
+        # On the same file system, so that the rename is one step.
+        return number, stack.enter_context(exporting(models_dir, number))
 
 
 def _check(version, existing, highest, models_dir):

@@ -27,7 +27,9 @@ __all__ = [
 
 # (words per text, texts per request): the first request of each shape is slow.
 _WARMUP_SHAPES = ((1, 1), (8, 1), (20, 4), (4, MAX_WARMUP_TEXTS))
+_LONG_LINE = 300  # words, more than any limit of tokens that is usual
 _EDGE_CASES = (
+    b" \r\n\n\t",
     b"",
     b" \t",
     b"\xff\xfe \xed\xa0\x80",
@@ -63,6 +65,8 @@ def warmup_requests(words: list[str], signatures: Iterable[str]) -> list[Request
         ]
         for num_words, num_texts in _WARMUP_SHAPES
     ]
+    # A server makes the graph of several sentences at the first text that has them.
+    batches.append([f"{words[0]}.\n{words[-1]}."])
     encoded = [[text.encode() for text in texts] for texts in batches]
     return _requests(encoded, signatures)
 
@@ -75,7 +79,13 @@ def edge_case_requests(words: list[str], signatures: Iterable[str]) -> list[Requ
         signatures: As for `warmup_requests`.
     """
     texts = [*_EDGE_CASES, *(word.encode() for word in words)]
-    return _requests([texts, texts[-1:], []], signatures)
+    line = " ".join(words[index % len(words)] for index in range(_LONG_LINE))
+    whole_texts = [
+        f" {words[0]} {words[-1]}. {words[0].title()}!\r\n\r\n{words[-1]}?\n".encode(),
+        line.encode(),
+        words[0].encode(),
+    ]
+    return _requests([texts, texts[-1:], [], whole_texts], signatures)
 
 
 def _requests(batches, signatures):

@@ -19,6 +19,7 @@ from keras_attn.serving.export.sample_requests import (
     write_requests,
 )
 from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
+from keras_attn.translation import SOURCE_OUTPUTS
 
 __all__ = ["check_outputs", "run_requests"]
 
@@ -163,7 +164,7 @@ def _same_translations(request, want, got):
     equal = set(got) == names
     # Source outputs must be the same to the byte, scores but for rounding.
     for name in names if equal else ():
-        if name.startswith("source_"):
+        if name.startswith(SOURCE_OUTPUTS):
             equal &= np.array_equal(want[name], got[name])
         elif name == "score":
             equal &= np.shape(want[name]) == np.shape(got[name])

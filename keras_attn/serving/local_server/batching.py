@@ -4,6 +4,9 @@ Requests wait in a queue for each signature and set of outputs until their batch
 or its timeout is over. As in TensorFlow Serving, tensors are concatenated and outputs
 split on their first axis, so a text is padded to the longest of its batch.
 
+Unlike there, no request fails because of another one: tensors that cannot be joined
+have queues of their own, and the requests of a batch that fails are run one by one.
+
 Each request waits in its own thread, since `session.run` blocks anyway. TensorFlow's
 `batch_function` would have to be part of the exported graph, as no stock server has it.
 """
@@ -132,8 +135,8 @@ class Batcher:
         """Computes tensors in a batch with those of other requests.
 
         Args:
-            run: Runs a batch; requests with the same function, feeds and fetches may
-                share one.
+            run: Runs a batch; requests with the same function, fetches, names, dtypes
+                and shapes of a row may share one.
             feeds: Arrays by tensor name; the first axis is the batch.
             fetches: Names of the tensors to compute.
             timeout: Seconds until the request's deadline; `None`: no deadline.
@@ -150,7 +153,10 @@ class Batcher:
             return run(feeds, fetches, timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         task = _Task(feeds, size, deadline)
-        self._enqueue(task, (run, frozenset(feeds), tuple(fetches)))
+        kinds = frozenset(
+            (name, array.dtype, array.shape[1:]) for name, array in feeds.items()
+        )
+        self._enqueue(task, (run, kinds, tuple(fetches)))
         try:
             return task.result.result(timeout)
         except futures.TimeoutError as error:
@@ -195,14 +201,23 @@ class Batcher:
 
     def _work(self):
         while (batch := self._next_batch()) is not None:
-            try:
-                self._run_batch(batch)
-            except BaseException as error:  # is raised in the threads of the requests
-                for task in batch.tasks:
-                    if not task.result.done():
-                        task.result.set_exception(error)
+            self._run_batch(batch)
 
     def _run_batch(self, batch):
+        tasks = self._tasks_in_time(batch)
+        if not tasks:
+            return
+        try:
+            self._run_tasks(batch, tasks)
+        except BaseException as error:
+            if len(tasks) == 1:  # is raised in the thread of the request
+                tasks[0].result.set_exception(error)
+                return
+            for task in tasks:  # the cause may be one of them
+                self._run_batch(dataclasses.replace(batch, tasks=[task]))
+
+    def _tasks_in_time(self, batch):
+        """Returns the requests whose deadline is not over; fails the others."""
         now = time.monotonic()
         tasks = []
         for task in batch.tasks:
@@ -215,13 +230,16 @@ class Batcher:
                 )
             else:
                 tasks.append(task)
-        if not tasks:
-            return
+        return tasks
+
+    def _run_tasks(self, batch, tasks):
         sizes = [task.size for task in tasks]
         allowed = self._parameters.allowed_batch_sizes or (sum(sizes),)
         batch_size = next(size for size in allowed if size >= sum(sizes))
         deadlines = [task.deadline for task in tasks]
-        timeout = None if None in deadlines else max(deadlines) - now
+        timeout = None
+        if None not in deadlines:
+            timeout = max(0.0, max(deadlines) - time.monotonic())
         feeds = join_feeds([task.feeds for task in tasks], batch_size)
         outputs = batch.run(feeds, batch.fetches, timeout)
         parts = split_outputs(outputs, sizes, batch_size)

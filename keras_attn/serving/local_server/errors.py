@@ -3,7 +3,13 @@
 import grpc
 import tensorflow as tf
 
-__all__ = ["RequestError", "cpp_name", "error_code", "invalid_argument"]
+__all__ = [
+    "RequestError",
+    "cpp_name",
+    "error_code",
+    "invalid_argument",
+    "unexpected_error",
+]
 
 _MAX_MESSAGE = 1024
 _TRUNCATED = "...TRUNCATED"
@@ -31,6 +37,23 @@ class RequestError(Exception):
 def invalid_argument(message: str) -> RequestError:
     """Returns the error of a malformed request."""
     return RequestError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def unexpected_error(error: BaseException) -> RequestError:
+    """Returns the error of a request that failed by a fault of the server.
+
+    The exception's own text stays in the log: it may be long, and is for developers.
+
+    Example:
+
+    >>> unexpected_error(KeyError("x")).message
+    'Unexpected failure in the server (KeyError). Its log has the details.'
+    """
+    return RequestError(
+        grpc.StatusCode.INTERNAL,
+        f"Unexpected failure in the server ({type(error).__name__}). "
+        "Its log has the details.",
+    )
 
 
 def error_code(error: BaseException) -> grpc.StatusCode:

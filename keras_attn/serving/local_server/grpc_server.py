@@ -1,18 +1,19 @@
 """The gRPC port: TensorFlow Serving's services, health, reflection, limits, TLS."""
 
-import functools
+import itertools
 import logging
-import os
+import threading
 import time
 from concurrent import futures
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.errors import RequestError, invalid_argument
+from keras_attn.serving.local_server.grpc_calls import Calls, Slots
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.metrics import Metrics
-from keras_attn.serving.local_server.model_config import read_model_configs
 from keras_attn.serving.local_server.models import (
     Models,
     check_spec,
@@ -20,20 +21,19 @@ from keras_attn.serving.local_server.models import (
     model_status,
 )
 from keras_attn.serving.local_server.predict import (
+    claimed_bytes,
     predict,
     refuse_examples,
     refuse_inference,
 )
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
 from keras_attn.serving.wire.messages import POOL, message_class, service_descriptor
-from keras_attn.serving.wire.tensors import write_tensor
+from keras_attn.serving.wire.tensors import num_bytes, write_tensor
 
 __all__ = ["GrpcServer"]
 
 _LOG = logging.getLogger(__name__)
 _RELOAD_POLL_SECONDS = 0.2
-_MIN_HANDLERS = 8
-_HANDLERS_PER_CPU = 4  # TensorFlow Serving's default
 _OPTIONS = [
     ("grpc.max_send_message_length", -1),
     # With it, a second server on the same port would silently receive a share of the
@@ -42,6 +42,13 @@ _OPTIONS = [
 ]
 # The short names are those of TensorFlow Serving's own health service.
 _HEALTH_NAMES = ("", "ModelService", "PredictionService")
+# Open calls of each kind, beside the limit of requests: none can starve another kind.
+_MAX_STATUS_CALLS = 64
+_MAX_RELOADS = 4
+_MAX_WATCHES = 64
+_MAX_REFLECTION_STREAMS = 8
+_SPARE_THREADS = 4  # for the refusals of further calls
+_MAX_OUTPUTS = 1000
 
 
 class GrpcServer:
@@ -51,10 +58,7 @@ class GrpcServer:
         models: The models to serve.
         metrics: Counts the requests.
         address: `HOST:PORT` to listen on; port 0: any free one.
-        max_requests: Maximum number of open requests; further ones are refused.
-        max_message_bytes: Maximum size of a request; larger ones are refused unread.
-        handlers: Number of threads, which is how many open requests are worked on at
-            once; `None`: four for each CPU.
+        limits: Limits of the requests.
         credentials: Certificates for TLS; `None`: no encryption.
 
     Raises:
@@ -67,34 +71,57 @@ class GrpcServer:
         metrics: Metrics,
         address: str,
         *,
-        max_requests: int,
-        max_message_bytes: int,
-        handlers: int | None = None,
+        limits: Limits | None = None,
         credentials: grpc.ServerCredentials | None = None,
     ):
-        if handlers is None:
-            handlers = max(_MIN_HANDLERS, _HANDLERS_PER_CPU * (os.cpu_count() or 1))
+        limits = limits or Limits()
+        self._calls = calls = Calls(limits)
+        requests = Slots("requests", limits.max_requests)
+        status_calls = Slots("status calls", _MAX_STATUS_CALLS)
+        reloads = Slots("reloads", _MAX_RELOADS)
+        watches = Slots("health watches", _MAX_WATCHES)
+        streams = Slots("reflection streams", _MAX_REFLECTION_STREAMS)
+        kinds = (requests, status_calls, reloads, watches, streams)
+        # A thread for each open call, so that none waits for one of another kind.
+        threads = sum(slots.count for slots in kinds) + _SPARE_THREADS
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(handlers, thread_name_prefix="request"),
+            futures.ThreadPoolExecutor(threads, thread_name_prefix="request"),
             options=[
                 *_OPTIONS,
-                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_receive_message_length", limits.max_message_bytes),
             ],
-            maximum_concurrent_rpcs=max_requests,
         )
+        slots = {
+            "GetModelMetadata": status_calls,
+            "GetModelStatus": status_calls,
+            "HandleReloadConfigRequest": reloads,
+        }
+        predictions = _Predictions(models, metrics, limits)
         services = [
-            _add_service(
-                self._server, "PredictionService", _Predictions(models, metrics)
+            self._add_service("PredictionService", predictions, slots, requests),
+            self._add_service(
+                "ModelService", _ModelManagement(models), slots, requests
             ),
-            _add_service(self._server, "ModelService", _ModelManagement(models)),
-            health.SERVICE_NAME,
         ]
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        for name in (*_HEALTH_NAMES, *services):
-            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        reflection.enable_server_reflection(
-            [*services, reflection.SERVICE_NAME], self._server, _reflection_pool()
+        health = health_pb2.DESCRIPTOR.services_by_name["Health"]
+        self._health = _Health((*_HEALTH_NAMES, *services, health.full_name))
+        check = health_pb2.HealthCheckRequest
+        self._add_handlers(
+            health.full_name,
+            Check=calls.unary(self._health.check, check, status_calls),
+            Watch=calls.stream(self._health.watch, check, watches, endless=True),
+        )
+        names = [*services, health.full_name, reflection.SERVICE_NAME]
+        self._add_handlers(
+            reflection.SERVICE_NAME,
+            ServerReflectionInfo=calls.stream(
+                reflection.ReflectionServicer(
+                    names, pool=_reflection_pool()
+                ).ServerReflectionInfo,
+                reflection_pb2.ServerReflectionRequest,
+                streams,
+                endless=False,
+            ),
         )
         try:
             self.port: int = (
@@ -103,6 +130,7 @@ class GrpcServer:
                 else self._server.add_secure_port(address, credentials)
             )
         except RuntimeError as error:
+            calls.stop()
             raise OSError(f"cannot listen on {address}: {error}") from error
         self._server.start()
 
@@ -114,36 +142,39 @@ class GrpcServer:
         Args:
             grace: Maximum number of seconds to wait.
         """
-        self._health.enter_graceful_shutdown()
+        self._health.stop()
         self._server.stop(grace).wait()
+        self._calls.stop()
 
+    def _add_service(self, name, servicer, slots, default_slots):
+        """Answers a service of TensorFlow Serving.
 
-def _add_service(server, name, servicer):
-    """Makes a server answer a service of TensorFlow Serving.
+        Args:
+            name: Name of the service.
+            servicer: An object with a method for each of the service's.
+            slots: `Slots` by method.
+            default_slots: `Slots` of the other methods.
 
-    Args:
-        server: The gRPC server.
-        name: Name of the service.
-        servicer: An object with a method for each of the service's.
+        Returns:
+            The service's full name.
+        """
+        service = service_descriptor(name)
+        handlers = {
+            method.name: self._calls.unary(
+                getattr(servicer, method.name),
+                message_class(method.input_type.name),
+                slots.get(method.name, default_slots),
+                servicer.claimed_bytes if method.name == "Predict" else None,
+            )
+            for method in service.methods
+        }
+        self._add_handlers(service.full_name, **handlers)
+        return service.full_name
 
-    Returns:
-        The service's full name.
-    """
-    service = service_descriptor(name)
-    handlers = {
-        method.name: grpc.unary_unary_rpc_method_handler(
-            getattr(servicer, method.name),
-            request_deserializer=message_class(method.input_type.name).FromString,
-            response_serializer=message_class(
-                method.output_type.name
-            ).SerializeToString,
+    def _add_handlers(self, service, **handlers):
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(service, handlers)]
         )
-        for method in service.methods
-    }
-    server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(service.full_name, handlers)]
-    )
-    return service.full_name
 
 
 def _reflection_pool():
@@ -153,36 +184,82 @@ def _reflection_pool():
     return POOL
 
 
-def _rpc(method):
-    """Ends the call with the status of an exception that the method raises."""
+class _Health:
+    """Health of the services: SERVING until `stop`.
 
-    @functools.wraps(method)
-    def handle(self, request, context):
-        try:
-            return method(self, request, context)
-        except RequestError as error:
-            status = error
-        except Exception as error:
-            _LOG.exception("%s failed", method.__name__)
-            status = RequestError(grpc.StatusCode.INTERNAL, repr(error))
-        context.abort(status.code, status.message)
+    grpcio's own keeps every name that a client ever watched.
+    """
 
-    return handle
+    def __init__(self, names):
+        self._names = frozenset(names)
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def check(self, request, context):
+        """Answers with the health of a service."""
+        if request.service not in self._names:
+            raise RequestError(
+                grpc.StatusCode.NOT_FOUND,
+                f"`service` must be one of {', '.join(sorted(self._names))}, or empty. "
+                f"Received: service={request.service[:64]}.",
+            )
+        return health_pb2.HealthCheckResponse(status=self._status(request.service))
+
+    def watch(self, requests, context):
+        """Yields the health of a service at first, and whenever it changes."""
+        for request in itertools.islice(requests, 1):
+            status = None
+            if not context.add_callback(self._notify):
+                return
+            while context.is_active():
+                status = self._next_status(request.service, status, context)
+                yield health_pb2.HealthCheckResponse(status=status)
+
+    def stop(self):
+        """Turns all services to NOT_SERVING."""
+        self._stopped = True
+        self._notify()
+
+    def _next_status(self, service, last, context):
+        """Waits until the status is another one, or the call has ended."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._status(service) != last or not context.is_active()
+            )
+            return self._status(service)
+
+    def _notify(self):
+        with self._changed:
+            self._changed.notify_all()
+
+    def _status(self, service):
+        if service not in self._names:
+            return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        if self._stopped:
+            return health_pb2.HealthCheckResponse.NOT_SERVING
+        return health_pb2.HealthCheckResponse.SERVING
 
 
 class _Predictions:
     """Predict and GetModelMetadata; the methods for `tf.train.Example`s are refused."""
 
-    def __init__(self, models: Models, metrics: Metrics):
+    def __init__(self, models: Models, metrics: Metrics, limits: Limits):
         self._models = models
         self._metrics = metrics
+        self._limits = limits
+
+    def claimed_bytes(self, request):
+        """Checks what the inputs of a Predict request stand for, and returns it."""
+        if len(request.output_filter) > _MAX_OUTPUTS:
+            raise invalid_argument(
+                f"`output_filter` must have at most {_MAX_OUTPUTS} names. Received: "
+                f"{len(request.output_filter)}. Leave it out to get all outputs."
+            )
+        return claimed_bytes(request.inputs, self._limits)
 
     def _count(self, spec, api):
-        # Unknown names are counted together: clients could fill the memory with them.
-        name = spec.name if spec.name in self._models.names else ""
-        return self._metrics.request(name, api, "GRPC")
+        return self._metrics.request(spec.name, api, "GRPC")
 
-    @_rpc
     def Predict(self, request, context):
         spec = request.model_spec
         with self._count(spec, "Predict"):
@@ -194,7 +271,9 @@ class _Predictions:
                     request.inputs,
                     request.output_filter,
                     _seconds_left(context),
+                    self._metrics.run(spec.name),
                 )
+            self._limits.check_response(sum(map(num_bytes, outputs.values())))
             response = message_class("PredictResponse")()
             response.model_spec.name = spec.name
             response.model_spec.version.value = number
@@ -205,19 +284,15 @@ class _Predictions:
                 write_tensor(response.outputs[name], array)
             return response
 
-    @_rpc
     def GetModelMetadata(self, request, context):
         return model_metadata(self._models, request)
 
-    @_rpc
     def Classify(self, request, context):
         self._refuse_examples(request, "Classify")
 
-    @_rpc
     def Regress(self, request, context):
         self._refuse_examples(request, "Regress")
 
-    @_rpc
     def MultiInference(self, request, context):
         task = request.tasks[0] if request.tasks else message_class("InferenceTask")()
         with (
@@ -240,13 +315,11 @@ class _ModelManagement:
     def __init__(self, models: Models):
         self._models = models
 
-    @_rpc
     def GetModelStatus(self, request, context):
         return model_status(self._models, request)
 
-    @_rpc
     def HandleReloadConfigRequest(self, request, context):
-        configs = read_model_configs(request.config)
+        configs = self._models.read_configs(request.config)
         _LOG.info("reloading with the models %s", ", ".join(configs) or "(none)")
 
         def wait():

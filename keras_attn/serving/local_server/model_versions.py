@@ -99,7 +99,7 @@ class ModelVersions:
         self._loaded: dict[int, _Loaded] = {}
         self._states: dict[int, State] = {}
         self._attempts: dict[int, _Attempts] = {}
-        self._unreadable = False
+        self._logged_error = ""
         self._has_freed_memory = False
 
     def configure(self, base: Path | None, policy: VersionPolicy) -> None:
@@ -116,24 +116,16 @@ class ModelVersions:
         """Loads and unloads versions to match the folder.
 
         Must not be called by several threads at once. Changes nothing if the folder
-        cannot be read.
+        cannot be read. Never raises: an error is logged, and the next call tries again.
 
         Returns:
             The newest loaded version, or `None`.
         """
-        # Of versions unloaded by the previous call: nothing refers to them any more.
-        if self._has_freed_memory:
-            self._has_freed_memory = False
-            return_freed_memory()
-        folders = self._read_folders()
-        if folders is not None:
-            selected = self._policy(folders)
-            for number in sorted(selected - self._loaded.keys(), reverse=True):
-                self._try_to_load(number, folders[number])
-            self._cancel_retries_except(selected)
-            # Old versions are kept until a selected one is loaded.
-            if not selected or selected & self._loaded.keys():
-                self._retire_except(selected)
+        try:
+            self._load_and_unload()
+            self._logged_error = ""
+        except Exception as error:  # the other models must go on being watched
+            self._log_once(error)
         with self._lock:
             return max(self._loaded, default=None)
 
@@ -174,18 +166,26 @@ class ModelVersions:
         """Unloads every version, each after its last request."""
         self._retire_except(frozenset())
 
-    def _read_folders(self):
-        if self._base is None:
-            return {}
-        try:
-            folders = version_folders(self._base)
-        except OSError as error:
-            if not self._unreadable:  # log it once, not at every scan
-                _LOG.error("cannot read %s: %s", self._base, error)
-            self._unreadable = True
-            return None
-        self._unreadable = False
-        return folders
+    def _load_and_unload(self):
+        # Of versions unloaded by the previous call: nothing refers to them any more.
+        if self._has_freed_memory:
+            self._has_freed_memory = False
+            return_freed_memory()
+        folders = {} if self._base is None else version_folders(self._base)
+        selected = self._policy(folders)
+        for number in sorted(selected - self._loaded.keys(), reverse=True):
+            self._try_to_load(number, folders[number])
+        self._cancel_retries_except(selected)
+        # Old versions are kept until a selected one is loaded.
+        if not selected or selected & self._loaded.keys():
+            self._retire_except(selected)
+
+    def _log_once(self, error):
+        """Logs an error, unless the previous call had the same."""
+        text = f"cannot update the versions of {self.name} from {self._base}: {error}"
+        if text != self._logged_error:
+            self._logged_error = text
+            _LOG.error("%s", text, exc_info=not isinstance(error, OSError))
 
     def _try_to_load(self, number, folder):
         attempts = self._attempts.setdefault(number, _Attempts())
@@ -207,7 +207,9 @@ class ModelVersions:
         _LOG.info("serving %s version %d", self.name, number)
 
     def _log_failure(self, number, attempts, error):
+        # Names of files may hold bytes that are not UTF-8, which no message can carry.
         message = str(getattr(error, "message", error))
+        message = message.encode("utf-8", "replace").decode()
         if attempts.failures <= self._retries:
             _LOG.error(
                 "%s version %d cannot be loaded and will be tried again in %g s (%d of "
@@ -254,7 +256,10 @@ class ModelVersions:
             self._unload(number, loaded)
 
     def _unload(self, number, loaded):
-        loaded.servable.close()
+        try:
+            loaded.servable.close()
+        except Exception:  # must fail neither the scan nor the version's last request
+            _LOG.exception("%s version %d was not closed properly", self.name, number)
         self._has_freed_memory = True
         with self._lock:
             # A rollback may have loaded the same number again.

@@ -3,19 +3,27 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
 
 from keras_attn.serving.local_server.errors import RequestError, invalid_argument
-from keras_attn.serving.local_server.model_config import ModelConfig, latest_version
+from keras_attn.serving.local_server.limits import Limits
+from keras_attn.serving.local_server.model_config import (
+    ModelConfig,
+    check_within,
+    latest_version,
+    read_model_configs,
+)
 from keras_attn.serving.local_server.model_versions import (
     ModelVersions,
     State,
     servable_not_found,
 )
 from keras_attn.serving.local_server.servable import Servable
+from keras_attn.serving.version_folders import version_folders
 from keras_attn.serving.wire.messages import message_class
 
 __all__ = ["Models", "check_spec", "model_metadata", "model_status"]
@@ -31,10 +39,19 @@ class Models:
     Args:
         make_versions: Returns the `ModelVersions` of a model, none loaded yet, given
             its name.
+        roots: Folders in or below which the base paths of a reload request must lie.
+        limits: Limits of the requests; `None`: the default ones.
     """
 
-    def __init__(self, make_versions: Callable[[str], ModelVersions]):
+    def __init__(
+        self,
+        make_versions: Callable[[str], ModelVersions],
+        roots: Collection[Path] = (),
+        limits: Limits | None = None,
+    ):
         self._make_versions = make_versions
+        self._roots = roots
+        self._limits = limits or Limits()
         self._models: dict[str, ModelVersions] = {}  # former models, too
         self._configs: Mapping[str, ModelConfig] = {}
         self._changing = threading.RLock()
@@ -75,6 +92,22 @@ class Models:
             for versions in list(self._models.values()):
                 versions.refresh()
 
+    def read_configs(self, message: Any) -> dict[str, ModelConfig]:
+        """Returns the models of a client's `ModelServerConfig` by name.
+
+        A SavedModel is a program: who may choose its path may run any that the server
+        can read. So clients may choose among the server's own folders only.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT if the config is invalid, PERMISSION_DENIED
+                if a base path is outside of the server's folders.
+        """
+        self._limits.check_models(len(message.model_config_list.config))
+        configs = read_model_configs(message, self._configs)
+        for name, config in configs.items():
+            check_within(name, config.base, self._roots)
+        return configs
+
     def reload(
         self, configs: Mapping[str, ModelConfig], wait: Callable[[], bool]
     ) -> bool:
@@ -89,17 +122,20 @@ class Models:
             Whether all new models are available, rather than `wait` returned False.
 
         Raises:
-            RequestError: If a label is for a version that is not available, in which
-                case nothing has changed; or if a new model cannot be loaded.
+            RequestError: If a label is for a version that is not available, or a new
+                base path cannot be read, in which cases nothing has changed; or if a
+                new model cannot be loaded.
         """
         with self._changing:
             new = configs.keys() - self._configs.keys()
+            # TensorFlow Serving's words at the start, and for a reload.
+            kind = "model(s)" if self._models else "servable(s)"
             self._configure(configs)
         logged = False
         while True:
             self.refresh()
             pending = sorted(name for name in new if not self._is_available(name))
-            self._check_failures(pending)
+            self._check_failures(pending, kind)
             if not pending:
                 return True
             if not logged:
@@ -108,11 +144,28 @@ class Models:
             if not wait():
                 return False
 
-    def retire_all(self) -> None:
-        """Unloads every version, each after its last request."""
-        with self._changing:
+    def retire_all(self, timeout: float = -1) -> bool:
+        """Unloads every version, each after its last request.
+
+        Args:
+            timeout: Maximum number of seconds to wait for a load that is running in
+                another thread; -1: no limit.
+
+        Returns:
+            Whether nothing is left: no load is running, and no request.
+        """
+        if not self._changing.acquire(timeout=timeout):
+            return False
+        try:
             for versions in self._models.values():
                 versions.retire_all()
+            return not any(
+                state.name == "UNLOADING"
+                for versions in self._models.values()
+                for state in versions.states().values()
+            )
+        finally:
+            self._changing.release()
 
     def _version(self, spec):
         """Returns the number that a spec asks for; `None`: the newest."""
@@ -128,6 +181,7 @@ class Models:
 
     def _configure(self, configs):
         self._check_labels(configs)
+        self._check_readable(configs)
         for name in configs.keys() - self._models.keys():
             # A new dict, since requests read the old one at the same time.
             self._models = {**self._models, name: self._make_versions(name)}
@@ -138,10 +192,24 @@ class Models:
             else:
                 versions.configure(None, latest_version)
 
+    def _check_readable(self, configs):
+        for name, config in configs.items():
+            # Of a folder that is served a temporary failure changes nothing.
+            if name in self._configs and self._configs[name].base == config.base:
+                continue
+            try:
+                version_folders(config.base)
+            except (OSError, ValueError) as error:
+                raise invalid_argument(
+                    "`base_path` must be a folder that the server can read. Received: "
+                    f"base_path={str(config.base)!r} of model {name}: {error}. Make "
+                    "the folder, or correct the path."
+                ) from error
+
     def _is_available(self, name):
         return any(state.name == "AVAILABLE" for state in self.states(name).values())
 
-    def _check_failures(self, names):
+    def _check_failures(self, names, kind):
         """Raises if a model has failed versions only, none of which is retried."""
         failures = [
             f"{{{{name: {name} version: {number}}} due to error: "
@@ -154,7 +222,7 @@ class Models:
         if failures:
             raise RequestError(
                 grpc.StatusCode.UNKNOWN,
-                f"{len(failures)} servable(s) did not become available: "
+                f"{len(failures)} {kind} did not become available: "
                 f"{{{''.join(failures)}}}",
             )
 
@@ -187,7 +255,7 @@ def model_status(models: Models, request: Any) -> Any:
     states = models.states(name)
     if request.model_spec.HasField("version"):
         version = request.model_spec.version.value
-        if states and version not in states:
+        if version not in states:
             raise RequestError(
                 grpc.StatusCode.NOT_FOUND,
                 f"Could not find version {version} of model {name}",

@@ -3,6 +3,7 @@
 The order of checks, the codes and the texts are TensorFlow Serving's.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -18,16 +19,54 @@ from keras_attn.serving.local_server.errors import (
     error_code,
     invalid_argument,
 )
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.servable import Servable
 from keras_attn.serving.signature import DEFAULT_SIGNATURE
-from keras_attn.serving.wire.tensors import read_tensor
+from keras_attn.serving.wire.tensors import (
+    can_read,
+    read_tensor,
+    tensor_bytes,
+    tensor_shape,
+)
 
-__all__ = ["predict", "refuse_examples", "refuse_inference"]
+__all__ = ["claimed_bytes", "predict", "refuse_examples", "refuse_inference"]
+
+_MAX_INPUTS = 256
+_NO_TIMER = contextlib.nullcontext()
+_REFERENCES = 100  # dtypes of variables, which no message can have, begin here
 
 _METHODS = {
     "tensorflow/serving/classify": "Classify",
     "tensorflow/serving/regress": "Regress",
 }
+
+
+def claimed_bytes(inputs: Mapping[str, tensor_pb2.TensorProto], limits: Limits) -> int:
+    """Returns the memory that the inputs of a request stand for, without taking it.
+
+    Args:
+        inputs: Tensor messages by input name.
+        limits: What is allowed.
+
+    Raises:
+        RequestError: If the inputs exceed a limit.
+    """
+    if len(inputs) > _MAX_INPUTS:
+        raise invalid_argument(
+            f"A request must have at most {_MAX_INPUTS} inputs. "
+            f"Received: {len(inputs)}. Send the inputs of the signature only."
+        )
+    total = 0
+    for alias, message in inputs.items():
+        try:
+            shape = tensor_shape(message)
+        except ValueError as error:
+            raise invalid_argument(f"tensor parsing error: {alias}") from error
+        if shape:
+            limits.check_rows(alias, shape[0])
+        if can_read(message.dtype):  # any other is refused unread
+            total += limits.check_tensor(alias, shape, tensor_bytes(message))
+    return total
 
 
 def predict(
@@ -36,6 +75,7 @@ def predict(
     inputs: Mapping[str, tensor_pb2.TensorProto],
     output_filter: Sequence[str] = (),
     timeout: float | None = None,
+    timer: contextlib.AbstractContextManager[None] = _NO_TIMER,
 ) -> dict[str, np.ndarray]:
     """Runs a signature on the tensors of a request.
 
@@ -45,6 +85,7 @@ def predict(
         inputs: Tensor messages by input name.
         output_filter: Names of the outputs to compute; empty: all.
         timeout: Seconds after which the run is cancelled; `None`: never.
+        timer: Entered while the model runs.
 
     Returns:
         Arrays by output name.
@@ -60,14 +101,17 @@ def predict(
         )
     signature = servable.signatures[signature_name]
     _check_input_count(signature, inputs)
-    feeds = _feeds(signature, inputs)
+    feeds, dtypes = _feeds(signature, inputs)
     fetches = _fetches(signature, output_filter)
     _check_fetches(fetches.values())
-    _check_dtypes(signature, feeds)
+    _check_dtypes(signature, dtypes)
+    if servable.batches:
+        _check_shapes(signature, feeds)
     if signature_name in servable.xla_signatures:
         raise RequestError(grpc.StatusCode.INTERNAL, "XLA compilation disabled")
     try:
-        arrays = servable.run(feeds, list(fetches.values()), timeout)
+        with timer:
+            arrays = servable.run(feeds, list(fetches.values()), timeout)
     except tf.errors.OpError as error:
         # The session adds a Python traceback to the message; its context has not.
         plain = error.__context__
@@ -146,8 +190,11 @@ def _check_input_count(signature, inputs):
 
 
 def _feeds(signature, inputs):
-    """Returns arrays by tensor name."""
-    feeds, used = {}, set()
+    """Returns arrays and dtypes by tensor name.
+
+    Tensors of a dtype that is not supported are missing among the arrays.
+    """
+    feeds, dtypes, used = {}, {}, set()
     for alias, info in sorted(signature.inputs.items()):
         if alias in inputs:
             message = inputs[alias]
@@ -162,7 +209,9 @@ def _feeds(signature, inputs):
                 f"{_join(signature.defaults)}"
             )
         try:
-            feeds[info.name] = read_tensor(message)
+            dtypes[info.name] = _dtype(message.dtype)
+            if can_read(message.dtype):
+                feeds[info.name] = read_tensor(message)
         except ValueError as error:
             raise invalid_argument(f"tensor parsing error: {alias}") from error
     if len(used) != len(inputs):
@@ -170,7 +219,17 @@ def _feeds(signature, inputs):
             f"Inputs contains invalid name. Used request inputs: {_join(used)}, "
             f"request input: {_join(inputs)}"
         )
-    return feeds
+    return feeds, dtypes
+
+
+def _dtype(number):
+    """Returns the dtype of a tensor message; raises `ValueError` if it has none."""
+    if not 0 < number < _REFERENCES:
+        raise ValueError(f"A tensor must have a dtype. Received: dtype={number}.")
+    try:
+        return tf.as_dtype(number)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _fetches(signature, output_filter):
@@ -201,14 +260,44 @@ def _check_fetches(names):
             )
 
 
-def _check_dtypes(signature: meta_graph_pb2.SignatureDef, feeds):
+def _check_dtypes(signature: meta_graph_pb2.SignatureDef, received):
     dtypes = {info.name: tf.as_dtype(info.dtype) for info in signature.inputs.values()}
-    for position, name in enumerate(sorted(feeds)):
-        received = tf.as_dtype(feeds[name].dtype)
-        if received != dtypes[name]:
+    for position, name in enumerate(sorted(received)):
+        dtype = dtypes[name]
+        if received[name] != dtype:
             raise invalid_argument(
-                f"Expects arg[{position}] to be {cpp_name(dtypes[name])} but "
-                f"{cpp_name(received)} is provided"
+                f"Expects arg[{position}] to be {cpp_name(dtype)} but "
+                f"{cpp_name(received[name])} is provided"
+            )
+        if not can_read(dtype.as_datatype_enum):
+            raise RequestError(
+                grpc.StatusCode.UNIMPLEMENTED,
+                f"Inputs of dtype {cpp_name(dtype)} are not supported by this server: "
+                "use tensorflow_model_server.",
+            )
+
+
+def _check_shapes(signature, feeds):
+    """Raises where a request would fail the others of its batch.
+
+    TensorFlow Serving checks no shape: a request of another rank fails its neighbours.
+    """
+    for alias, info in sorted(signature.inputs.items()):
+        if info.name not in feeds or info.tensor_shape.unknown_rank:
+            continue
+        received = feeds[info.name].shape
+        expected = [dim.size for dim in info.tensor_shape.dim]
+        fits = len(received) == len(expected) and all(
+            size in (-1, actual)
+            for size, actual in zip(expected[1:], received[1:], strict=True)
+        )
+        # A scalar has its own message when it joins a batch.
+        if received and not fits:
+            sizes = ",".join("?" if size < 0 else str(size) for size in expected)
+            raise invalid_argument(
+                f"An input must have the shape of the signature. Received: shape "
+                f"[{','.join(map(str, received))}] of input {alias}, whose shape is "
+                f"[{sizes}]. Send one value for each row."
             )
 
 

@@ -1,6 +1,8 @@
 """One loaded version of a model: its signatures, and a session that runs them."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from keras_attn.parallel import cores
 from keras_attn.serving.local_server.batching import Batcher
 from keras_attn.serving.local_server.saved_model import (
     compiles_with_xla,
@@ -20,6 +23,10 @@ with contextlib.suppress(ImportError):  # some platforms have no wheels of it
 
 __all__ = ["BatchedServable", "Servable", "load_servable"]
 
+_NARROW_ROWS = 16
+_MIN_WIDE_RUNS = 2
+_MIN_RUNS, _RUNS_PER_CPU = 8, 4  # the latter is TensorFlow Serving's default
+
 
 class Servable:
     """A SavedModel in a v1 session, which is what TensorFlow Serving runs.
@@ -28,12 +35,17 @@ class Servable:
     and a run can have a deadline. The functions of `tf.saved_model.load` check inputs
     differently, have other error messages and cannot be cancelled.
 
+    Attributes:
+        batches: Whether requests run in batches with others.
+
     Args:
         session: A session with restored variables.
         signatures: `SignatureDef`s by name.
         xla_signatures: Names of the signatures that need XLA, which stock servers
             refuse.
     """
+
+    batches = False
 
     def __init__(
         self,
@@ -42,6 +54,12 @@ class Servable:
         xla_signatures: frozenset[str],
     ):
         self._session = session
+        # Runs need memory for each row, which malloc keeps, and requests of many rows
+        # take long: few of them run at once, beside those of few rows.
+        self._wide_turns = threading.Semaphore(max(_MIN_WIDE_RUNS, cores()))
+        self._narrow_turns = threading.Semaphore(
+            max(_MIN_RUNS, _RUNS_PER_CPU * cores())
+        )
         self.signatures = signatures
         self.xla_signatures = xla_signatures
 
@@ -51,12 +69,13 @@ class Servable:
         fetches: Sequence[str],
         timeout: float | None = None,
     ) -> list[np.ndarray]:
-        """Computes tensors.
+        """Computes tensors, once fewer than the maximum number of runs are under way.
 
         Args:
             feeds: Arrays by tensor name.
             fetches: Names of the tensors to compute.
-            timeout: Seconds after which the run is cancelled; `None`: never.
+            timeout: Seconds after which the run is cancelled, the time that it waits
+                for its turn included; `None`: never.
 
         Returns:
             One array for each of `fetches`; strings as arrays of `bytes` objects.
@@ -64,6 +83,20 @@ class Servable:
         Raises:
             tf.errors.OpError: If the graph fails, or the timeout is over.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        rows = max((len(array) for array in feeds.values() if array.ndim), default=0)
+        turns = self._wide_turns if rows > _NARROW_ROWS else self._narrow_turns
+        if not turns.acquire(timeout=timeout):
+            raise tf.errors.DeadlineExceededError(
+                None, None, "Timed out waiting for notification"
+            )
+        try:
+            left = None if deadline is None else deadline - time.monotonic()
+            return self._run(feeds, fetches, left)
+        finally:
+            turns.release()
+
+    def _run(self, feeds, fetches, timeout):
         options = None
         if timeout is not None:
             # Zero would mean no timeout.
@@ -84,6 +117,8 @@ class BatchedServable(Servable):
         servable: The loaded version.
         batcher: Forms the batches.
     """
+
+    batches = True
 
     def __init__(self, servable: Servable, batcher: Batcher):
         self._servable = servable

@@ -1,8 +1,12 @@
 """The server: its ports, the thread that watches the folders, start and stop."""
 
+import logging
 import os
 import socket
 import threading
+import time
+from collections.abc import Sequence
+from concurrent import futures
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +15,7 @@ import grpc
 from keras_attn.serving.explorer import explorer_routes
 from keras_attn.serving.local_server.batching import Batcher, BatchingParameters
 from keras_attn.serving.local_server.grpc_server import GrpcServer
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.metrics import Metrics
 from keras_attn.serving.local_server.model_config import ModelConfig
 from keras_attn.serving.local_server.model_versions import ModelVersions
@@ -22,8 +27,10 @@ from keras_attn.serving.version_folders import check_base
 
 __all__ = ["LocalServer"]
 
+_LOG = logging.getLogger(__name__)
 _WAKE_SECONDS = 0.5
-_MAX_MESSAGE_BYTES = 2**31 - 1  # protobuf's
+# After the grace of `stop`: for what was cancelled at its end, and for what ends soon.
+_END_SECONDS = 1.0
 _PORT_RULE, _POSITIVE_RULE = "must be in 0..65535", "must be positive"
 
 
@@ -45,17 +52,19 @@ class LocalServer:
         threads: Number of threads for TensorFlow; `None`: one for each CPU.
         load_retries: Maximum number of retries of a failed load.
         load_retry_seconds: Pause before each retry.
-        max_requests: Maximum number of open requests on either port; further ones are
-            refused, not queued.
-        max_message_bytes: Maximum size of a request on either port; larger ones are
-            refused unread.
+        limits: Limits of the requests to either port; `None`: the default ones.
         batching: Sizes and times of batching; `None`: no batching.
         credentials: Certificates for gRPC; `None`: no encryption. REST is never
             encrypted.
+        reload_roots: Folders besides `models_dir` in or below which the base paths of
+            `HandleReloadConfigRequest` may lie. Whoever reaches the port may send it,
+            and a SavedModel is a program: keep them few.
+        allowed_hosts: Names besides `host` and the loopback ones by which REST may be
+            called, and whose pages may call it; `"*"` allows all.
 
     Raises:
         ValueError: If a number is out of range.
-        FileNotFoundError: If `models_dir` is not a folder.
+        FileNotFoundError: If `models_dir` or one of `reload_roots` is not a folder.
 
     Example (where `models/1` is a SavedModel):
 
@@ -77,10 +86,11 @@ class LocalServer:
         threads: int | None = None,
         load_retries: int = 5,
         load_retry_seconds: float = 60.0,
-        max_requests: int = 256,
-        max_message_bytes: int = 64 * 2**20,
+        limits: Limits | None = None,
         batching: BatchingParameters | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        reload_roots: Sequence[Path] = (),
+        allowed_hosts: Sequence[str] = (),
     ):
         threads = (os.cpu_count() or 1) if threads is None else threads
         _check(
@@ -96,27 +106,29 @@ class LocalServer:
                 load_retry_seconds > 0,
                 _POSITIVE_RULE,
             ),
-            max_requests=(max_requests, max_requests >= 1, "must be at least 1"),
-            max_message_bytes=(
-                max_message_bytes,
-                1 <= max_message_bytes <= _MAX_MESSAGE_BYTES,
-                "must be in 1..2147483647",
-            ),
         )
         check_base(models_dir)
+        for root in reload_roots:
+            if not root.is_dir():
+                raise FileNotFoundError(
+                    "`reload_roots` must be folders, in or below which a reload may "
+                    f"name base paths. Received: {root}. Make it, or leave it out."
+                )
         self.name = name
         self._models_dir = models_dir
         self._host = host
         self._port = port
         self._rest_port = rest_port
+        self._allowed_hosts = allowed_hosts
         self._rest_timeout = rest_timeout
         self._poll_seconds = poll_seconds
-        self._limits = {
-            "max_requests": max_requests,
-            "max_message_bytes": max_message_bytes,
-        }
+        self._limits = limits or Limits()
         self._stopping = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="watch-versions")
+        self._started: futures.Future[int | None] = futures.Future()
+        # A daemon: Python would wait at its end for a load, which runs in C++.
+        self._watcher = threading.Thread(
+            target=self._watch, name="watch-versions", daemon=True
+        )
         self._grpc: GrpcServer | None = None
         self._http: HttpServer | None = None
         self._metrics = Metrics()
@@ -129,7 +141,9 @@ class LocalServer:
                 lambda folder: load_warm(folder, threads, batcher),
                 retries=load_retries,
                 retry_seconds=load_retry_seconds,
-            )
+            ),
+            roots=[root.absolute() for root in (models_dir, *reload_roots)],
+            limits=self._limits,
         )
 
     def __enter__(self) -> "LocalServer":
@@ -165,15 +179,24 @@ class LocalServer:
         """
         self._check_port_is_free()
         if self._rest_port is not None:
-            self._http = HttpServer(self._host, self._rest_port)
+            self._http = HttpServer(
+                self._host,
+                self._rest_port,
+                self._allowed_hosts,
+                self._limits.body_seconds,
+            )
             self._rest_port = self._http.port
-        config = ModelConfig(self._models_dir.absolute())
-        if not self.models.reload({self.name: config}, self._pause):
-            return None
-        self._listen()
+        # Loading and warm-up run in C++, which cannot be interrupted: in this thread
+        # they would keep `request_stop` waiting, and signals from their handlers.
         self._watcher.start()
-        states = self.models.states(self.name).items()
-        return max(number for number, state in states if state.name == "AVAILABLE")
+        while not self._started.done():
+            futures.wait([self._started], timeout=_WAKE_SECONDS)
+            if self._stopping.is_set():
+                return None
+        version = self._started.result()
+        if version is not None:
+            self._listen()
+        return version
 
     def request_stop(self) -> None:
         """Ends `start` or `wait` soon; safe to call in a signal handler."""
@@ -186,26 +209,40 @@ class LocalServer:
         while not self._stopping.wait(_WAKE_SECONDS):
             pass
 
-    def stop(self, grace: float = 10.0) -> None:
+    def stop(self, grace: float = 10.0, load_grace: float | None = None) -> bool:
         """Refuses new requests, waits for the open ones and unloads the models.
 
         Args:
-            grace: Maximum number of seconds to wait.
+            grace: Maximum number of seconds to wait for the open requests.
+            load_grace: Maximum number of seconds to wait, after the requests, for a
+                load that is running; `None`: what is left of `grace`.
+
+        Returns:
+            Whether everything has ended, at most a second later. If not, a load or a
+            run goes on in C++, where Python cannot interrupt it; only the end of the
+            process does (`os._exit`, since the interpreter would wait for its thread).
         """
         self._stopping.set()
+        deadline = time.monotonic() + grace + _END_SECONDS
         ports = [port for port in (self._grpc, self._http) if port is not None]
         self._grpc = self._http = None
         # Both at once, so that neither takes requests while the other drains.
-        stoppers = [threading.Thread(target=port.stop, args=(grace,)) for port in ports]
-        for stopper in stoppers:
-            stopper.start()
-        for stopper in stoppers:
-            stopper.join()
+        threads = [
+            threading.Thread(target=port.stop, args=(grace,), daemon=True)
+            for port in ports
+        ]
+        for thread in threads:
+            thread.start()
+        ended = _join(threads, deadline)
+        if load_grace is not None:
+            deadline = min(deadline, time.monotonic() + load_grace + _END_SECONDS)
         if self._watcher.is_alive():
-            self._watcher.join()
+            ended &= _join([self._watcher], deadline)
         if self._batcher is not None:
-            self._batcher.stop()
-        self.models.retire_all()
+            stopper = threading.Thread(target=self._batcher.stop, daemon=True)
+            stopper.start()
+            ended &= _join([stopper], deadline)
+        return self.models.retire_all(_seconds_until(deadline)) and ended
 
     def _address(self, port):
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -222,9 +259,7 @@ class LocalServer:
             self.models,
             self._metrics,
             self.address,
-            **self._limits,
-            # Each request of a batch occupies a thread while it waits.
-            handlers=self._limits["max_requests"] if self._batcher else None,
+            limits=self._limits,
             credentials=self._credentials,
         )
         self._port = self._grpc.port
@@ -233,7 +268,7 @@ class LocalServer:
                 self.models,
                 self._metrics,
                 timeout=self._rest_timeout,
-                **self._limits,
+                limits=self._limits,
                 extra_routes=explorer_routes(lambda: self.models.names),
             )
             self._http.start(app)
@@ -242,8 +277,35 @@ class LocalServer:
         return not self._stopping.wait(self._poll_seconds)
 
     def _watch(self):
+        """Loads the first version, then looks for others until the server stops."""
+        try:
+            self._started.set_result(self._load_first())
+        except BaseException as error:  # is raised by `start`
+            self._started.set_exception(error)
+            return
         while self._pause():
-            self.models.refresh()
+            try:
+                self.models.refresh()
+            except BaseException:  # without this thread no version is ever loaded again
+                _LOG.exception("a scan for versions failed; the next one follows")
+
+    def _load_first(self):
+        config = ModelConfig(self._models_dir.absolute())
+        if not self.models.reload({self.name: config}, self._pause):
+            return None
+        states = self.models.states(self.name).items()
+        return max(number for number, state in states if state.name == "AVAILABLE")
+
+
+def _join(threads, deadline):
+    """Waits for threads; returns whether all have ended by the deadline."""
+    for thread in threads:
+        thread.join(_seconds_until(deadline))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def _seconds_until(deadline):
+    return max(0.0, deadline - time.monotonic())
 
 
 def _check(**rules):

@@ -4,12 +4,22 @@ The functions take any object with the fields of a `TensorProto`: that of
 `keras_attn.serving.wire.messages`, or TensorFlow's own.
 """
 
+import itertools
 import math
+import reprlib
 from typing import Any
 
 import numpy as np
 
-__all__ = ["dtype_name", "read_tensor", "write_tensor"]
+__all__ = [
+    "can_read",
+    "dtype_name",
+    "num_bytes",
+    "read_tensor",
+    "tensor_bytes",
+    "tensor_shape",
+    "write_tensor",
+]
 
 # TensorFlow's number of a dtype: (name, NumPy dtype, field with typed values).
 _DTYPES = {
@@ -34,6 +44,9 @@ _HALF = 19
 # One value may stand for a whole tensor, so a tiny message could claim any amount of
 # memory. No tensor may be larger than the largest possible message.
 _MAX_BYTES = 2**31 - 1
+_MAX_AXES = 254  # TensorFlow's
+_STRING_OBJECT_BYTES = 16  # TensorFlow has 24 for each string, protobuf 16
+_CHUNK = 2**16  # values that become Python objects at once
 
 
 def dtype_name(number: int) -> str:
@@ -45,6 +58,56 @@ def dtype_name(number: int) -> str:
     ('string', 'dtype 14')
     """
     return _DTYPES[number][0] if number in _DTYPES else f"dtype {number}"
+
+
+def can_read(number: int) -> bool:
+    """Returns whether `read_tensor` supports a TensorFlow dtype number."""
+    return number in _DTYPES
+
+
+def num_bytes(array: np.ndarray) -> int:
+    """Returns the memory of an array, with the bytes of its texts.
+
+    Example:
+
+    >>> num_bytes(np.zeros(3, np.float32))
+    12
+    """
+    if array.dtype != object:
+        return array.nbytes
+    return _STRING_OBJECT_BYTES * array.size + sum(map(len, array.flat))
+
+
+def tensor_bytes(message: Any) -> int:
+    """Returns the memory that a tensor message stands for, without taking it.
+
+    Args:
+        message: A tensor message of a supported dtype.
+
+    Raises:
+        ValueError: If its shape is malformed.
+
+    Example: seven bytes that stand for a million.
+
+    >>> from keras_attn.serving.wire.messages import message_class
+    >>> message = message_class("TensorProto")(dtype=4)
+    >>> message.tensor_shape.dim.add(size=1_000_000).size
+    1000000
+    >>> tensor_bytes(message)
+    1000000
+    """
+    _, dtype, field = _DTYPES[message.dtype]
+    count = math.prod(tensor_shape(message))
+    if message.dtype != _STRING:
+        return count * np.dtype(dtype).itemsize
+    if message.tensor_content:
+        return _STRING_OBJECT_BYTES * count + len(message.tensor_content)
+    values = getattr(message, field)
+    length = sum(map(len, itertools.islice(values, min(count, len(values)))))
+    if values and len(values) < count:
+        length += len(values[-1]) * (count - len(values))
+    # Surplus values are dropped, but the message holds them.
+    return _STRING_OBJECT_BYTES * max(count, len(values)) + length
 
 
 def write_tensor(message: Any, array: np.ndarray) -> None:
@@ -84,10 +147,27 @@ def write_tensor(message: Any, array: np.ndarray) -> None:
     values = array.ravel()
     if number == _HALF:
         values = values.view(np.uint16)
-    elements = values.tolist()
-    if is_text:
-        elements = [_to_bytes(element) for element in elements]
-    getattr(message, _DTYPES[number][2]).extend(elements)
+    field = getattr(message, _DTYPES[number][2])
+    for start in range(0, len(values), _CHUNK):
+        elements = values[start : start + _CHUNK].tolist()
+        field.extend(map(_to_bytes, elements) if is_text else elements)
+
+
+def tensor_shape(message: Any) -> tuple[int, ...]:
+    """Returns the shape of a tensor message.
+
+    Raises:
+        ValueError: If it has a negative axis, or too many.
+    """
+    axes = message.tensor_shape.dim
+    if len(axes) > _MAX_AXES:
+        raise ValueError(
+            f"A tensor must have at most {_MAX_AXES} axes. Received: {len(axes)}."
+        )
+    shape = tuple(axis.size for axis in axes)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"A tensor must have a known shape. Received: shape={shape}.")
+    return shape
 
 
 def read_tensor(message: Any) -> np.ndarray:
@@ -95,7 +175,8 @@ def read_tensor(message: Any) -> np.ndarray:
 
     Values are in the raw `tensor_content` or in the field of their type. For the
     latter, TensorFlow's rule holds: missing values at the end repeat the last one (or
-    are zero if there is none), and surplus values are dropped.
+    are zero if there is none), and surplus values are dropped. An unknown rank is that
+    of a scalar; a shape of no elements has no values, whatever else is there.
 
     Args:
         message: A tensor message.
@@ -122,7 +203,7 @@ def read_tensor(message: Any) -> np.ndarray:
             f"Received: dtype={message.dtype}."
         )
     _, dtype, field = _DTYPES[message.dtype]
-    shape = _shape(message.tensor_shape)
+    shape = tensor_shape(message)
     count = math.prod(shape)
     size = count * np.dtype(dtype).itemsize
     if size > _MAX_BYTES:
@@ -130,26 +211,20 @@ def read_tensor(message: Any) -> np.ndarray:
             f"A tensor must not need more than {_MAX_BYTES} bytes. "
             f"Received: shape={shape}, dtype={dtype_name(message.dtype)}."
         )
-    if message.tensor_content:
+    if message.tensor_content and count:
         return _from_content(message, dtype, count).reshape(shape)
     return _from_values(getattr(message, field), message.dtype, count).reshape(shape)
-
-
-def _shape(message):
-    shape = tuple(dim.size for dim in message.dim)
-    if message.unknown_rank or any(size < 0 for size in shape):
-        raise ValueError(
-            "A tensor must have a known shape. "
-            f"Received: shape={shape}, unknown_rank={message.unknown_rank}."
-        )
-    return shape
 
 
 def _from_values(values, number, count):
     _, dtype, field = _DTYPES[number]
     # These two fields are wider than some of the dtypes stored in them.
     wire_dtype = np.int32 if field in ("int_val", "half_val") else dtype
-    prefix = np.array(values[:count], dtype=wire_dtype)
+    if number == _STRING:
+        length = min(len(values), count)
+        prefix = np.fromiter(itertools.islice(values, length), object, length)
+    else:
+        prefix = np.array(values, dtype=wire_dtype)[:count]
     array = np.empty(count, dtype=wire_dtype)
     array[: len(prefix)] = prefix
     if len(prefix) < count:
@@ -214,5 +289,5 @@ def _to_bytes(value):
         return value.encode()
     raise TypeError(
         "The elements of a text tensor must be `bytes` or `str`. "
-        f"Received: {value!r} of type {type(value).__name__}."
+        f"Received: {reprlib.repr(value)} of type {type(value).__name__}."
     )

@@ -105,7 +105,9 @@ def _with_given_targets(translator, alignments, targets):
         # The padding of begins and ends is beyond the tokens.
         spans = zip(alignment.target_tokens, begin.tolist(), end.tolist(), strict=False)
         tokens = tuple(Token(token.piece, *span) for token, *span in spans)
-        yield dataclasses.replace(alignment, text=target, target_tokens=tokens)
+        yield dataclasses.replace(
+            alignment, text=target, target_tokens=tokens, sentences=()
+        )
 
 
 def attention_links(

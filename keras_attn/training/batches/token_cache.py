@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_attn.command_line import atomic_write, check_output
 from keras_attn.training.batches.tokens import TokenPairs, chunks, tokenize_pairs
 from keras_attn.training.corpora.pairs import SentencePair
 from keras_attn.training.corpora.stored_file import StoredFile
 from keras_attn.training.loop.workers import Workers
-from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+from keras_attn.training.runs.run_folder import RunFolder
 
 __all__ = ["cache_folder", "cached_tokens"]
 
@@ -45,6 +46,7 @@ def cache_folder(wanted: str | None, run: RunFolder, workers: Workers) -> Path:
     """
     if wanted is not None:
         folder = Path(wanted).expanduser()
+        check_output(folder, folder=True)
     elif workers.is_chief:
         folder = run.cache
     else:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+from keras_attn.command_line import atomic_write
+from keras_attn.training.runs.run_folder import RunFolder
 
 __all__ = ["EpochWeights", "average_if_better", "average_weights"]
 
@@ -50,6 +51,7 @@ def average_if_better(
     run: RunFolder,
     evaluate: Callable[[], dict[str, float]],
     best: dict[str, float],
+    log: Callable[[str], None],
 ) -> tuple[list[np.ndarray] | None, dict[str, Any]]:
     """Averages the saved epochs and decides whether to use the average.
 
@@ -59,12 +61,19 @@ def average_if_better(
             `average.weights.h5`.
         evaluate: Returns the loss and metrics of the model on the validation batches.
         best: Validation metrics of the best epoch.
+        log: Called with a line for each damaged file, which is passed over.
 
     Returns:
         The average, where its validation loss is not above the best epoch's, else
         `None`; and the entries of the report.
     """
-    files = sorted(_weight_files(run.epoch_weights), key=_epoch_of)
+    files = [
+        path
+        for path in sorted(_weight_files(run.epoch_weights), key=_epoch_of)
+        if _is_readable(model, path, log)
+    ]
+    if not files:
+        return None, {}
     average = average_weights(model, files)
     model.set_weights(average)
     metrics = {name: float(value) for name, value in evaluate().items()}
@@ -106,6 +115,22 @@ def average_weights(model: keras.Model, files: Sequence[Path]) -> list[np.ndarra
             [a + b for a, b in zip(total, weights, strict=True)] if total else weights
         )
     return [array / len(files) for array in total]
+
+
+def _is_readable(model, path, log):
+    try:
+        model.load_weights(path)
+    except MemoryError:
+        raise
+    # Damaged bytes make `h5py` and Keras raise nearly anything.
+    except Exception as error:
+        [reason, *_] = str(error).splitlines() or [repr(error)]
+        log(f"{path} is damaged ({reason[:100]}): not in the average")
+        return False
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        log(f"{path} is damaged (infinity or NaN): not in the average")
+        return False
+    return True
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, waiting
+from keras_attn.command_line import AsJson, check_output, log, print_result, waiting
 
 __all__ = ["align"]
 
@@ -89,7 +89,7 @@ def align(
     )
     from keras_attn.metrics import symmetrise as combine
     from keras_attn.saved import find_translator
-    from keras_attn.training.commands.output import check_output, write_lines
+    from keras_attn.training.commands.output import write_lines
     from keras_attn.training.evaluation.pairs import pairs_from_files
 
     combine((), (), symmetrise)  # refuses an unknown method before the work

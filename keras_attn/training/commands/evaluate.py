@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, log, print_result, waiting
+from keras_attn.command_line import AsJson, check_output, log, print_result, waiting
 
 __all__ = ["evaluate", "find_other_system"]
 
@@ -69,6 +69,14 @@ def evaluate(
     coverage_penalty: Annotated[
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
+    split_sentences: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts that are translated by their sentences: never, long (those "
+            "longer than training has seen) or always (all with more than one).",
+            show_default="the translator's own",
+        ),
+    ] = None,
     words: Annotated[
         str | None,
         typer.Option(
@@ -98,10 +106,11 @@ def evaluate(
     from keras_attn.presets import is_packaged
     from keras_attn.quiet import import_tensorflow
     from keras_attn.saved import find_translator
-    from keras_attn.training.commands.output import check_output, write_lines
+    from keras_attn.training.commands.output import write_lines
     from keras_attn.training.evaluation.pairs import find_pairs
 
     # Options are checked before the first sentence is translated.
+    check_output(outputs)
     path = find_translator(translator)
     own_corpus = source is None and tsv is None
     words = words or (_words_of_run(path.parent) if own_corpus else "marks")
@@ -117,7 +126,6 @@ def evaluate(
         data=data,
     )
     other = find_other_system(against, len(pairs))
-    check_output(outputs)
     with waiting("loading TensorFlow"):
         import_sacrebleu()
         import_tensorflow()
@@ -130,6 +138,7 @@ def evaluate(
         "beam_size": beam_size,
         "length_penalty": length_penalty,
         "coverage_penalty": coverage_penalty,
+        "split_sentences": split_sentences,
     }
     texts, scores = _translate(path, name, pairs, search, words, batch_size)
     if outputs is not None:

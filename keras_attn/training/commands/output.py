@@ -4,40 +4,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_attn.training.runs.run_folder import atomic_write
+from keras_attn.command_line import atomic_write, check_output
 
 if TYPE_CHECKING:
     from keras_attn import Translator
 
 __all__ = [
     "check_new_translator",
-    "check_output",
     "save_new_translator",
     "write_lines",
 ]
-
-
-def check_output(path: Path | None) -> None:
-    """Refuses a path that cannot be written when the work is done.
-
-    Args:
-        path: Value of an option; `None`: no file is wanted.
-
-    Raises:
-        FileNotFoundError: If its folder does not exist.
-        IsADirectoryError: If it is a folder.
-    """
-    if path is None:
-        return
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            "The folder of an output file must exist. "
-            f"Received: {path}. Make {path.parent} first."
-        )
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"The output is written to a file. Received: {path}, a folder."
-        )
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
@@ -56,6 +32,7 @@ def check_new_translator(out: Path) -> None:
     Raises:
         ValueError: If it does not end in `.keras`.
         FileExistsError: If it exists.
+        OSError: If it cannot be written.
     """
     if out.suffix != ".keras":
         raise ValueError(
@@ -67,6 +44,7 @@ def check_new_translator(out: Path) -> None:
             f"The translator is written to a new file. Received: --out {out}, which "
             "exists. Choose another name, or delete it."
         )
+    check_output(out, parents=True)
 
 
 def save_new_translator(translator: "Translator", out: Path) -> None:

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, print_result, waiting
+from keras_attn.command_line import (
+    AsJson,
+    atomic_write,
+    check_output,
+    print_result,
+    waiting,
+)
 
 __all__ = ["report", "write_report"]
 
@@ -24,9 +30,6 @@ def report(
 
     Example: keras-attn report runs/demo
     """
-    from keras_attn.training.commands.output import check_output
-
-    check_output(out)
     with waiting("writing the page"):
         path = write_report(run, out)
     print_result({"report": path}, str(path), as_json)
@@ -35,11 +38,13 @@ def report(
 def write_report(run: Path, out: Path | None = None) -> Path:
     """Writes the page of a run and returns its path."""
     from keras_attn.training.runs.report_page import report_html
-    from keras_attn.training.runs.run_folder import RunFolder, atomic_write
+    from keras_attn.training.runs.run_folder import RunFolder
     from keras_attn.training.runs.run_record import read_run
 
     path = RunFolder(run).page if out is None else out
-    page = report_html(read_run(run))
+    record = read_run(run)
+    check_output(path)
+    page = report_html(record)
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path

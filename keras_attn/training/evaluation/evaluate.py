@@ -41,6 +41,7 @@ def evaluate_translator(
     beam_size: int | None = None,
     length_penalty: float | None = None,
     coverage_penalty: float | None = None,
+    split_sentences: str | None = None,
     words: str = "marks",
     batch_size: int = 64,
     name: str = "translating",
@@ -57,6 +58,7 @@ def evaluate_translator(
         beam_size: Overrides the translator's own.
         length_penalty: Overrides the translator's own.
         coverage_penalty: Overrides the translator's own.
+        split_sentences: Overrides the translator's own.
         words: Rule by which alignments count words, see `word_spans`.
         batch_size: Number of sentences in a batch.
         name: Name of the work, for the progress bar.
@@ -80,6 +82,7 @@ def evaluate_translator(
             beam_size=beam_size,
             length_penalty=length_penalty,
             coverage_penalty=coverage_penalty,
+            split_sentences=split_sentences,
             batch_size=batch_size,
         )
         gold = [pair for pair in chunk if pair.alignment is not None]

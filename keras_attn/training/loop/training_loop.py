@@ -26,6 +26,9 @@ from keras_attn.training.runs.run_folder import RunFolder
 
 __all__ = ["TrainingLoop", "TrainingResult", "best_epoch"]
 
+_DIVERGED_FACTOR = 3.0  # times the loss of a uniform distribution
+_DIVERGED_UPDATES = 20  # in a row
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
@@ -93,6 +96,10 @@ class TrainingLoop:
         # Identifies the sentences and subwords that a checkpoint belongs to.
         self.corpus = f"{train.fingerprint} {validation.fingerprint}"
         self.interruption = _Interruption()
+        self.divergence = _Divergence(
+            seq2seq.config.target_vocabulary_size,
+            _DIVERGED_UPDATES * options.gradient_accumulation_steps,
+        )
         self.step = TrainStep(
             seq2seq,
             workers,
@@ -132,16 +139,16 @@ class TrainingLoop:
         self.workers.check_agreement("recipe", self.recipe.to_toml())
         self.workers.check_agreement("corpus and vocabulary", self.corpus)
         if self.workers.is_chief:
-            arrays = self.checkpoints.load_newest(self.log)
+            arrays = self.checkpoints.load_newest(self.log, self.state.check)
             if arrays is not None:
                 self._restore(arrays)
             done = [metrics["epoch"] for metrics in self.state.progress.validated]
-            self.run_folder.forget_after(max(done, default=-1))
+            self.run_folder.forget_after(max(done, default=-1), self.log)
         self.state.copy_from_chief(self.workers)
         self._restart_checkpoint_timer()
 
     def _restore(self, arrays):
-        if str(arrays["corpus"]) != self.corpus:
+        if str(arrays.get("corpus")) != self.corpus:
             raise ValueError(
                 "A run is continued with the sentences and subwords that it began "
                 "with. Received: others than those of the checkpoints in "
@@ -221,6 +228,7 @@ class TrainingLoop:
         last = time.monotonic()
         for batch in self.train.epoch(epoch, progress.step):
             self._set_plateau_rate()
+            before = progress.sums
             sums, stop = self.step.train(batch, sums, self.interruption.came)
             progress.sums = tuple(sums.numpy().tolist())
             seconds = time.monotonic() - last
@@ -228,9 +236,9 @@ class TrainingLoop:
             progress.step += 1
             progress.seconds += seconds
             progress.total_seconds += seconds
-            _check_finite(
-                progress.sums[0], f"in step {progress.step} of epoch {epoch + 1}"
-            )
+            where = f"in step {progress.step} of epoch {epoch + 1}"
+            _check_finite(progress.sums[0], where)
+            self.divergence.add(before, progress.sums, where)
             share = progress.step / self.train.steps_per_epoch
             speed = self.train.target_tokens * share / progress.seconds
             logs = {**mean_metrics(progress.sums), "tokens_per_second": speed}
@@ -285,6 +293,8 @@ class TrainingLoop:
             metric.reset_state()
 
     def _checkpoint_is_due(self):
+        if self.divergence.steps:
+            return False
         steps, minutes = self.options.checkpoint_steps, self.options.checkpoint_minutes
         if steps is not None and self.unsaved_steps >= steps:
             return True
@@ -296,7 +306,9 @@ class TrainingLoop:
             progress = self.state.progress
             step = len(progress.history) * self.train.steps_per_epoch + progress.step
             arrays = {**self.state.to_arrays(), "corpus": np.array(self.corpus)}
-            self.checkpoints.save(step, arrays)
+            # What may have diverged does not replace what has not.
+            remove_old = not self.divergence.steps
+            self.checkpoints.save(step, arrays, remove_old=remove_old)
             self.run_folder.write_history(progress.validated)
         self._restart_checkpoint_timer()
 
@@ -391,6 +403,50 @@ def _check_finite(loss, where):
             f"loss={loss} {where}. The last good checkpoint stays. Start a new run "
             "with a lower training.learning_rate or training.clip_norm."
         )
+
+
+class _Divergence:
+    """Raises when the loss stays far above that of a uniform distribution.
+
+    A model that predicts all V subwords alike has the cross-entropy ln V, which a new
+    model begins with. Single batches may be worse, many in a row are not.
+
+    Args:
+        vocabulary_size: V.
+        limit: Number of steps in a row that are too many.
+
+    Attributes:
+        steps: Number of steps in a row so far.
+
+    Example:
+    >>> divergence = _Divergence(1000, limit=2)
+    >>> divergence.add((0, 0, 0, 0), (50.0, 50.0, 0.0, 2.0), "in step 1")
+    >>> divergence.steps
+    1
+    >>> divergence.add((50.0, 50.0, 0.0, 2.0), (60.0, 60.0, 0.0, 4.0), "in step 2")
+    >>> divergence.steps
+    0
+    """
+
+    def __init__(self, vocabulary_size, limit):
+        self.uniform = math.log(vocabulary_size)
+        self.limit = limit
+        self.steps = 0
+
+    def add(self, before, after, where):
+        """Adds a step, given the metric sums before and after it."""
+        cross_entropy, tokens = after[1] - before[1], after[3] - before[3]
+        mean = cross_entropy / max(tokens, 1.0)
+        self.steps = self.steps + 1 if mean > _DIVERGED_FACTOR * self.uniform else 0
+        if self.steps >= self.limit:
+            raise RuntimeError(
+                "Training has diverged: a model that learns is not much worse than one "
+                f"that predicts all subwords alike, with a loss of {self.uniform:.1f}. "
+                f"Received: loss={mean:.4g} {where}, and more than "
+                f"{_DIVERGED_FACTOR:g} times {self.uniform:.1f} in {self.steps} steps "
+                "in a row. The last good checkpoint stays. Start a new run with a "
+                "lower training.learning_rate or training.clip_norm."
+            )
 
 
 class _Stopped(Exception):

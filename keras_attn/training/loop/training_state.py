@@ -120,26 +120,45 @@ class TrainingState:
             "progress": np.array(self.progress.to_json()),
         }
 
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Checks arrays before anything is restored from them.
+
+        Raises:
+            ValueError: If they are not what `to_arrays` returned for this model and
+                optimizer.
+        """
+        names, best_names = _names("variable", arrays), _names("best", arrays)
+        shapes = [tuple(variable.shape) for variable in self.variables]
+        best_shapes = [tuple(weight.shape) for weight in self.seq2seq.weights]
+        if [arrays[name].shape for name in names] != shapes or (
+            best_names and [arrays[name].shape for name in best_names] != best_shapes
+        ):
+            raise ValueError(
+                "A run is continued with the model that it began with. Received: a "
+                f"checkpoint of {len(names)} variables, for {len(shapes)} of "
+                "other number or shapes. Continue with the versions of keras-attn and "
+                "Keras that the run began with, or start a new run."
+            )
+        try:
+            TrainingProgress.from_json(str(arrays["progress"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "A checkpoint says how far the training has come. Received: one whose "
+                f"progress cannot be read ({error!r}). Continue with the version of "
+                "keras-attn that the run began with, or start a new run."
+            ) from error
+
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restores what `to_arrays` returned.
 
         Raises:
             ValueError: If it belongs to another model or optimizer.
         """
-        names = [f"variable/{i}" for i in range(len(self.variables))]
-        saved_names = [name for name in arrays if name.startswith("variable/")]
-        shapes = [tuple(variable.shape) for variable in self.variables]
-        if saved_names != names or [arrays[name].shape for name in names] != shapes:
-            raise ValueError(
-                "A run is continued with the model that it began with. Received: a "
-                f"checkpoint of {len(saved_names)} variables, for {len(names)} of "
-                "other number or shapes. Continue with the versions of keras-attn and "
-                "Keras that the run began with, or start a new run."
-            )
+        self.check(arrays)
+        names = _names("variable", arrays)
         for name, variable in zip(names, self.variables, strict=True):
             variable.assign(arrays[name])
-        count = sum(name.startswith("best/") for name in arrays)
-        self.best_weights = [arrays[f"best/{i}"] for i in range(count)]
+        self.best_weights = [arrays[name] for name in _names("best", arrays)]
         self.progress = TrainingProgress.from_json(str(arrays["progress"]))
 
     def copy_from_chief(self, workers: Workers) -> None:
@@ -158,3 +177,9 @@ class TrainingState:
         )
         for seed in self.seeds:
             seed.assign_add([workers.index * _WORKER_SEED_OFFSET, 0])
+
+
+def _names(kind, arrays):
+    """Returns those of the names `KIND/0`, `KIND/1`, ... that a checkpoint has."""
+    count = sum(name.startswith(f"{kind}/") for name in arrays)
+    return [f"{kind}/{i}" for i in range(count) if f"{kind}/{i}" in arrays]

@@ -26,43 +26,18 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_attn.command_line import TEMPORARY, atomic_write
 from keras_attn.portable import locked
 from keras_attn.saved import SAVED_NAME
 from keras_attn.training.recipes import Recipe, load_recipe
 
-__all__ = ["RunFolder", "atomic_write"]
+__all__ = ["RunFolder", "read_json_lines"]
 
-_TEMPORARY = ".writing-"
 _PACKAGES = ("keras-attn", "keras", "tensorflow", "tensorflow-text", "numpy")
-
-
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path and renames it to `path` when the block succeeds.
-
-    The temporary name ends like `path`, since some writers choose their format by it.
-    When the block is left, the file and its name are on the disk.
-    """
-    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-        _sync_to_disk(temporary)
-        os.replace(temporary, path)
-        _sync_to_disk(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync_to_disk(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class RunFolder:
@@ -149,8 +124,9 @@ class RunFolder:
                     "choose another folder."
                 ) from error
             self.checkpoints.mkdir(exist_ok=True)
-            for folder in (self.path, self.checkpoints, self.cache):
-                for temporary in folder.glob(f"{_TEMPORARY}*"):
+            written = (self.path, self.checkpoints, self.cache, self.epoch_weights)
+            for folder in written:
+                for temporary in folder.glob(f"{TEMPORARY}*"):
                     temporary.unlink()
             yield
 
@@ -191,14 +167,20 @@ class RunFolder:
         """Appends one evaluation to `scores.jsonl`."""
         _append(self.scores, values)
 
-    def forget_after(self, epochs: int) -> None:
-        """Removes what callbacks wrote in later epochs, which will be repeated."""
+    def forget_after(self, epochs: int, log: Callable[[str], None]) -> None:
+        """Removes what callbacks wrote in later epochs, which will be repeated.
+
+        Args:
+            epochs: Number of epochs whose samples and weights stay.
+            log: Called with a line about damaged samples, which are removed as well.
+        """
         if self.samples.exists():
-            lines = self.samples.read_text(encoding="utf-8").splitlines(True)
-            # A killed process may have written half a line.
-            complete = [line for line in lines if line.endswith("\n")]
-            past = [line for line in complete if json.loads(line)["epoch"] <= epochs]
-            self.write_text(self.samples, "".join(past))
+            lines = [
+                json.dumps(values) + "\n"
+                for values in read_json_lines(self.samples, log)
+                if isinstance(values.get("epoch"), int) and values["epoch"] <= epochs
+            ]
+            self.write_text(self.samples, "".join(lines))
         for path in self.epoch_weights.glob("[0-9]*"):
             if int(path.name.partition("-")[0]) > epochs:
                 path.unlink()
@@ -213,9 +195,41 @@ class RunFolder:
         self.write_text(path, json.dumps(values, indent=2) + "\n")
 
 
+def read_json_lines(path: Path, log: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Returns the objects of a file of JSON lines, to which processes append.
+
+    A killed process, or a machine that went down, leaves half a line or zero bytes:
+    such lines are passed over. The last one may still be in the making.
+
+    Args:
+        path: The file; a missing one has no lines.
+        log: Called with a line that names the file and the damaged lines.
+    """
+    if not path.is_file():
+        return []
+    *lines, last = path.read_bytes().split(b"\n")
+    objects, damaged = [], []
+    for number, line in enumerate([*lines, last], start=1):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            objects.append(value)
+        elif number <= len(lines):
+            damaged.append(str(number))
+    if damaged:
+        log(f"{path} is damaged in line {', '.join(damaged[:9])}: passed over")
+    return objects
+
+
 def _append(path, values):
-    with open(path, "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(values) + "\n")
+    with open(path, "ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # half a line, of a killed process
+                file.write(b"\n")
+        file.write(json.dumps(values).encode("ascii") + b"\n")
 
 
 def _describe_environment():

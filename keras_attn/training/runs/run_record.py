@@ -3,15 +3,16 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_attn.command_line import log
 from keras_attn.training.recipes import Recipe, load_recipe
-from keras_attn.training.runs.run_folder import RunFolder
-from keras_attn.translation import Token, Translation
+from keras_attn.training.runs.run_folder import RunFolder, read_json_lines
+from keras_attn.translation import Sentence, Token, Translation
 
 __all__ = ["RunRecord", "read_run"]
 
@@ -42,8 +43,13 @@ class RunRecord:
     samples: Mapping[str, Sequence[tuple[int, str, Translation]]]
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path, log: Callable[[str], None] = log) -> RunRecord:
     """Reads a run folder.
+
+    Args:
+        folder: The folder, of a finished run or not.
+        log: Called with a line for each file to which a killed process has written
+            half a line, which is passed over.
 
     Raises:
         FileNotFoundError: If it holds no run.
@@ -57,16 +63,17 @@ def read_run(folder: Path) -> RunRecord:
             f"{run.recipe.name}. Received: {folder}."
         )
     with _damage_named(run.history):
-        history = {metrics["epoch"]: metrics for metrics in _read_lines(run.history)}
+        lines = read_json_lines(run.history, log)
+        history = {metrics["epoch"]: metrics for metrics in lines}
     kind = ("data", "beam_size", "length_penalty")
     with _damage_named(run.scores):
         scores = {
             tuple(values.get(name) for name in kind): values
-            for values in _read_lines(run.scores)
+            for values in read_json_lines(run.scores, log)
         }
     samples: dict[str, dict[int, tuple[int, str, Translation]]] = {}
     with _damage_named(run.samples):
-        for values in _read_lines(run.samples):
+        for values in read_json_lines(run.samples, log):
             epoch, reference = values.pop("epoch"), values.pop("reference")
             by_epoch = samples.setdefault(values["source"], {})
             by_epoch[epoch] = epoch, reference, _translation(values)
@@ -103,17 +110,6 @@ def _read_json(path):
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _read_lines(path):
-    """Yields the values of a file of JSON lines, whose last line may be incomplete."""
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
-
-
 def _translation(values):
     arrays = {
         name: np.asarray(values[name], "float32")
@@ -123,4 +119,13 @@ def _translation(values):
         name: tuple(Token(**token) for token in values[name])
         for name in ("source_tokens", "target_tokens")
     }
-    return Translation(**{**values, **arrays, **tokens})
+    sentences = tuple(
+        Sentence(
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in sentence.items()
+            }
+        )
+        for sentence in values.get("sentences", ())  # older runs lack them
+    )
+    return Translation(**{**values, **arrays, **tokens, "sentences": sentences})

@@ -8,7 +8,11 @@ import tensorflow as tf
 from keras import layers
 
 from keras_attn import AttentionDecoder, BahdanauAttention
-from keras_attn.layers.cells.cell_protocol import fresh_dropout_masks
+from keras_attn.layers.cells.cell_protocol import (
+    fresh_dropout_masks,
+    run_cell,
+    zero_states,
+)
 from keras_attn.layers.cells.residual_cell import ResidualCell
 from keras_attn.layers.cells.rnn_cells import CELLS, create_cell
 from keras_attn.layers.decoder.decoder import ORDERS
@@ -131,6 +135,29 @@ def test_the_second_cell_drops_different_units(batch):
     decoder = make_decoder(batch, "gru", {"layers": 2}, "conditional")
     seeds = [leaf.seed for cell in rnn_cells(decoder) for leaf in leaves(cell)]
     assert len(set(seeds)) == 4
+
+
+@pytest.mark.parametrize("wrap", [None, "stack", "residual"])
+@pytest.mark.parametrize("kind", sorted(CELLS))
+def test_nothing_is_drawn_outside_of_training(kind, wrap):
+    inner = create_cell(kind, 4, dropout=0.5, recurrent_dropout=0.5, seed=1)
+    cell = inner
+    if wrap is not None:
+        cell = ResidualCell(inner)
+    if wrap == "stack":
+        cell = layers.StackedRNNCells([cell])
+    cell.build((2, 4))
+    before = inner.seed_generator.state.numpy()
+    states = zero_states(cell, 2)
+    first, _ = run_cell(cell, np.ones((2, 4), "float32"), states, training=False)
+    np.testing.assert_array_equal(inner.seed_generator.state.numpy(), before)
+    assert (inner.dropout, inner.recurrent_dropout) == (0.5, 0.5)
+    plain = create_cell(kind, 4)
+    plain.build((2, 4))
+    plain.set_weights([weight.numpy() for weight in inner.trainable_variables])
+    states = zero_states(plain, 2)
+    second, _ = run_cell(plain, np.ones((2, 4), "float32"), states, training=False)
+    np.testing.assert_array_equal(first, second + (wrap is not None))
 
 
 def test_cells_without_dropout_have_no_masks():

@@ -129,3 +129,14 @@ def test_gives_up_on_a_server_that_does_not_come():
 def test_concurrency_must_be_positive():
     with pytest.raises(ValueError, match="concurrency=0"):
         AsyncClient("127.0.0.1:1", concurrency=0)
+
+
+def test_a_long_text_comes_back_whole(toy_server):
+    texts = ["Ja ja.\n\nNein nein. Doch doch!", "a b"]
+    options = {"batch_bytes": 12}
+    translations = ask(toy_server.address, lambda c: c.translate(texts), **options)
+    with Client(toy_server.address, **options) as client:
+        expected = client.translate(texts)
+    assert [t.to_dict() for t in translations] == [t.to_dict() for t in expected]
+    with pytest.raises(ServingError, match=r"bytes \d+ to \d+ of texts\[0\]"):
+        ask(toy_server.address, lambda c: c.translate(texts), version=9, **options)

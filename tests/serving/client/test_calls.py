@@ -4,16 +4,30 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_attn.serving.client.calls import ModelCalls
+from keras_attn.serving.client.calls import ModelCalls, join_parts
+from keras_attn.serving.signature import ALL_SIGNATURES
 from keras_attn.serving.wire.messages import message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 
 
 def calls(batch_size=32, batch_bytes=2**20, **spec):
     return ModelCalls("m", batch_size=batch_size, batch_bytes=batch_bytes, **spec)
+
+
+def calls_of_each_signature(attention):
+    model_calls = calls()
+    for batches in (
+        model_calls.translate(["a"], attention=attention),
+        model_calls.translate(["a"], max_length=3, attention=attention),
+        model_calls.translate(["a"], prefixes=["b"], attention=attention),
+        model_calls.translate_words(["a"], attention=attention),
+        model_calls.nbest(["a"], attention=attention),
+        model_calls.align(["a"], ["b"], attention=attention),
+    ):
+        yield from batches
 
 
 def sent_texts(call):
@@ -27,6 +41,40 @@ def response_of(outputs):
     return response
 
 
+TEXT, PAIR = np.array(["a", "b"]), np.array(["a"])
+
+
+class TestInputsThatWouldFail:
+    """They are refused unsent: a server with batching would fail others with them."""
+
+    @pytest.mark.parametrize("signature", sorted(ALL_SIGNATURES))
+    @pytest.mark.parametrize(
+        ("text", "error", "message"),
+        [
+            (np.int32([1]), TypeError, "dtype string. Received: text of dtype int32"),
+            (np.array("a"), ValueError, r"shape \(B,\) .* of shape \(\)"),
+            (np.array([["a"]]), ValueError, r"of shape \(1, 1\)"),
+            (np.empty(0, object), ValueError, r"at least one. .* of shape \(0,\)"),
+        ],
+    )
+    def test_of_a_text(self, signature, text, error, message):
+        with pytest.raises(error, match=message):
+            calls().predict({"text": text}, signature)
+
+    def test_of_options(self):
+        inputs = {"text": PAIR, "max_length": np.int64([3])}
+        with pytest.raises(TypeError, match="max_length of dtype int64"):
+            calls().predict(inputs, "translate_options")
+
+    def test_of_unequal_length(self):
+        with pytest.raises(ValueError, match="Received: text of 2, target of 1"):
+            calls().predict({"text": TEXT, "target": PAIR}, "align")
+
+    def test_other_signatures_and_inputs_are_the_servers_business(self):
+        assert calls().predict({"text": np.int32([[1]])}, "mine").request.inputs
+        assert calls().predict({"x": np.int32([[1]])}, "translate").request.inputs
+
+
 class TestRequests:
     @given(
         st.lists(st.text(st.characters(codec="utf-8"), max_size=9), max_size=12),
@@ -38,7 +86,7 @@ class TestRequests:
     ):
         batches = [
             sent_texts(call)
-            for call in calls(max_size, max_bytes).translate(texts, attention=True)
+            for call in calls(max_size, max_bytes).nbest(texts, attention=True)
         ]
         assert [text for batch in batches for text in batch] == texts
         sizes = [[len(text.encode()) for text in batch] for batch in batches]
@@ -64,12 +112,83 @@ class TestRequests:
             assert model.version.value == spec.get("version", 0)
             assert model.version_label == spec.get("label", "")
 
-    def test_attention_is_filtered_out(self):
-        (call,) = calls().translate(["a"], attention=False)
-        assert "score" in call.request.output_filter
-        assert "attention" not in call.request.output_filter
-        (call,) = calls().translate(["a"], attention=True)
-        assert not call.request.output_filter
+    @pytest.mark.parametrize("attention", [True, False])
+    def test_all_outputs_are_requested_whatever_is_used_of_them(self, attention):
+        for call in calls_of_each_signature(attention):
+            assert not call.request.output_filter
+
+    def test_each_signature_has_a_call(self):
+        names = [
+            call.request.model_spec.signature_name
+            for call in calls_of_each_signature(attention=True)
+        ]
+        assert sorted(names) == sorted(ALL_SIGNATURES)
+
+
+def upper_cased(call):
+    """The response of an older server, which translates whole texts."""
+    texts = sent_texts(call)
+    zeros, ones = np.zeros(len(texts), np.int32), np.ones(len(texts), np.int32)
+    outputs = {
+        "translation": np.array([text.upper().encode() for text in texts], object),
+        "score": np.full(len(texts), -1, np.float32),
+        "token_scores": np.full((len(texts), 1), -1, np.float32),
+        "attention": np.ones((len(texts), 1, 1), np.float32),
+    }
+    for side in ("source", "target"):
+        outputs |= {
+            f"{side}_tokens": np.full((len(texts), 1), b"</s>", object),
+            f"{side}_begin": zeros[:, None],
+            f"{side}_end": zeros[:, None],
+            f"{side}_length": ones,
+            f"{side}_truncated": zeros,
+        }
+    return response_of(outputs)
+
+
+class TestLongTexts:
+    """A text over the limit of bytes goes out by its sentences, and comes back."""
+
+    TEXTS = ("a b.", "He left. She\tstayed!\r\n\r\n  And you?", "", "x" * 50, "ü" * 9)
+
+    def translated(self, texts, max_bytes, **options):
+        results = []
+        for call in calls(3, max_bytes).translate(texts, attention=True, **options):
+            sizes = [len(text.encode()) for text in sent_texts(call)]
+            assert len(sizes) <= 3
+            assert sum(sizes) <= max_bytes or len(sizes) == 1
+            results += call.parse_response(upper_cased(call))
+        return join_parts(results)
+
+    @pytest.mark.parametrize("max_bytes", [8, 20, 1000])
+    @pytest.mark.parametrize("options", [{}, {"max_length": [1, 2, 3, 4, 5]}])
+    def test_they_come_back_in_order_and_whole(self, max_bytes, options):
+        translations = self.translated(self.TEXTS, max_bytes, **options)
+        assert [row.source for row in translations] == list(self.TEXTS)
+        for text, row in zip(self.TEXTS, translations, strict=True):
+            # A space stands where a word was cut.
+            assert row.text.replace(" ", "") == text.upper().replace(" ", "")
+        if max_bytes > 20:
+            assert [row.text for row in translations] == list(
+                map(str.upper, self.TEXTS)
+            )
+
+    @given(st.text(st.characters(codec="utf-8"), max_size=40), st.integers(1, 9))
+    @settings(deadline=None)  # the first text takes the table of characters
+    def test_nothing_of_any_text_is_lost(self, text, max_bytes):
+        sent = "".join(
+            part
+            for call in calls(3, max_bytes).translate([text], attention=True)
+            for part in sent_texts(call)
+        )
+        assert "".join(sent.split()) == "".join(text.split())
+
+    def test_a_call_names_its_part(self):
+        parts = [
+            call.part
+            for call in calls(2, 10).translate(["a", "Ja. Nein. Doch."], attention=True)
+        ]
+        assert parts == ["", "bytes 0 to 9 of texts[1]", "bytes 10 to 15 of texts[1]"]
 
 
 class TestOptions:
@@ -143,7 +262,8 @@ class TestConstraints:
     def test_one_of_them_is_enough(self):
         for options in ({"prefixes": ["x"]}, {"required": [["x"]]}):
             (call,) = calls().translate(["a"], attention=False, **options)
-            assert "constraints_met" in call.request.output_filter
+            name = call.request.model_spec.signature_name
+            assert name == "translate_constrained"
 
     @pytest.mark.parametrize(
         ("options", "error", "message"),

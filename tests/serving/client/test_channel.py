@@ -1,5 +1,6 @@
 """Connections to real gRPC servers: retries, TLS, several endpoints, compression."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -11,21 +12,43 @@ import numpy as np
 import pytest
 import trustme
 
-from keras_attn.serving.client import Client, ServingError, Tls
+from keras_attn.serving.client import AsyncClient, Client, ServingError, Tls
 from keras_attn.serving.client.channel import server_address
 from keras_attn.serving.wire.messages import message_class
 from keras_attn.serving.wire.tensors import write_tensor
 
 OPEN_FILES = Path("/proc/self/fd")
+# What TensorFlow Serving answered when another request of a batch had another dtype, or
+# another shape.
+NEIGHBOURS = [
+    (
+        "INTERNAL",
+        "Tensor concat operation failed: ConcatOp : Expected concatenating dimensions",
+    ),
+    (
+        "FAILED_PRECONDITION",
+        "Tensors with name 'translate_text:0' from different tasks have different "
+        "shapes and padding is turned off. Set pad_variable_length_inputs to true, or "
+        "ensure that all tensors with the same name have equal dimensions starting "
+        "with the first dim.",
+    ),
+]
 
 
 class Handler(grpc.GenericRpcHandler):
     """Answers `Predict` with its name after failing `failures` times."""
 
-    def __init__(self, name="", failures=0, code=grpc.StatusCode.UNAVAILABLE):
+    def __init__(
+        self,
+        name="",
+        failures=0,
+        code=grpc.StatusCode.UNAVAILABLE,
+        details="not now",
+    ):
         self.name = name
         self.failures = failures
         self.code = code
+        self.details = details
         self.seen = []
         self.lock = threading.Lock()
 
@@ -36,7 +59,7 @@ class Handler(grpc.GenericRpcHandler):
 
         def answer(request, context):
             if attempt <= self.failures:
-                context.abort(self.code, "not now")
+                context.abort(self.code, self.details)
             response = message_class("PredictResponse")()
             write_tensor(response.outputs["name"], np.array([self.name]))
             return response
@@ -96,6 +119,33 @@ class TestRetries:
         ):
             ask(client)
         assert len(handler.seen) == 1
+
+    @pytest.mark.parametrize(("failures", "attempts"), [(1, 2), (9, 2)])
+    @pytest.mark.parametrize(("code", "details"), NEIGHBOURS)
+    def test_what_a_neighbour_caused_is_asked_once_more(
+        self, failures, attempts, code, details
+    ):
+        handler = Handler("a", failures, getattr(grpc.StatusCode, code), details)
+        with serving(handler) as address, Client(address, attempts=1) as client:
+            if failures == 1:
+                assert ask(client) == "a"
+            else:
+                with pytest.raises(ServingError, match=code) as error:
+                    ask(client)
+                assert "without batching" in error.value.remedy
+        assert len(handler.seen) == attempts
+
+    def test_the_async_client_asks_once_more_too(self):
+        code, details = NEIGHBOURS[0]
+        handler = Handler("a", 1, getattr(grpc.StatusCode, code), details)
+
+        async def run(address):
+            async with AsyncClient(address) as client:
+                return await client.predict({})
+
+        with serving(handler) as address:
+            assert asyncio.run(run(address))["name"] == [b"a"]
+        assert len(handler.seen) == 2
 
     def test_a_budget_ends_retries_while_all_requests_fail(self):
         handler = Handler(failures=10**9)

@@ -51,6 +51,19 @@ class TestTranslate:
         assert answer.source_truncated == 0
         assert answer.target_truncated is False
 
+    def test_a_long_text_comes_back_whole(self, toy_server):
+        text = "Ja ja.\n\nNein nein. Doch doch!"
+        with Client(toy_server.address, batch_bytes=12) as client:
+            first, answer = client.translate(["a b", text])
+        assert (first.text, answer.source) == ("B A", text)
+        assert answer.text == "JA. JA\n\nNEIN. NEIN DOCH! DOCH"
+        assert [sentence.source_tokens for sentence in answer.sentences] == [
+            (0, 3),
+            (3, 6),
+            (6, 9),
+        ]
+        assert answer.attention.shape == (9, 9)
+
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
     def test_batches_are_joined_in_order(self, toy_server, batch_size):
         texts = ["a b c", "d", "", "e f", "g h i j k"]
@@ -128,10 +141,6 @@ class TestPredict:
     def test_chosen_outputs(self, client):
         outputs = client.predict({"text": np.array(["a"])}, outputs=["score"])
         assert list(outputs) == ["score"]
-
-    def test_an_empty_batch(self, client):
-        outputs = client.predict({"text": np.array([], dtype=object)})
-        assert {len(array) for array in outputs.values()} == {0}
 
 
 class TestServerInfo:
@@ -220,6 +229,12 @@ class TestFailures:
         with pytest.warns(DeprecationWarning, match="now `ServingError.available`"):
             assert error.found == error.available
 
+    def test_a_part_of_a_long_text(self, toy_server):
+        with Client(toy_server.address, version=9, batch_bytes=10) as client:
+            error = self.failure(client, lambda: client.translate(["Ja. Nein. Doch."]))
+        assert error.part == "bytes 0 to 9 of texts[0]"
+        assert "It was to translate bytes 0 to 9 of texts[0]. Versions" in str(error)
+
     def test_unknown_label(self, toy_server):
         with Client(toy_server.address, label="stable") as client:
             error = self.failure(client)
@@ -234,7 +249,10 @@ class TestFailures:
         assert "translate" in error.available
 
     def test_wrong_dtype(self, client):
-        error = self.failure(client, lambda: client.predict({"text": np.int32([1])}))
+        inputs = {"text": np.int32([1])}
+        error = self.failure(
+            client, lambda: client.predict(inputs, signature="serving_default")
+        )
         assert error.code == "INVALID_ARGUMENT"
         assert error.details == "Expects arg[0] to be string but int32 is provided"
 

@@ -1,5 +1,7 @@
 """`keras-attn deploy` as a user types it."""
 
+import json
+
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -52,6 +54,28 @@ def test_refusals_write_nothing(run, tmp_path, words, kind, message):
     with pytest.raises(kind, match=message):
         raise done.exception
     assert not (tmp_path / "out").exists()
+
+
+def test_the_first_of_two_steps_says_what_comes_next(run, tmp_path):
+    assert run("--version", "3", "--label", "stable=3").exit_code == 0
+    words = ["--version", "4", "--label", "stable=4", "--force"]
+    done = run(*words, "--json")
+    assert done.exit_code == 0, done.exception
+    for line in done.stdout.splitlines():
+        assert json.loads(line)["waiting_labels"] == {"stable": 4}
+    assert "load version 4, and stable stays at version 3" in done.stderr
+    assert "versions: 3 versions: 4" in (tmp_path / "out/models.config").read_text()
+    done = run(*words)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "{ versions: 4 }" in (tmp_path / "out/models.config").read_text()
+
+
+def test_labels_move_to_versions_that_the_server_has(run, toy_server, tmp_path):
+    words = ["--name", "translator", "--server", toy_server.address, "--force"]
+    assert run("--version", "3", "--label", "stable=3").exit_code == 0
+    for _ in range(2):  # it serves version 1 only
+        done = run("--version", "4", "--label", "stable=4", *words)
+        assert "stable stays at version 3" in done.stderr
 
 
 def test_a_second_time_needs_force(run):

@@ -1,6 +1,8 @@
 """`keras-attn serve`: its output, its signals, its exit codes, its imports."""
 
+import dataclasses
 import gc
+import inspect
 import json
 import os
 import re
@@ -8,15 +10,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import typing
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from benchmarks.stop import stop
 from keras_attn import Translator
 from keras_attn.serving.client import Client
 from keras_attn.serving.commands import serve as serve_module
 from keras_attn.serving.commands.serve import run_server, serve
+from keras_attn.serving.local_server import server as server_module
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.server import LocalServer
 
 # A process in which these modules cannot be imported, as if they were not installed.
@@ -38,11 +45,13 @@ MODEL_CODE = tuple(
 
 
 @pytest.fixture(autouse=True)
-def process_state():
+def process_state(monkeypatch):
     """Restores the process's signal handlers and garbage collector."""
     handlers = {
         number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    # Ends a process whose load goes on; here, the test.
+    monkeypatch.setattr("os._exit", sys.exit)
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -108,6 +117,17 @@ def test_help_loads_neither_tensorflow_nor_grpc():
     )
     assert result.returncode == 0, result.stderr
     assert "--poll-seconds" in result.stdout
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Limits), ids=lambda f: f.name)
+def test_a_flag_has_the_default_and_the_bounds_of_its_limit(field):
+    flag = inspect.signature(serve).parameters[field.name]
+    assert flag.default == field.default
+    _, option = typing.get_args(flag.annotation)
+    if option.max is not None:
+        Limits(**{field.name: option.max})
+        with pytest.raises(ValueError, match=f"{field.name}={option.max + 1}"):
+            Limits(**{field.name: option.max + 1})
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
@@ -197,6 +217,47 @@ def test_a_signal_ends_the_wait_for_a_version(models_dir, capsys, monkeypatch, n
     send_signal_in(monkeypatch, "_pause", number)
     run_server(models_dir, poll_seconds=0.01)
     assert "listening" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_process_while_a_version_loads(
+    models_dir, monkeypatch, number
+):
+    (models_dir / "1").mkdir()
+    over = threading.Event()
+    monkeypatch.setattr(server_module, "_END_SECONDS", 0.1)
+
+    def load(*_):
+        signal.raise_signal(number)
+        over.wait(20)
+
+    def end_process(code):
+        over.set()
+        sys.exit(code)
+
+    monkeypatch.setattr(server_module, "load_warm", load)
+    monkeypatch.setattr("os._exit", end_process)
+    with pytest.raises(SystemExit) as end:
+        run_server(models_dir)
+    assert end.value.code == 0
+
+
+def test_a_signal_before_the_server_exists_ends_the_process(models_dir, monkeypatch):
+    def import_tensorflow():
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("keras_attn.quiet.import_tensorflow", import_tensorflow)
+    with pytest.raises(SystemExit) as end:
+        run_server(models_dir)
+    assert end.value.code == 0
+
+
+@pytest.mark.slow  # starts a server four times
+def test_a_server_ends_soon_at_any_moment_of_its_start(toy_folders, capsys):
+    stop(toy_folders[1].parent, moments=3)  # raises if one takes longer
+    result = json.loads(capsys.readouterr().out)
+    assert len(result["seconds"]) == sum(result["exit_codes"].values()) == 3
+    assert result["longest_seconds"] == max(result["seconds"])
 
 
 def test_prints_json(toy_folders, capsys, monkeypatch):

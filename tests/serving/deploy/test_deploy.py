@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -252,7 +253,7 @@ class TestAgreement:
         assert server_flags["port"] == "9500"
         assert server_flags["rest_api_port"] == "9501"
         assert service["ports"] == ["127.0.0.1:9500:9500", "127.0.0.1:9501:9501"]
-        assert service["healthcheck"]["test"][-1].endswith("/9500")
+        assert "/dev/tcp/127.0.0.1/9501 " in service["healthcheck"]["test"][-1]
         objects = manifests(files)
         pod = objects["Deployment"]["spec"]["template"]
         (container,) = pod["spec"]["containers"]
@@ -262,7 +263,7 @@ class TestAgreement:
             assert port["port"] == ports[port["targetPort"]]
         for probe in ("startupProbe", "readinessProbe"):
             assert container[probe]["httpGet"] == {
-                "path": "/v1/models/de-en",
+                "path": "/v1/models/de-en/metadata",
                 "port": "rest",
             }
         assert container["livenessProbe"]["tcpSocket"]["port"] in ports
@@ -296,12 +297,17 @@ class TestAgreement:
         assert len({panel["id"] for panel in board["panels"]}) == 6
         boxes = [tuple(panel["gridPos"].values()) for panel in board["panels"]]
         assert len(set(boxes)) == 6
-        for panel in board["panels"]:
-            query = panel["targets"][0]["expr"]
+        targets = [target for panel in board["panels"] for target in panel["targets"]]
+        for target in targets:
+            query = target["expr"]
+            # Of translations, not of probes: those count as OK, with an empty API.
+            for metric, filters in re.findall(r":serving:(\w+){(.*?)}", query):
+                assert ('API!=""' in filters) is ("latency" in metric), query
+                assert ('status!="OK"' in filters) is (metric == "request_count")
             assert ":tensorflow:serving:" in query
             assert query.count("(") == query.count(")")
             assert "[$__rate_interval]" in query  # Grafana's own variable
-            assert panel["datasource"]["uid"] == "${source}"
+            assert target["datasource"]["uid"] == "${source}"
             assert "batching_session" in query or 'model_name="de-en"' in query
 
     def test_resources(self, options):
@@ -358,7 +364,8 @@ class TestAgreement:
 class TestWriting:
     def test_all_files_are_written(self, options, tmp_path):
         out = tmp_path / "out"
-        paths = write_deployment(options, out)
+        paths, written_options = write_deployment(options, out)
+        assert written_options == options
         written = {
             str(path.relative_to(out)): path.read_text("utf-8") for path in paths
         }
@@ -369,14 +376,14 @@ class TestWriting:
     def test_nothing_is_replaced_without_force(self, options, tmp_path):
         out = tmp_path / "out"
         out.mkdir()
-        (out / "models.config").write_text("mine")
+        (out / "compose.yaml").write_text("mine")
         (out / "notes").write_text("mine")
-        with pytest.raises(FileExistsError, match=r"models\.config\. .*--force"):
+        with pytest.raises(FileExistsError, match=r"compose\.yaml\. .*--force"):
             write_deployment(options, out)
-        assert {path.name for path in out.rglob("*")} == {"models.config", "notes"}
-        assert (out / "models.config").read_text() == "mine"
+        assert {path.name for path in out.rglob("*")} == {"compose.yaml", "notes"}
+        assert (out / "compose.yaml").read_text() == "mine"
         write_deployment(options, out, force=True)
-        assert "de-en" in (out / "models.config").read_text()
+        assert "de-en" in (out / "compose.yaml").read_text()
         assert (out / "notes").read_text() == "mine"
 
 
@@ -419,7 +426,8 @@ def test_the_serving_folder_holds_what_the_command_writes(tmp_path, monkeypatch)
     """As `keras-attn deploy serving --models models/translator` does."""
     (tmp_path / "models/translator/1").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    paths = write_deployment(DeployOptions(Path("models/translator")), Path("serving"))
+    options = DeployOptions(Path("models/translator"))
+    paths, _ = write_deployment(options, Path("serving"))
     stored = {
         str(path.relative_to(SERVING)): path.read_bytes()
         for path in SERVING.rglob("*")

@@ -1,7 +1,9 @@
 """The explorer forwards two kinds of requests to a model server and no others."""
 
+import concurrent.futures
 import contextlib
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from keras_attn.serving.explorer import model_server_url, proxy_routes
+from keras_attn.serving.explorer import (
+    explorer_routes,
+    model_server_url,
+    proxy_routes,
+)
 from keras_attn.serving.local_server.rest.http_server import HttpServer
 
 ANSWER = {"outputs": {"translation": ["ein „Hund“"]}}
@@ -119,6 +125,102 @@ def test_a_timeout(http):
     assert "within 0.3 seconds" in answer.json()["error"]
 
 
+@pytest.fixture
+def proxy_of():
+    """Starts a raw server that handles connections; returns a client of its proxy."""
+    with contextlib.ExitStack() as stack:
+
+        def run(handle, timeout=0.5):
+            upstream = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread = threading.Thread(target=accept_all, args=(upstream, handle))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(upstream.shutdown, socket.SHUT_RDWR)
+            url = f"http://127.0.0.1:{upstream.getsockname()[1]}"
+            server = HttpServer("127.0.0.1", 0)
+            page = explorer_routes(lambda: ["m"])
+            routes = [*page, *proxy_routes(url, ["m"], timeout)]
+            server.start(Starlette(routes=routes))
+            stack.callback(server.stop, 1.0)
+            url = f"http://127.0.0.1:{server.port}"
+            return stack.enter_context(httpx.Client(base_url=url))
+
+        yield run
+
+
+def accept_all(upstream, handle):
+    threads = []
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = upstream.accept()
+            threads.append(
+                threading.Thread(target=handle_one, args=(connection, handle))
+            )
+            threads[-1].start()
+    for thread in threads:
+        thread.join()
+
+
+def handle_one(connection, handle):
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(5)
+        connection.recv(65536)
+        handle(connection)
+
+
+def drip(connection):
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"{" * 1000:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "did not answer in HTTP"),
+        (b"", "did not answer in HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "did not answer in HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 10**6, "did not answer in HTTP"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n"
+            b"Content-Length: 0\r\n\r\n",
+            "redirects (302), which is not followed",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b" " * (2**24 + 1),
+            "answered with more than 16777216 bytes",
+        ),
+    ],
+)
+def test_what_is_no_answer_is_a_bad_gateway(proxy_of, sent, message):
+    http = proxy_of(lambda connection: connection.sendall(sent), timeout=5)
+    answer = http.get("/v1/models/m/metadata")
+    assert answer.status_code == 502
+    assert message in answer.json()["error"]
+
+
+def test_the_page_stays_up_while_the_server_drips(proxy_of):
+    http = proxy_of(drip)
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        begin = time.perf_counter()
+        path = "/v1/models/m:predict"
+        calls = [pool.submit(http.post, path, json={}) for _ in range(50)]
+        assert http.get("/").status_code == 200
+        assert not all(call.done() for call in calls)
+        answers = [call.result() for call in calls]
+        assert time.perf_counter() - begin < 5
+    assert {answer.status_code for answer in answers} == {504}
+    assert "within 0.5 seconds" in answers[0].json()["error"]
+
+
+def test_a_page_of_another_site_cannot_use_the_proxy(http, upstream):
+    upstream.requests.clear()
+    headers = {"Origin": "http://evil.example"}
+    answer = http.post("/v1/models/de-en:predict", json={}, headers=headers)
+    assert answer.status_code == 403
+    assert not upstream.requests
+
+
 def test_an_unreachable_server(unused_port):
     server = HttpServer("127.0.0.1", 0)
     url = f"http://127.0.0.1:{unused_port}"
@@ -153,7 +255,16 @@ def test_urls_are_normalized(text, url):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ftp://host", "http://", "http://host:port", "http://h/?a", "file:///"]
+    "text",
+    [
+        "",
+        "ftp://host",
+        "http://",
+        "http://host:port",
+        "http://h/?a",
+        "file:///",
+        "http://me:pw@h",
+    ],
 )
 def test_other_urls_are_refused(text):
     with pytest.raises(ValueError, match=r"http or https URL\. Received: "):

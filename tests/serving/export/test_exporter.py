@@ -10,12 +10,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 from tensorflow_serving.apis import prediction_log_pb2
 
 from keras_attn import Seq2Seq, Translator
 from keras_attn.serving.export import export_translator, self_test
 from keras_attn.serving.export.exporter import make_manifest
 from keras_attn.serving.export.self_test import check_outputs
+from keras_attn.serving.local_server.saved_model import read_meta_graph
 from keras_attn.serving.signature import (
     DEFAULT_SIGNATURE,
     SIGNATURE_VERSION,
@@ -146,6 +148,8 @@ def test_warmup_requests_are_in_the_format_of_tensorflow_serving(exported):
         signature = SIGNATURES[TRANSLATE.name if name == DEFAULT_SIGNATURE else name]
         arrays = {key: tf.make_ndarray(t) for key, t in request.inputs.items()}
         assert set(arrays) == {field.name for field in signature.inputs}
+        # All outputs, as the client requests them: a filter is another executor.
+        assert not request.output_filter
         assert len({len(array) for array in arrays.values()}) == 1
         text = arrays["text"][0].decode()
         shapes.setdefault(name, set()).add((len(text.split()), len(arrays["text"])))
@@ -155,17 +159,33 @@ def test_warmup_requests_are_in_the_format_of_tensorflow_serving(exported):
         assert len({num_texts for _, num_texts in pairs}) >= 3
 
 
+def test_the_default_signature_runs_the_tensors_of_translate(exported):
+    signatures = read_meta_graph(exported).signature_def
+    assert signatures[DEFAULT_SIGNATURE] == signatures[TRANSLATE.name]
+    tensors = [
+        signature.outputs["score"].name
+        for name, signature in signatures.items()
+        if name in SIGNATURES
+    ]
+    assert len(set(tensors)) == len(SIGNATURES)
+
+
 def test_the_manifest_describes_the_export(translator, exported):
     path = exported / "assets.extra" / "manifest.json"
     manifest = json.loads(path.read_text("utf-8"))
     assert manifest["version"] == 1
-    assert manifest["limits"] == {"max_source_length": 20, "max_target_length": 15}
+    assert manifest["limits"] == {
+        "max_source_length": 20,
+        "max_target_length": 15,
+        "trained_source_length": None,
+    }
     assert manifest["search"] == {
         "beam_size": 3,
         "length_penalty": 1.0,
         "nbest": 3,
         "full_vocabulary": False,
         "constrained": False,
+        "split_sentences": "always",
     }
     assert manifest["made_with"]["tensorflow"] == tf.__version__
     assert list(manifest["signatures"]) == list(SIGNATURES)
@@ -273,3 +293,13 @@ def test_a_model_that_cannot_be_loaded_is_not_accepted(exported, signatures, tmp
     shutil.rmtree(broken / "variables")
     with pytest.raises(RuntimeError, match=r"separate process.*variables"):
         check_outputs(broken, warmup_file(broken), signatures, ["Hund"])
+
+
+def test_weights_that_are_no_numbers_are_not_exported(tmp_path):
+    translator = tiny.translator()
+    weight = translator.seq2seq.weights[0]
+    weight.assign(np.full(weight.shape, np.inf))
+    with pytest.raises(ValueError, match=r"finite.*`translator`, with inf") as error:
+        export_translator(translator, tmp_path / "models")
+    assert f"{weight.path} (" in str(error.value)
+    assert not (tmp_path / "models").exists()

@@ -225,18 +225,80 @@ def test_words_are_those_of_the_translation(translator, served):
     for words, plain in zip(
         word_translations, translator.translate(TEXTS), strict=True
     ):
-        spans = word_spans(plain.source), word_spans(plain.text)
-        want = merge_attention(
-            plain.attention, plain.source_tokens, plain.target_tokens, *spans
-        )
-        read = len(words.source_tokens) - 1
-        assert [(word.begin, word.end) for word in words.source_tokens[:-1]] == (
-            spans[0][:read]
-        )
-        assert read == len(spans[0]) or plain.source_truncated
-        assert [(word.begin, word.end) for word in words.target_tokens[:-1]] == spans[1]
         assert words.text == plain.text
         np.testing.assert_allclose(words.score, plain.score, rtol=1e-5)
         np.testing.assert_allclose(words.token_scores.sum(), plain.score, rtol=1e-4)
-        if not plain.source_truncated:
-            np.testing.assert_allclose(words.attention, want, atol=1e-5)
+        # Of each sentence, since its end token is no part of the next one's words.
+        for of_words, of_plain in zip(words.sentences, plain.sentences, strict=True):
+            spans = [
+                words_of_part(text, getattr(of_plain, f"{side}_begin"), stop)
+                for side, text, stop in (
+                    ("source", plain.source, of_plain.source_end),
+                    ("target", plain.text, of_plain.target_end),
+                )
+            ]
+            rows, columns = (
+                slice(*of_words.target_tokens),
+                slice(*of_words.source_tokens),
+            )
+            source = words.source_tokens[columns][:-1]
+            assert [(word.begin, word.end) for word in source] == spans[0]
+            target = words.target_tokens[rows][:-1]
+            assert [(word.begin, word.end) for word in target] == spans[1]
+            own_rows, own_columns = (
+                slice(*of_plain.target_tokens),
+                slice(*of_plain.source_tokens),
+            )
+            want = merge_attention(
+                plain.attention[own_rows, own_columns],
+                plain.source_tokens[own_columns],
+                plain.target_tokens[own_rows],
+                *spans,
+            )
+            np.testing.assert_allclose(words.attention[rows, columns], want, atol=1e-5)
+
+
+def words_of_part(text, begin, end):
+    part = text.encode()[begin:end].decode()
+    return [(begin + first, begin + stop) for first, stop in word_spans(part)]
+
+
+def test_whole_texts_are_translated_as_in_python(translator, served):
+    texts = ["Der Hund.\r\n\r\n Die Katze trinkt! ", "x", "", " \n", "Hund。Hund"]
+    want = translator.translate(texts)
+    assert [len(row.sentences) for row in want] == [2, 1, 1, 1, 2]
+    options = {"max_length": [15] * 5, "length_penalty": [1.0] * 5}
+    ranked = served("nbest", texts)
+    for got in (
+        translations_from_outputs(texts, served("translate", texts)),
+        translations_from_outputs(texts, served("translate_options", texts, **options)),
+        hypotheses(texts, ranked)[0],
+    ):
+        for one, other in zip(got, want, strict=True):
+            check_same(one, other)
+            assert one.sentences == other.sentences
+    # Each sentence has its own text's options, and only its own.
+    short = served(
+        "translate_options", texts, **(options | {"max_length": [2, 9, 9, 9, 1]})
+    )
+    assert short["sentence_target_length"].max(axis=1).tolist()[::4] == [2, 1]
+
+
+@pytest.mark.slow  # a megabyte of text, in 8,000 parts
+def test_a_megabyte_is_translated_and_what_is_beyond_is_counted(served):
+    line = "der Hund " * 13_000
+    texts = [line * 8, line * 9, "der Hund"]
+    outputs = served("translate", texts)
+    assert [truncated > 0 for truncated in outputs["source_truncated"]] == [
+        False,
+        True,
+        False,
+    ]
+    assert outputs["sentence_end"].max(axis=1).tolist()[:2] == [
+        len(texts[0]) - 1,
+        2**20 - 1,
+    ]
+    # Without attention, they do not make that of others larger.
+    assert outputs["attention"].shape[1:] <= (15, 20)
+    [alone] = translations_from_outputs(texts[2:], served("translate", texts[2:]))
+    check_same(translations_from_outputs(texts, outputs)[2], alone)

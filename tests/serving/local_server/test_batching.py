@@ -14,7 +14,11 @@ from keras_attn.serving.local_server.batching import (
     split_outputs,
 )
 from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.predict import predict
+from keras_attn.serving.local_server.servable import BatchedServable, load_servable
 from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.wire.messages import message_class
+from keras_attn.serving.wire.tensors import write_tensor
 
 LONG = 60 * 10**6
 FIRST = concurrent.futures.FIRST_COMPLETED
@@ -29,10 +33,13 @@ class Doubler:
         self.go = threading.Event()
         self.go.set()
         self.started = threading.Event()
+        self.poison = None  # a value that cannot be doubled
 
     def __call__(self, feeds, fetches, timeout):
         self.started.set()
         assert self.go.wait(20)
+        if self.poison in feeds["x:0"]:
+            raise ValueError(f"{self.poison} is in the batch")
         self.sizes.append(len(feeds["x:0"]))
         self.timeouts.append(timeout)
         return [feeds["x:0"] * 2 for _ in fetches]
@@ -160,12 +167,35 @@ def test_an_empty_request_runs_at_once(start, doubler):
     assert values(ask()) == [[]]
 
 
-def test_an_error_reaches_all_requests_of_a_batch(start):
-    ask = start(max_batch_size=2, batch_timeout_micros=LONG)
-    for one in [ask("a"), ask("b")]:  # strings cannot be doubled
-        with pytest.raises(TypeError):
-            one.result(20)
-    assert values(ask(1, 2)) == [[2, 4]]
+class TestNeighbours:
+    """A request that fails makes no other request fail."""
+
+    def test_the_requests_of_a_failed_batch_run_one_by_one(self, start, doubler):
+        ask = start(max_batch_size=3, batch_timeout_micros=LONG)
+        doubler.poison = 13
+        bad, *good = ask(13), ask(1), ask(2)
+        with pytest.raises(ValueError, match="13"):
+            bad.result(20)
+        assert [values(one) for one in good] == [[[2]], [[4]]]
+        assert sorted(doubler.sizes) == [1, 1]  # of those that succeeded
+        assert values(ask(1, 2, 3)) == [[2, 4, 6]]
+
+    def test_other_dtypes_and_shapes_have_other_queues(self, start):
+        ask = start(max_batch_size=2, batch_timeout_micros=LONG)
+        whole, real, row = ask(1), ask(1.5), ask([1, 2])
+        wait_for_all = [ask([3, 4]), ask(2.5), ask(2)]
+        assert [values(one) for one in (whole, real, row)] == [[[2]], [[3]], [[[2, 4]]]]
+        assert all(one.result(20) for one in wait_for_all)
+
+    def test_a_failed_batch_leaves_no_time_for_late_requests(self, start, doubler):
+        ask = start(max_batch_size=2, batch_timeout_micros=LONG)
+        doubler.poison = 13
+        doubler.go.clear()
+        both = [ask(13, timeout=0.1), ask(1, timeout=0.1)]
+        for one in both:
+            assert refusal(one)[0] in ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+        doubler.go.set()
+        assert values(ask(1, 2)) == [[2, 4]]
 
 
 def test_a_request_larger_than_a_batch(start):
@@ -235,6 +265,29 @@ class TestParameters:
             self.read(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [np.int32([1]), np.array([["a"]]), np.array("a"), np.empty((0, 3), object)],
+    ids=["dtype", "rank", "scalar", "no rows"],
+)
+def test_a_malformed_request_joins_no_batch(toy_folders, text):
+    """The server would wait for a second request, which none of these is."""
+    parameters = BatchingParameters(
+        max_batch_size=2, batch_timeout_micros=LONG, num_batch_threads=1
+    )
+    batcher = Batcher(parameters)
+    servable = BatchedServable(load_servable(toy_folders[1], threads=1), batcher)
+    message = message_class("TensorProto")()
+    write_tensor(message, text)
+    try:
+        with pytest.raises(RequestError) as error:
+            predict(servable, "translate", {"text": message}, timeout=20)
+    finally:
+        batcher.stop()
+        servable.close()
+    assert error.value.code.name == "INVALID_ARGUMENT"
+
+
 def test_a_server_that_batches(toy_folders):
     parameters = BatchingParameters(
         max_batch_size=4, batch_timeout_micros=LONG, num_batch_threads=1
@@ -262,7 +315,8 @@ def test_a_server_that_batches(toy_folders):
                 texts,
             )
             assert {array.shape for array in shapes} == {(1, 5, 5)}
-            empty = client.predict({"text": np.array([], dtype=object)})
+            inputs = {"text": np.array([], dtype=object)}
+            empty = client.predict(inputs, signature="serving_default")
             assert len(empty["translation"]) == 0
             with pytest.raises(ServingError, match="larger than maximum input batch"):
                 client.predict({"text": np.array(["a"] * 5)})

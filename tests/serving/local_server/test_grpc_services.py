@@ -7,6 +7,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -102,6 +103,18 @@ class TestPredict:
         response = prediction.Predict(request, timeout=20)
         assert response.outputs["translation"].string_val == [b"HUND EIN"] * 3
 
+    def test_a_shape_without_elements_has_no_content(self, prediction):
+        request = of_shape(0, tensor_content=b"no text")
+        response = prediction.Predict(request, timeout=20)
+        assert not response.outputs["translation"].string_val
+
+    def test_an_unknown_rank_is_that_of_a_scalar(self, prediction):
+        request = of_shape()
+        request.inputs["text"].tensor_shape.unknown_rank = True
+        _, message = refusal(prediction.Predict, request)
+        assert message.startswith("Shape of tensor")
+        assert "[] is not compatible with expected shape [?]" in message
+
     def test_an_empty_batch(self, prediction):
         request = predict_request(text=np.array([], dtype=object))
         response = prediction.Predict(request, timeout=20)
@@ -140,10 +153,28 @@ def unreadable():
     return request
 
 
-def endless():
+def of_shape(*shape, **fields):
+    """A request for a tensor of strings with a shape and other fields."""
     request = predict_request()
-    request.inputs["text"].tensor_shape.dim[0].size = 2**50
+    tensor = request.inputs["text"]
+    tensor.tensor_shape.Clear()
+    for size in shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.MergeFrom(tensor_pb2.TensorProto(**fields))
     return request
+
+
+def many_inputs():
+    request = predict_pb2.PredictRequest(model_spec=spec())
+    for number in range(257):
+        request.inputs[f"text{number}"].dtype = 7
+    return request
+
+
+ROWS = (
+    "An input must have at most 128 rows. Received: {} rows of input text. Send them "
+    "in several requests, or start the server with a higher --max-rows."
+)
 
 
 REFUSED_PREDICTIONS = {
@@ -214,8 +245,70 @@ REFUSED_PREDICTIONS = {
         "INVALID_ARGUMENT",
         "tensor parsing error: text",
     ),
-    "tensor that would fill the memory": (
-        endless(),
+    "a negative axis": (
+        of_shape(-1),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: text",
+    ),
+    "too many axes": (
+        of_shape(*[1] * 255),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: text",
+    ),
+    "more rows than allowed": (
+        of_shape(129),
+        "INVALID_ARGUMENT",
+        ROWS.format(129),
+    ),
+    "rows that would fill the memory": (
+        of_shape(2**40),
+        "INVALID_ARGUMENT",
+        ROWS.format(2**40),
+    ),
+    "few rows that would fill the memory": (
+        of_shape(2, 2**40),
+        "INVALID_ARGUMENT",
+        "An input must have at most 16777216 bytes, where the last value stands for "
+        "all missing ones. Received: shape [2,1099511627776] of input text, "
+        f"{2**41 * (16 + 8)} bytes. Send them in several requests, or start the server "
+        "with a higher --max-message-bytes.",
+    ),
+    "one long text for many rows": (
+        of_shape(100, string_val=[b"x" * 200_000]),
+        "INVALID_ARGUMENT",
+        "An input must have at most 16777216 bytes, where the last value stands for "
+        "all missing ones. Received: shape [100] of input text, "
+        f"{8 + 99 * 200_000 + 100 * 16} bytes. Send them in several requests, or "
+        "start the server with a higher --max-message-bytes.",
+    ),
+    "many inputs": (
+        many_inputs(),
+        "INVALID_ARGUMENT",
+        "A request must have at most 256 inputs. Received: 257. Send the inputs of the "
+        "signature only.",
+    ),
+    **{
+        f"{name} for text": (
+            of_shape(1, dtype=number),
+            "INVALID_ARGUMENT",
+            f"Expects arg[0] to be string but {name} is provided",
+        )
+        for name, number in {
+            "complex64": 8,
+            "qint8": 11,
+            "bfloat16": 14,
+            "half": 19,
+            "resource": 20,
+            "variant": 21,
+        }.items()
+    },
+    "dtype of a variable": (
+        of_shape(1, dtype=107),
+        "INVALID_ARGUMENT",
+        "tensor parsing error: text",
+    ),
+    "dtype that there is not": (
+        of_shape(1, dtype=99),
         "INVALID_ARGUMENT",
         "tensor parsing error: text",
     ),
@@ -279,7 +372,7 @@ class TestMethodsForExamples:
     @pytest.mark.parametrize(
         ("signature", "code", "message"),
         [
-            ("", "INVALID_ARGUMENT", "Expected one or two output Tensors, found 14"),
+            ("", "INVALID_ARGUMENT", "Expected one or two output Tensors, found 18"),
             ("failing", "INVALID_ARGUMENT", "Expected one input Tensor."),
             ("zz", "INVALID_ARGUMENT", "No signature was found with the name: zz"),
             ("slow", "UNIMPLEMENTED", "Classify is not supported by this server"),

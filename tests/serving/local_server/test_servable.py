@@ -1,6 +1,8 @@
 """Loading a version folder, its outputs, and the folders that are refused."""
 
+import os
 import shutil
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_outputs_are_those_of_tensorflows_loader(servable, toy_folders, size):
     got = servable.run({"translate_text:0": text}, list(outputs.values()))
     reference = tf.saved_model.load(str(toy_folders[1])).signatures["translate"]
     want = reference(text=tf.constant(text, tf.string))
-    assert len(want) == len(got) == 14
+    assert len(want) == len(got) == 18
     for alias, array in zip(outputs, got, strict=True):
         assert array.shape == want[alias].shape
         np.testing.assert_array_equal(array, want[alias].numpy())
@@ -65,6 +67,23 @@ def test_a_deadline_cancels_the_run(servable):
     total = names(servable, "slow")["total"]
     with pytest.raises(tf.errors.DeadlineExceededError, match="Timed out waiting"):
         servable.run({"slow_steps:0": np.int64([2**60])}, [total], timeout=0.1)
+
+
+def test_requests_of_many_rows_leave_room_for_others(servable):
+    total = names(servable, "slow")["total"]
+    wide, narrow = np.full(17, 2**60), np.int64([3])
+
+    def run(steps, timeout):
+        return servable.run({"slow_steps:0": steps}, [total], timeout=timeout)
+
+    count = 2 * max(2, os.cpu_count())  # half of them wait for their turn
+    with futures.ThreadPoolExecutor(count) as pool:
+        runs = [pool.submit(run, wide, 0.5) for _ in range(count)]
+        assert run(narrow, 20)[0] == [3]
+        for one in runs:
+            with pytest.raises(tf.errors.DeadlineExceededError, match="Timed out"):
+                one.result(20)
+    assert run(np.full(17, 3), 20)[0] == [3]
 
 
 def test_only_what_xla_compiles_is_marked(servable):

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from keras_attn.serving.client import Client, ServingError
+from keras_attn.serving.local_server import server as server_module
 from keras_attn.serving.local_server.server import LocalServer
+from keras_attn.serving.wire.messages import message_class
 
 
 @pytest.fixture
@@ -115,6 +117,150 @@ def test_stops_while_waiting(models_dir):
     server.stop()
 
 
+def reload_request(*base_paths):
+    request = message_class("ReloadConfigRequest")()
+    for base_path in base_paths:
+        request.config.model_config_list.config.add(
+            name="translator", model_platform="tensorflow", base_path=str(base_path)
+        )
+    return request
+
+
+def send_reload(server, request):
+    """Sends the request; returns code and text of its status."""
+    method = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+    with grpc.insecure_channel(server.address) as channel:
+        call = channel.unary_unary(method)
+        try:
+            call(request.SerializeToString(), timeout=20)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+    return "OK", ""
+
+
+def test_bad_reloads_do_not_end_the_watching(serve, models_dir, publish, tmp_path):
+    publish(1, models_dir)
+    server = serve()
+    (models_dir / "outside").symlink_to(tmp_path)
+    for base_path, code, reason in [
+        ("/tmp/\0x", "INVALID_ARGUMENT", "null byte"),
+        (models_dir / "nowhere", "INVALID_ARGUMENT", "No such file or directory"),
+        (tmp_path, "PERMISSION_DENIED", "must lie in a folder that the server was"),
+        (models_dir / "outside", "PERMISSION_DENIED", "--reload-root"),
+    ]:
+        got = send_reload(server, reload_request(base_path))
+        assert got[0] == code
+        assert reason in got[1]
+    assert send_reload(server, reload_request(models_dir, models_dir)) == (
+        "INVALID_ARGUMENT",
+        "Illegal to list model translator multiple times in config list",
+    )
+    publish(2, models_dir)
+    with Client(server.address) as client:
+        assert wait_for(lambda: serving_version(client) == 2.0)
+
+
+def test_further_folders_may_be_reloaded_from(serve, models_dir, publish, tmp_path):
+    publish(1, models_dir)
+    other = tmp_path / "other"
+    other.mkdir()
+    publish(2, other)
+    server = serve(reload_roots=[tmp_path])
+    assert send_reload(server, reload_request(other)) == ("OK", "")
+    with Client(server.address) as client:
+        assert wait_for(lambda: serving_version(client) == 2.0)
+
+
+class Version:
+    """Stands for a loaded SavedModel."""
+
+    def close(self):
+        pass
+
+
+def load_instead(monkeypatch, function):
+    """Makes servers call a function in place of loading a version folder."""
+
+    def load(folder, *_):
+        function(folder)
+        return Version()
+
+    monkeypatch.setattr(server_module, "load_warm", load)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), MemoryError()])
+def test_an_exception_of_a_scan_does_not_end_the_watching(
+    serve, models_dir, monkeypatch, caplog, error
+):
+    load_instead(monkeypatch, lambda folder: None)
+    (models_dir / "1").mkdir()
+    server = serve()
+    refresh = server.models.refresh
+    scans = []
+
+    def fail_once():
+        scans.append(1)
+        if len(scans) == 1:
+            raise error
+        refresh()
+
+    monkeypatch.setattr(server.models, "refresh", fail_once)
+    (models_dir / "2").mkdir()
+    assert wait_for(lambda: 2 in server.models.states("translator"))
+    assert "a scan for versions failed; the next one follows" in caplog.text
+
+
+@pytest.fixture
+def endless_load(monkeypatch):
+    """Makes loading take until the end of the test, as a long warm-up does."""
+    begun, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(server_module, "_WAKE_SECONDS", 0.05)
+    monkeypatch.setattr(server_module, "_END_SECONDS", 0.1)
+
+    def load(folder):
+        if folder.name == "2":
+            begun.set()
+            over.wait(20)
+
+    load_instead(monkeypatch, load)
+    yield begun
+    over.set()
+
+
+def test_a_stop_does_not_wait_for_the_first_load(models_dir, endless_load):
+    (models_dir / "2").mkdir()
+    server = LocalServer(models_dir, rest_port=0)
+    stopper = threading.Thread(
+        target=lambda: endless_load.wait(20) and server.request_stop()
+    )
+    stopper.start()
+    assert server.start() is None
+    begin = time.monotonic()
+    assert not server.stop(grace=0)
+    assert time.monotonic() - begin < 5
+    stopper.join()
+
+
+def test_a_stop_does_not_wait_for_the_load_of_a_new_version(
+    serve, models_dir, endless_load
+):
+    (models_dir / "1").mkdir()
+    server = serve()
+    (models_dir / "2").mkdir()
+    assert endless_load.wait(20)
+    begin = time.monotonic()
+    assert not server.stop(grace=20, load_grace=0)
+    assert time.monotonic() - begin < 5
+
+
+def test_a_stop_tells_whether_a_run_goes_on(serve, models_dir, publish):
+    publish(1, models_dir)
+    server = serve()
+    with server.models.lease(message_class("ModelSpec")(name="translator")):
+        assert not server.stop(grace=0)
+    assert server.stop(grace=0)
+
+
 def test_a_deadline_cancels_the_run(serve, models_dir, publish):
     publish(1, models_dir)
     server = serve()
@@ -191,3 +337,5 @@ def test_options_are_checked(models_dir, options, message):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Received: .*nowhere.*export"):
         LocalServer(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"`reload_roots`.*Received: .*nowhere"):
+        LocalServer(tmp_path, reload_roots=[tmp_path / "nowhere"])

@@ -73,7 +73,7 @@ def other_log(kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("classify_log", "Expected one or two output Tensors, found 14"),
+        ("classify_log", "Expected one or two output Tensors, found 18"),
         ("regress_log", "Expected one output Tensor."),
         ("multi_inference_log", "Unsupported signature method_name: tensorflow/x"),
         ("session_run_log", "Unsupported log_type for warmup: session_run_log"),

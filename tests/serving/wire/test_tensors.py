@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
 from keras_attn.serving.wire.messages import message_class
-from keras_attn.serving.wire.tensors import dtype_name, read_tensor, write_tensor
+from keras_attn.serving.wire.tensors import (
+    dtype_name,
+    num_bytes,
+    read_tensor,
+    tensor_bytes,
+    write_tensor,
+)
 
 NUMBERS = [
     np.float16,
@@ -146,6 +152,17 @@ class TestTensorFlowsRules:
         message.tensor_shape.dim.add(size=4)
         assert read_tensor(message).tolist() == [b"a", b"b", b"b", b"b"]
 
+    def test_an_unknown_rank_is_that_of_a_scalar(self):
+        message = message_class("TensorProto")(dtype=3, int_val=[7])
+        message.tensor_shape.unknown_rank = True
+        assert_same(read_tensor(message), np.array(7, np.int32))
+
+    def test_a_shape_without_elements_has_no_content(self):
+        for dtype in (3, 7):
+            message = message_class("TensorProto")(dtype=dtype, tensor_content=b"abc")
+            message.tensor_shape.dim.add(size=0)
+            assert read_tensor(message).shape == (0,)
+
     def test_a_number_too_big_for_its_dtype_wraps(self):
         message = message_class("TensorProto")(dtype=6, int_val=[300])
         assert read_tensor(message) == np.int8(44)
@@ -164,7 +181,10 @@ class TestBadMessages:
 
     def test_unknown_shape(self):
         assert "shape=(-1,)" in self.error(tensor_shape={"dim": [{"size": -1}]})
-        assert "unknown_rank=True" in self.error(tensor_shape={"unknown_rank": True})
+
+    def test_too_many_axes(self):
+        error = self.error(tensor_shape={"dim": [{"size": 1}] * 255})
+        assert "at most 254 axes. Received: 255" in error
 
     def test_one_value_cannot_claim_all_memory(self):
         shape = {"dim": [{"size": 2**40}]}
@@ -179,6 +199,33 @@ class TestBadMessages:
     )
     def test_text_content_that_does_not_add_up(self, content):
         self.error(dtype=7, tensor_content=content)
+
+
+@pytest.mark.parametrize("dtype", [*NUMBERS, np.object_])
+@pytest.mark.parametrize("shape", [(), (0,), (3, 2)])
+def test_the_memory_of_a_message_is_that_of_its_array(dtype, shape):
+    array = np.full(shape, b"abc" if dtype == np.object_ else 1, dtype)
+    for message in (written(array), written(array.ravel()[:1])):
+        message.tensor_shape.CopyFrom(written(array).tensor_shape)
+        assert tensor_bytes(message) == num_bytes(read_tensor(message))
+
+
+def test_the_memory_of_a_message_counts_what_it_holds_in_vain():
+    message = written(texts(b"abc", b"", b""))
+    message.tensor_shape.dim[0].size = 1
+    assert tensor_bytes(message) == 3 * 16 + 3
+
+
+def test_a_message_may_claim_more_elements_than_python_counts():
+    message = written(texts(b"abc"))
+    message.tensor_shape.dim.add(size=2**62)
+    message.tensor_shape.dim.add(size=2)
+    assert tensor_bytes(message) == (16 + 3) * 2**63
+
+
+def test_many_values_are_written_in_parts():
+    array = np.arange(200_000, dtype=np.int32)
+    assert_same(read_tensor(written(array)), array)
 
 
 def test_an_unsupported_dtype_is_refused():

@@ -118,6 +118,17 @@ def test_an_event_file_begins_as_tensorboard_wants(tmp_path):
     assert length == len(first.SerializeToString())
 
 
+def test_a_damaged_event_file_stays_beside_that_of_the_resumed_run(tmp_path):
+    damaged = tmp_path / "events.out.tfevents.1.keras-attn"
+    damaged.write_bytes(b"\xff" * 30)  # claims a record of 2**64 bytes
+    events = EventFile(tmp_path)
+    events.write_scalar("a", 1.5, step=3)
+    events.close()
+    [new] = set(tmp_path.iterdir()) - {damaged}
+    assert len(list(tf.compat.v1.train.summary_iterator(str(new)))) == 2
+    assert damaged.read_bytes() == b"\xff" * 30
+
+
 def translation_of(source, text):
     end = (Token("</s>", 0, 0),)
     zero, one = np.zeros(1, "float32"), np.ones((1, 1), "float32")

@@ -53,7 +53,7 @@ def test_the_chosen_epochs_are_averaged(tmp_path, choice, epochs):
     (run.epoch_weights / ".writing-1-00009-0.1.weights.h5").write_bytes(b"half")
     model = linear()
     average, report = average_if_better(
-        model, run, lambda: evaluated(model), {"loss": math.inf}
+        model, run, lambda: evaluated(model), {"loss": math.inf}, pytest.fail
     )
     weight = np.mean(epochs)
     np.testing.assert_allclose(model.get_weights()[0], [[weight]], rtol=1e-6)
@@ -71,11 +71,33 @@ def test_a_worse_average_is_not_used(tmp_path):
     run = run_with_weights(tmp_path, "last", range(2))
     model = linear()
     average, report = average_if_better(
-        model, run, lambda: evaluated(model), {"loss": 1e-3}
+        model, run, lambda: evaluated(model), {"loss": 1e-3}, pytest.fail
     )
     assert average is None
     assert not report["average"]["taken"]
     assert report["validation"] == {"loss": 1e-3}
+
+
+def test_damaged_weights_of_an_epoch_are_passed_over_by_name(tmp_path):
+    run = run_with_weights(tmp_path, "last", range(3))
+    first, second, third = sorted(run.epoch_weights.iterdir())
+    first.write_bytes(first.read_bytes()[:700])
+    model = linear()
+    model.set_weights([np.array([[np.nan]])])
+    model.save_weights(second)
+    lines = []
+    average, report = average_if_better(
+        model, run, lambda: evaluated(model), {"loss": math.inf}, lines.append
+    )
+    np.testing.assert_array_equal(average, [[[3.0]]])
+    assert report["average"]["epochs"] == [3]
+    assert [line.partition(" is damaged (")[0] for line in lines] == [
+        str(first),
+        str(second),
+    ]
+    third.write_bytes(b"")
+    log = lines.append
+    assert average_if_better(model, run, pytest.fail, {}, log) == (None, {})
 
 
 @pytest.mark.slow  # a training

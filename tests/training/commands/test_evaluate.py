@@ -3,7 +3,6 @@
 import pytest
 
 from keras_attn.training.commands.evaluate import find_other_system
-from keras_attn.training.commands.output import check_output
 from keras_attn.training.corpora import CorpusError
 
 
@@ -15,12 +14,3 @@ def test_another_system_has_a_line_for_each_sentence(tmp_path):
         find_other_system(tmp_path / "t", 4)
     with pytest.raises(FileNotFoundError, match=r"translator\.keras in"):
         find_other_system(tmp_path, 3)
-
-
-def test_the_folder_of_an_output_must_exist(tmp_path):
-    check_output(None)
-    check_output(tmp_path / "new.txt")
-    with pytest.raises(FileNotFoundError, match=r"Make .*missing first"):
-        check_output(tmp_path / "missing" / "new.txt")
-    with pytest.raises(IsADirectoryError, match="a folder"):
-        check_output(tmp_path)

@@ -1,5 +1,7 @@
 """A run that was stopped or killed ends as if nothing had happened."""
 
+import json
+import math
 import os
 import signal
 import threading
@@ -17,6 +19,7 @@ from tiny_run import (
 )
 
 from keras_attn.training.fit import fit
+from keras_attn.training.loop.training_loop import _Divergence
 from keras_attn.training.recipes import load_recipe
 
 RECIPE = load_recipe("demo").override(STATEFUL)
@@ -96,6 +99,46 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_state(tmp_path
                 if name.startswith("variable/"):
                     assert np.isfinite(arrays[name]).all()
     assert not (tmp_path / "run" / "translator.keras").exists()
+
+
+def test_a_loss_far_above_the_uniform_one_in_many_steps_is_divergence():
+    uniform, limit = math.log(300), 4
+    divergence = _Divergence(300, limit)
+
+    def add(factors):
+        for factor in factors:
+            cross_entropy = factor * uniform * 7  # of 7 tokens
+            divergence.add((1.0, 2.0, 0.0, 3.0), (1.0, 2.0 + cross_entropy, 0, 10), "")
+
+    add([1, 2.9] * 10)  # bad, but not beyond reason
+    add([9, 9, 9, 1] * 3)  # single batches
+    assert divergence.steps == 0
+    add([9, 9, 9])
+    with pytest.raises(RuntimeError, match=r"diverged.*5\.7.*4 steps.*learning_rate"):
+        add([9])
+
+
+@pytest.mark.slow  # a training
+def test_a_run_that_diverges_keeps_the_checkpoints_before(tmp_path):
+    recipe = load_recipe("demo").override(
+        [
+            *TINY,
+            "training.epochs=30",
+            "training.learning_rate=30",
+            "training.clip_norm=none",
+            "training.schedule=constant",
+            "training.warmup_steps=60",
+            "training.checkpoint_steps=1",
+            "training.checkpoints_kept=1",
+        ]
+    )
+    lines = []
+    with pytest.raises(RuntimeError, match=r"diverged.*subwords alike.*20 steps in a"):
+        fit(recipe, tmp_path / "run", lines.append)
+    first = tmp_path / "run" / "checkpoints" / checkpoints(tmp_path / "run")[0]
+    with np.load(first) as arrays:
+        loss, _, _, tokens = json.loads(str(arrays["progress"]))["sums"]
+    assert loss < 3 * math.log(300) * tokens
 
 
 @pytest.mark.slow  # two trainings

@@ -156,7 +156,7 @@ def test_a_killed_run_is_shown_up_to_its_last_epoch(run):
     ("name", "content"),
     [
         ("history.jsonl", b'{"loss": 1}\n'),
-        ("scores.jsonl", b"7\n"),
+        ("scores.jsonl", b'{"data": []}\n'),
         ("samples.jsonl", b'{"epoch": 1, "reference": ""}\n'),
         ("environment.json", b'{"keras'),
         ("report.json", b"\xff\xfe"),
@@ -166,6 +166,22 @@ def test_a_damaged_file_is_named(run, name, content):
     (run.path / name).write_bytes(content)
     with pytest.raises(ValueError, match=rf"Received: .*my run/{name}, which is dam"):
         read_run(run.path)
+
+
+def test_half_lines_of_killed_processes_leave_the_page(run):
+    _, _, before = page_of(run)
+    for path in (run.samples, run.scores):
+        with open(path, "ab") as file:
+            file.write(b'{"epoch": 2, "ref\n' + bytes(30) + b"\n\xff\n{")
+    lines = []
+    record = read_run(run.path, lines.append)
+    assert [line.partition(" is damaged")[0] for line in lines] == [
+        str(run.scores),
+        str(run.samples),
+    ]
+    assert record.samples.keys() == {"ein Hund", HOSTILE}
+    _, _, after = page_of(run)
+    assert after == before
 
 
 def test_a_run_without_an_epoch_has_a_page(tmp_path):

@@ -1,5 +1,5 @@
 // The server's outputs as translations, and their attention maps for the views.
-import { indexOfByte, slice } from "./bytes.js";
+import { byteLength, indexOfByte, slice } from "./bytes.js";
 import { mergeAttention, mergeScores, wordSpans } from "./words.js";
 
 export const END = "</s>";
@@ -14,9 +14,10 @@ export function readTranslations(outputs, source, target) {
   return Array.from({ length: count }, (_, k) => {
     const field = (name) => (isNbest ? column(name)?.[k] : column(name));
     const targetTokens = tokens(field, "target");
+    const text = target ?? field("translation");
     return {
       source,
-      text: target ?? field("translation"),
+      text,
       score: field("score"),
       source_tokens: sourceTokens,
       target_tokens: targetTokens,
@@ -26,8 +27,64 @@ export function readTranslations(outputs, source, target) {
         .map((row) => row.slice(0, sourceTokens.length)),
       source_truncated: column("source_truncated") ?? 0,
       target_truncated: Boolean(field("target_truncated")),
+      sentences: sentences(column, field("sentence_target_length"), targetTokens) ?? [
+        {
+          source_begin: 0,
+          source_end: byteLength(source),
+          target_begin: 0,
+          target_end: byteLength(text),
+          source_tokens: [0, sourceTokens.length],
+          target_tokens: [0, targetTokens.length],
+        },
+      ],
     };
   });
+}
+
+// Returns the sentences of a text as `Translation` has them; undefined if the server is
+// older and does not say.
+function sentences(column, targetLengths, targetTokens) {
+  let [source, target] = [0, 0];
+  return column("sentence_source_length")
+    ?.filter((length) => length > 0)
+    .map((length, number) => {
+      const sourceTokens = [source, (source += length)];
+      const range = [target, (target += targetLengths[number])];
+      return {
+        source_begin: column("sentence_begin")[number],
+        source_end: column("sentence_end")[number],
+        // A hypothesis that the search did not find has no tokens.
+        target_begin: targetTokens[range[0]]?.begin ?? 0,
+        target_end: targetTokens[range[1] - 1]?.end ?? 0,
+        source_tokens: sourceTokens,
+        target_tokens: range,
+      };
+    });
+}
+
+// Returns one sentence of a translation as a translation of its own.
+export function sentenceOf(translation, number) {
+  const sentence = translation.sentences[number];
+  const [first, stop] = sentence.target_tokens;
+  const scores = translation.token_scores.slice(first, stop);
+  const part = (text, side) => slice(text, indexOfByte(text), sentence[`${side}_begin`], sentence[`${side}_end`]);
+  const shifted = (side) =>
+    translation[`${side}_tokens`]
+      .slice(...sentence[`${side}_tokens`])
+      .map(({ piece, begin, end }) => ({ piece, begin: begin - sentence[`${side}_begin`], end: end - sentence[`${side}_begin`] }));
+  const sourceTokens = shifted("source");
+  return {
+    source: part(translation.source, "source"),
+    text: part(translation.text, "target"),
+    score: scores.reduce((sum, score) => sum + score, 0),
+    source_tokens: sourceTokens,
+    target_tokens: shifted("target"),
+    token_scores: scores,
+    // Very long texts come without attention.
+    attention: translation.attention
+      .slice(first, stop)
+      .map((row) => sourceTokens.map((_, s) => row[sentence.source_tokens[0] + s] ?? 0)),
+  };
 }
 
 function tokens(field, side) {
@@ -61,7 +118,7 @@ function buildMap(source, target, weights, scores) {
 }
 
 function withEnd(spans, text) {
-  const length = indexOfByte(text).length - 1;
+  const length = byteLength(text);
   return [...spans, { begin: length, end: length }];
 }
 

@@ -16,6 +16,8 @@ export function indexOfByte(text) {
   return indices;
 }
 
+export const byteLength = (text) => indexOfByte(text).length - 1;
+
 export function utf8Length(character) {
   const code = character.codePointAt(0);
   return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;

@@ -115,7 +115,7 @@ function fillForm() {
 function listen() {
   byId("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    remember({ number: 0 });
+    remember({ number: 0, sentence: 0 });
     translate();
   });
   byId("ask").addEventListener("keydown", (event) => {
@@ -129,7 +129,7 @@ function listen() {
     byId(byId("own").hidden ? "text" : "target").focus();
   });
   byId("model").addEventListener("change", () => {
-    remember({ model: byId("model").value, number: 0 });
+    remember({ model: byId("model").value, number: 0, sentence: 0 });
     start();
   });
   addEventListener("hashchange", () => {

@@ -1,11 +1,12 @@
 // The result: the translation, the n-best list, the selected view, saving.
-import { makeAttentionMap } from "./attention_map.js";
+import { makeAttentionMap, sentenceOf } from "./attention_map.js";
 import { byId, element, radios } from "./dom.js";
 import { heatmapView } from "./heatmap.js";
 import { highlightWords } from "./highlight.js";
 import { notes } from "./html_export.js";
 import { linesView } from "./lines.js";
 import { FORMATS, copy, copyText, download, render } from "./save.js";
+import { sentenceChooser } from "./sentences.js";
 import { textView } from "./text_view.js";
 
 const VIEWS = { lines: linesView, map: heatmapView, text: textView };
@@ -14,7 +15,8 @@ const UNIT_NAMES = [["words", "Words"], ["subwords", "Subwords"]];
 
 // Returns {show}; `onChange` is called with each choice of the user.
 export function resultView(onChange) {
-  const shown = { panel: byId("panel"), translation: null, attentionMap: null, template: null };
+  // `sentence` is the part of the translation that the panel shows.
+  const shown = { panel: byId("panel"), translation: null, sentence: null, attentionMap: null, template: null };
   let all = [];
   let choices = null;
   let view = null;
@@ -22,7 +24,9 @@ export function resultView(onChange) {
 
   function draw() {
     shown.translation = all[choices.number];
-    shown.attentionMap = makeAttentionMap(shown.translation, choices.unit);
+    const number = chooser.show(shown.translation, choices.sentence);
+    shown.sentence = sentenceOf(shown.translation, number);
+    shown.attentionMap = makeAttentionMap(shown.sentence, choices.unit);
     highlight?.stop();
     byId("live").textContent = "";
     view = VIEWS[choices.view](shown.attentionMap);
@@ -37,6 +41,7 @@ export function resultView(onChange) {
     draw();
   };
 
+  const chooser = sentenceChooser(shown.panel, choose("sentence"));
   const fit = () => {
     view?.redraw();
     highlight?.refresh();
@@ -71,7 +76,7 @@ function hypothesisRadios(all, chosen, onChoose) {
 }
 
 function showFacts({ translation, attentionMap }) {
-  byId("translation").textContent = translation.text || "(empty)";
+  if (!translation.text) byId("translation").textContent = "(empty)";
   const tokens = translation.target_tokens.length;
   const mean = Math.exp(translation.score / tokens);
   byId("facts").textContent =

@@ -9,14 +9,15 @@ export const FORMATS = {
   html: { label: "HTML page", type: "text/html" },
 };
 
-// Returns the file as a blob; `shown` has panel, translation, attentionMap and template.
+// Returns the file as a blob; `shown` has panel, translation, sentence, attentionMap and
+// template. Pictures and pages have the sentence that is shown, data the whole text.
 export async function render(format, shown) {
-  const { panel, translation, attentionMap, template } = shown;
-  if (format === "png") return toPng(toSvg(panel, translation.text));
+  const { panel, translation, sentence, attentionMap, template } = shown;
+  if (format === "png") return toPng(toSvg(panel, sentence.text));
   const text = {
-    svg: () => svgText(toSvg(panel, translation.text)),
+    svg: () => svgText(toSvg(panel, sentence.text)),
     json: () => `${JSON.stringify(translation, null, 2)}\n`,
-    html: () => toHtml(template, translation, attentionMap),
+    html: () => toHtml(template, { ...translation, score: sentence.score }, attentionMap),
   }[format]();
   return new Blob([text], { type: `${FORMATS[format].type};charset=utf-8` });
 }

@@ -6,7 +6,7 @@ export const CHOICES = {
 };
 
 export function defaults() {
-  return { text: "", target: "", model: "", view: "lines", unit: "words", number: 0 };
+  return { text: "", target: "", model: "", view: "lines", unit: "words", number: 0, sentence: 0 };
 }
 
 // Returns the state that a fragment such as "#text=Hallo&view=map" means.
@@ -17,8 +17,10 @@ export function fromFragment(fragment) {
   for (const [name, allowed] of Object.entries(CHOICES)) {
     if (allowed.includes(values.get(name))) state[name] = values.get(name);
   }
-  const number = Number(values.get("number"));
-  if (Number.isInteger(number) && number > 0) state.number = number - 1;
+  for (const name of ["number", "sentence"]) {
+    const number = Number(values.get(name));
+    if (Number.isInteger(number) && number > 0) state[name] = number - 1;
+  }
   return state;
 }
 
@@ -29,6 +31,8 @@ export function toFragment(state) {
   for (const name of ["text", "target", "model", "view", "unit"]) {
     if (state[name] !== defaultState[name]) values.set(name, state[name]);
   }
-  if (state.number) values.set("number", state.number + 1);
+  for (const name of ["number", "sentence"]) {
+    if (state[name]) values.set(name, state[name] + 1);
+  }
   return `#${values}`;
 }

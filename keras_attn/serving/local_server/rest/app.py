@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+import anyio
 import grpc
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -10,16 +11,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.errors import RequestError, unexpected_error
+from keras_attn.serving.local_server.limits import ByteBudget, Limits
 from keras_attn.serving.local_server.metrics import Metrics
 from keras_attn.serving.local_server.models import Models
+from keras_attn.serving.local_server.rest.bodies import Body, BodyError
+from keras_attn.serving.local_server.rest.error_responses import error_response
 from keras_attn.serving.local_server.rest.handlers import handle_request
-from keras_attn.serving.local_server.rest.json_responses import error_json
 
 __all__ = ["rest_app"]
 
 _LOG = logging.getLogger(__name__)
 _METRICS = "/monitoring/prometheus/metrics"
+_PREDICT_THREADS = 40
+_NOT_FOUND = (
+    "<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n"
+    "<H1>Not Found</H1>\n</BODY></HTML>\n"
+)
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -41,9 +49,8 @@ def rest_app(
     models: Models,
     metrics: Metrics,
     *,
+    limits: Limits,
     timeout: float = 30.0,
-    max_requests: int = 64,
-    max_message_bytes: int = 64 * 2**20,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Returns the REST API of a server.
@@ -53,12 +60,12 @@ def rest_app(
     Args:
         models: The models to serve.
         metrics: Counts the requests; served as the Prometheus page.
+        limits: Limits of the requests. A request counts as open once it has arrived,
+            so that those that arrive slowly take the place of no other.
         timeout: Seconds after which the run of a request is cancelled.
-        max_requests: Maximum number of open requests; further ones are refused.
-        max_message_bytes: Maximum size of a body; larger ones are refused unread.
         extra_routes: Further routes, which take precedence.
     """
-    api = _RestApi(models, metrics, timeout, max_requests, max_message_bytes)
+    api = _RestApi(models, metrics, limits, timeout)
 
     def monitoring(request):
         return Response(metrics.page(), media_type="text/plain")
@@ -75,13 +82,14 @@ def rest_app(
 class _RestApi:
     """A class, since Starlette would route only GET requests to a function."""
 
-    def __init__(self, models, metrics, timeout, max_requests, max_message_bytes):
+    def __init__(self, models, metrics, limits, timeout):
         self._models = models
         self._metrics = metrics
+        self._limits = limits
         self._timeout = timeout
-        self._max_requests = max_requests
-        self._max_message_bytes = max_message_bytes
+        self._budget = ByteBudget(limits.max_open_bytes)
         self._num_requests = 0  # changed only in the event loop
+        self._predict_threads = None
 
     async def __call__(self, scope, receive, send):
         try:
@@ -92,60 +100,66 @@ class _RestApi:
 
     async def _handle(self, scope, request):
         path = scope["raw_path"].decode("utf-8", "replace")
+        if scope["query_string"]:
+            path += "?" + scope["query_string"].decode("utf-8", "replace")
         if not path.lower().startswith("/v1/"):
-            return Response(status_code=404)
-        if self._num_requests >= self._max_requests:
-            return _error(
-                RequestError(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"{self._max_requests} requests are open already",
+            headers = {"Content-Type": "text/html", "Connection": "close"}
+            return Response(_NOT_FOUND, 404, headers)
+        limits = self._limits
+        with Body(limits.max_message_bytes, limits.body_seconds, self._budget) as body:
+            try:
+                content = await body.read(request)
+                return await self._answer(request.method, path, content)
+            except BodyError as error:
+                return error_response(
+                    error.status, error.message, close=error.status == 408
                 )
+            except RequestError as error:
+                return _error(error)
+
+    async def _answer(self, method, path, body):
+        if self._num_requests >= self._limits.max_requests:
+            raise RequestError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{self._limits.max_requests} requests are open already",
             )
         self._num_requests += 1
         try:
-            body = await self._read_body(request)
-            if body is None:
-                message = f"Request body larger than max ({self._max_message_bytes})"
-                return _json(error_json(message), 413)
-            return await run_in_threadpool(
-                self._run_handler, request.method, path, body
+            if method != "POST":
+                return await run_in_threadpool(self._run_handler, method, path, body)
+            # Threads of their own, so that questions about a model never wait for them.
+            self._predict_threads = self._predict_threads or anyio.CapacityLimiter(
+                _PREDICT_THREADS
+            )
+            return await anyio.to_thread.run_sync(
+                self._run_handler, method, path, body, limiter=self._predict_threads
             )
         finally:
             self._num_requests -= 1
 
-    async def _read_body(self, request):
-        """Returns the body; `None` as soon as it is known to be too large."""
-        length = request.headers.get("content-length", "")
-        # Python refuses to parse numbers of thousands of digits.
-        if length.isdecimal() and int(length[:20]) > self._max_message_bytes:
-            return None
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_message_bytes:
-                return None
-        return bytes(body)
-
     def _run_handler(self, method, path, body):
         try:
             text = handle_request(
-                self._models, self._metrics, method, path, body, self._timeout
+                self._models,
+                self._metrics,
+                method,
+                path,
+                body,
+                self._timeout,
+                self._limits,
+                self._budget,
             )
         except RequestError as error:
             return _error(error)
         except Exception as error:
             _LOG.exception("%s %s failed", method, path)
-            return _error(RequestError(grpc.StatusCode.INTERNAL, repr(error)))
-        return _json(text, 200)
+            return _error(unexpected_error(error))
+        content = text.encode("utf-8", "surrogateescape")
+        return Response(content, media_type="application/json")
 
 
 def _error(error):
-    return _json(error_json(error.message), _HTTP_STATUS.get(error.code, 500))
-
-
-def _json(text, status):
-    try:
-        content = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair in a message
-        content = text.encode("utf-8", "replace")
-    return Response(content, status, media_type="application/json")
+    status = _HTTP_STATUS.get(error.code, 500)
+    if not error.message:
+        return Response(status_code=status, media_type="application/json")
+    return error_response(status, error.message)

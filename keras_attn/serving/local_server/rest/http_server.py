@@ -1,11 +1,17 @@
 """An HTTP port, served in a background thread."""
 
+import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Collection
 
+import anyio
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from keras_attn.serving.local_server.rest.browser_guard import BrowserGuard
 
 __all__ = ["HttpServer"]
 
@@ -20,12 +26,25 @@ class HttpServer:
     Args:
         host: Address to listen on.
         port: Port to listen on; 0: any free one.
+        allowed_hosts: Names besides `host` and the loopback ones by which clients may
+            call the server; see `BrowserGuard`.
+        idle_seconds: Seconds within which a client must begin a request, or read some
+            more of a response; otherwise the connection ends.
 
     Raises:
         OSError: If the port is not available.
+        ValueError: If an allowed host is malformed.
     """
 
-    def __init__(self, host: str, port: int):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        allowed_hosts: Collection[str] = (),
+        idle_seconds: float = 10.0,
+    ):
+        self._guard = BrowserGuard(host, allowed_hosts)
+        self._protocol = type("_Protocol", (_Protocol,), {"idle_seconds": idle_seconds})
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Only with this protocol number does asyncio disable Nagle's algorithm, which
         # would delay each response by 40 ms.
@@ -50,7 +69,8 @@ class HttpServer:
         """
         self._socket.listen()  # an error here would otherwise end the thread
         config = uvicorn.Config(
-            app,
+            self._guard.wrap(app),
+            http=self._protocol,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -60,7 +80,7 @@ class HttpServer:
         server = uvicorn.Server(config)
         self._server = server
         self._thread = threading.Thread(
-            target=server.run, args=([self._socket],), name="http", daemon=True
+            target=_run, args=(server, self._socket), name="http", daemon=True
         )
         self._thread.start()
         while not server.started and self._thread.is_alive():
@@ -78,3 +98,45 @@ class HttpServer:
             self._thread.join()
         with contextlib.suppress(OSError):
             self._socket.close()
+
+
+def _run(server, listening_socket):
+    anyio.run(anyio.sleep, 0)  # imports what the first request would wait for
+    server.run([listening_socket])
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that ends connections whose client neither sends nor reads.
+
+    Uvicorn itself waits without end for the rest of a request's head, and for a client
+    to take a response, which stays in memory meanwhile.
+    """
+
+    idle_seconds: float
+    _watchdog: asyncio.TimerHandle
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self._watch()
+
+    def on_response_complete(self):
+        self._watchdog.cancel()
+        self._watch()  # first, since a pipelined request begins at once
+        super().on_response_complete()
+
+    def connection_lost(self, exc):
+        self._watchdog.cancel()
+        super().connection_lost(exc)
+
+    def _watch(self):
+        unsent = self.transport.get_write_buffer_size()
+        self._watchdog = self.loop.call_later(
+            self.idle_seconds, self._end_if_idle, self.cycle, unsent
+        )
+
+    def _end_if_idle(self, cycle, unsent):
+        remaining = self.transport.get_write_buffer_size()
+        if 0 < remaining < unsent:
+            self._watch()
+        elif remaining or self.cycle is cycle:  # no request has begun since
+            self.transport.abort()

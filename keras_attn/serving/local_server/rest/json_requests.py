@@ -6,7 +6,6 @@ input.
 """
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -14,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc
-import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from keras_attn.serving.local_server.errors import (
@@ -22,24 +20,12 @@ from keras_attn.serving.local_server.errors import (
     cpp_name,
     invalid_argument,
 )
+from keras_attn.serving.local_server.limits import Limits
+from keras_attn.serving.local_server.rest.json_text import parse_json
 
 __all__ = ["describe", "parse_object", "predict_inputs"]
 
 _ROWS, _COLUMNS = "instances", "inputs"
-# Python's messages about malformed JSON, by their first words, and RapidJSON's.
-_PARSE_ERRORS = {
-    "Expecting value": "Invalid value.",
-    "Illegal trailing comma before end of array": "Invalid value.",
-    "Expecting property name": "Missing a name for object member.",
-    "Illegal trailing comma before end of object": "Missing a name for object member.",
-    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
-    "Expecting ',' delimiter": "Missing a comma or } after an object member.",
-    "Unterminated string": "Missing a closing quotation mark in string.",
-    "Invalid \\escape": "Invalid escape character in string.",
-    "Invalid \\uXXXX": "Incorrect hex digit after \\u escape in string.",
-    "Invalid control character": "Invalid encoding in string.",
-    "Extra data": "The document root must not be followed by other values.",
-}
 # RapidJSON's names of types.
 _TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
 _CONSTANTS = {None: "Null", False: "False", True: "True"}
@@ -63,70 +49,58 @@ _RANGES = {
     "uint32_val": (0, 2**32),
     "uint64_val": (0, 2**64),
 }
-_FLOATS: Mapping[str | None, type[np.floating]] = {
-    "float_val": np.float32,
-    "double_val": np.float64,
-}
+_FLOATS = ("float_val", "double_val")
 _WHITESPACE = re.compile(r"[ \t\n\v\f\r]+")
+# Dots pad, too. Without any padding, a text of the right length is complete.
+_BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
+_ENCODER = json.JSONEncoder(indent=4, ensure_ascii=False)
+_MAX_DESCRIPTION = 1024  # as long as an error message
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(
+    body: bytes | bytearray, limits: Limits | None = None
+) -> dict[str, Any]:
     """Parses a JSON object.
 
-    NaN and Infinity are numbers; the first of several members with the same key counts;
-    bytes that are not UTF-8 become surrogate escapes.
-
     Args:
-        body: The JSON text.
+        body: The JSON text; what comes after the object is ignored.
+        limits: Bounds of its nesting and of its number of values; `None`: the default.
 
     Raises:
-        RequestError: If it is not a JSON object.
+        RequestError: If it is not a JSON object, or exceeds a limit.
 
     Example:
 
     >>> parse_object(b'{"inputs": [1, NaN]}')
     {'inputs': [1, nan]}
     """
-    if not body:
-        raise invalid_argument("JSON Parse error: The document is empty")
-    text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    try:
-        value = json.loads(text, object_pairs_hook=_first_members)
-    except json.JSONDecodeError as error:
-        offset = len(text[: error.pos].encode("utf-8", "surrogateescape"))
-        problem = next(
-            (
-                rapidjson
-                for python, rapidjson in _PARSE_ERRORS.items()
-                if error.msg.startswith(python)
-            ),
-            error.msg,
-        )
-        raise invalid_argument(
-            f"JSON Parse error: {problem} at offset: {offset}"
-        ) from error
-    except (RecursionError, ValueError) as error:  # too deep; too many digits
-        raise invalid_argument(f"JSON Parse error: {error}") from error
+    value = parse_json(body, limits or Limits())
     if not isinstance(value, dict):
         raise invalid_argument(f"JSON Value: {describe(value)} Is not object")
     return value
 
 
 def describe(value: Any) -> str:
-    r"""Returns a JSON value as text, for an error message.
+    r"""Returns a JSON value as text, as far as an error message can hold it.
 
     Example:
 
     >>> describe({"b64": "ä"})
     '{\n    "b64": "ä"\n}'
     """
-    if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
-    return json.dumps(value, indent=4, ensure_ascii=False)
+    text = ""
+    for part in _ENCODER.iterencode(value):
+        text += part
+        if len(text) > _MAX_DESCRIPTION:
+            break
+    return text
 
 
 def predict_inputs(
-    body: Mapping[str, Any], signature_name: str, infos: Mapping[str, Any]
+    body: Mapping[str, Any],
+    signature_name: str,
+    infos: Mapping[str, Any],
+    limits: Limits | None = None,
 ) -> tuple[dict[str, tensor_pb2.TensorProto], bool]:
     """Returns the inputs of a predict request.
 
@@ -134,13 +108,15 @@ def predict_inputs(
         body: The parsed request.
         signature_name: Name of the signature in the request; empty: none.
         infos: `TensorInfo` of the signature's inputs by name.
+        limits: Bounds of the number of rows; `None`: the default ones.
 
     Returns:
         Tensor messages by input name, and whether the request has rows.
 
     Raises:
-        RequestError: If the inputs do not fit the signature.
+        RequestError: If the inputs do not fit the signature, or exceed a limit.
     """
+    limits = limits or Limits()
     if not infos:
         raise invalid_argument(
             f"Failed to get input map for signature: {signature_name or 'DEFAULT'}"
@@ -148,7 +124,7 @@ def predict_inputs(
     if _ROWS not in body:
         if _COLUMNS not in body:
             raise invalid_argument(f"Missing '{_COLUMNS}' or '{_ROWS}' key")
-        return _from_columns(body[_COLUMNS], infos), False
+        return _from_columns(body[_COLUMNS], infos, limits), False
     rows = body[_ROWS]
     if _COLUMNS in body:
         problem = (
@@ -156,20 +132,16 @@ def predict_inputs(
             "keys to exist "
         )
     elif not isinstance(rows, list):
-        problem = f"Excepting '{_ROWS}' to be an list/array"
+        problem = f"Expecting '{_ROWS}' to be an list/array"
     elif not rows:
         problem = f"No values in '{_ROWS}' array"
     else:
+        limits.check_rows(_ROWS, len(rows))
         return _from_rows(rows, infos), True
     raise invalid_argument(f"JSON Value: {describe(body)} {problem}")
 
 
-def _first_members(pairs):
-    members = dict(pairs)
-    return members if len(members) == len(pairs) else dict(reversed(pairs))
-
-
-def _from_columns(value, infos):
+def _from_columns(value, infos, limits):
     if isinstance(value, dict) and not _is_base64(value):
         columns = value
     elif len(infos) > 1:
@@ -183,6 +155,8 @@ def _from_columns(value, infos):
     for name, info in sorted(infos.items()):
         if name not in columns:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+        if isinstance(columns[name], list):
+            limits.check_rows(name, len(columns[name]))
         shape, values = _flatten(columns[name], info.dtype)
         tensors[name] = _tensor(info.dtype, shape, values)
     return tensors
@@ -297,12 +271,12 @@ def _element(value, dtype):
             f"Conversion of JSON Value: {describe(value)} to type: {cpp_name(dtype)}",
         )
     if field == "string_val" and isinstance(value, str):
-        return _encode(value)
+        return value.encode("utf-8", "surrogateescape")
     if field == "bool_val" and isinstance(value, bool):
         return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if field in _FLOATS and is_number:
-        return _to_float(value, _FLOATS[field])
+        return float(value)  # infinite if it is too large for the dtype
     if field in _RANGES and is_number and isinstance(value, int):
         low, high = _RANGES[field]
         if low <= value < high:
@@ -333,38 +307,10 @@ def _decode_base64(value):
         raise invalid_argument(
             f"JSON Value: {describe(value)} not formatted correctly for base64 data"
         )
-    text = _WHITESPACE.sub("", value["b64"]).rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise invalid_argument("Unable to base64 decode") from error
-
-
-def _encode(value):
-    """Returns the bytes of a JSON string; refuses half of a surrogate pair."""
-    try:
-        return value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise invalid_argument(
-            "JSON Parse error: The surrogate pair in string is invalid."
-        ) from error
-
-
-def _to_float(value, dtype):
-    """Returns a JSON number as a float; refuses what the dtype cannot represent."""
-    info = np.finfo(dtype)
-    if isinstance(value, int) and -(2**63) <= value < 2**64:
-        fits = abs(value) < 2 ** (info.nmant + 1)
-    else:
-        try:
-            fits = not np.isfinite(float(value)) or abs(value) <= float(info.max)
-        except OverflowError as error:
-            raise invalid_argument(
-                "JSON Parse error: Number too big to be stored in double."
-            ) from error
-    if not fits:
-        raise invalid_argument(
-            f"Cannot convert JSON value: {describe(value)} to {cpp_name(dtype)} "
-            "without loss of precision."
-        )
-    return float(value)
+    match = _BASE64.fullmatch(_WHITESPACE.sub("", value["b64"]))
+    if match:
+        text, padding = match.groups()
+        missing = -len(text) % 4
+        if missing < 3 and len(padding) in (0, missing):
+            return base64.b64decode(text + "=" * missing)
+    raise invalid_argument("Unable to base64 decode")

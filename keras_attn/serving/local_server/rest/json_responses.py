@@ -9,12 +9,13 @@ import numpy as np
 
 from keras_attn.serving.local_server.errors import cpp_name, invalid_argument
 
-__all__ = ["error_json", "predict_json"]
+__all__ = ["predict_json", "response_bytes"]
 
 # A value before its layout: JSON text, bytes that will be base64, lists and objects.
 _Node = str | bytes | list[Any] | dict[str, Any]
 
 _BYTES_SUFFIX = "_bytes"
+_BYTES_PER_VALUE = 64  # of memory while a response is written
 # RapidJSON escapes only quotes, backslashes and control characters.
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _SHORT_ESCAPES = dict(zip('"\\\b\f\n\r\t', '"\\bfnrt', strict=True))
@@ -59,15 +60,22 @@ def predict_json(outputs: Mapping[str, np.ndarray], in_rows: bool) -> str:
     return _document("predictions", f"[{listed}]")
 
 
-def error_json(message: str) -> str:
-    r"""Returns the body of an error response.
+def response_bytes(outputs: Mapping[str, np.ndarray]) -> int:
+    """Returns about the memory that is needed to write outputs as JSON.
+
+    Each value counts as 64 bytes, a string as its own bytes besides.
 
     Example:
 
-    >>> error_json('no "x"')
-    '{\n    "error": "no \\"x\\""\n}'
+    >>> response_bytes({"y": np.zeros((2, 3), np.float32)})
+    384
     """
-    return _document("error", _quoted(message))
+    total = 0
+    for array in outputs.values():
+        total += array.size * _BYTES_PER_VALUE
+        if array.dtype == object:
+            total += sum(map(len, array.flat))
+    return total
 
 
 def _check_rows(outputs):

@@ -31,6 +31,12 @@ class DecodingOptions(Options):
         False,
         help="Replace unknown target tokens by the source words they attend to.",
     )
+    split_sentences: str = option(
+        "always",
+        help="Texts that are translated by their sentences: those longer than training "
+        "has seen, or all with more than one.",
+        choices=("never", "long", "always"),
+    )
     shortlist: int | None = option(
         None,
         help="Candidate translations per source subword; none: the whole vocabulary.",

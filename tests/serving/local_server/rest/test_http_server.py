@@ -1,5 +1,7 @@
 """The HTTP port: when it is reserved, when it answers, when it is free again."""
 
+import contextlib
+import socket
 import time
 
 import httpx
@@ -45,6 +47,41 @@ def test_responses_are_not_delayed(server):
             client.post("/", content=b"body")
             seconds.append(time.perf_counter() - begin)
     assert sorted(seconds)[10] < 0.03
+
+
+@pytest.fixture
+def hasty_server():
+    """A server that waits 0.1 seconds for its clients."""
+    server = HttpServer("127.0.0.1", 0, idle_seconds=0.1)
+    yield server
+    server.stop(0)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: localhost\r\n"]
+)
+def test_a_request_that_never_begins_ends_the_connection(hasty_server, sent):
+    hasty_server.start(APP)
+    address = ("127.0.0.1", hasty_server.port)
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+
+
+def test_a_response_that_nobody_reads_ends_the_connection(hasty_server):
+    hasty_server.start(Response(b"x" * 2**24))
+    address = ("127.0.0.1", hasty_server.port)
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.4)
+        received = 0
+        with contextlib.suppress(ConnectionResetError):
+            while part := connection.recv(2**20):
+                received += len(part)
+        assert received < 2**24
+    url = f"http://127.0.0.1:{hasty_server.port}/"
+    assert len(httpx.get(url).content) == 2**24
 
 
 def test_a_port_in_use(server):

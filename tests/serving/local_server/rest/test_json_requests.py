@@ -1,6 +1,7 @@
 """Bodies of predict requests as tensors, and the errors of malformed ones."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_attn.serving.local_server.errors import RequestError
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.rest.json_requests import (
+    describe,
     parse_object,
     predict_inputs,
 )
@@ -57,9 +60,9 @@ def test_numbers_of_every_dtype(form, values, dtype):
 
 
 def test_text_and_bytes():
-    body = {"instances": ["Käse", {"b64": "/w=="}, {"b64": "SGk"}]}
-    arrays, _ = read(body, text="string")
-    assert arrays["text"].tolist() == ["Käse".encode(), b"\xff", b"Hi"]
+    encoded = [{"b64": text} for text in ("/w==", "SGk", "S G\nk=", "/w.=")]
+    arrays, _ = read({"instances": ["Käse", *encoded]}, text="string")
+    assert arrays["text"].tolist() == ["Käse".encode(), b"\xff", b"Hi", b"Hi", b"\xff"]
     arrays, _ = read({"inputs": {"b64": "SGk="}}, text="string")
     assert arrays["text"].item() == b"Hi"
 
@@ -67,6 +70,27 @@ def test_text_and_bytes():
 def test_bytes_that_are_no_utf8_pass_unchanged():
     arrays, _ = read(b'\xef\xbb\xbf{"inputs": ["\xff"]}', text="string")
     assert arrays["text"].tolist() == [b"\xff"]
+
+
+def test_the_second_half_of_a_surrogate_pair_is_three_bytes():
+    body = rb'{"inputs": ["\udc00", "\uD83D\uDE00", "\\udc80", "\udc80"]}'
+    arrays, _ = read(body, text="string")
+    want = [b"\xed\xb0\x80", "😀".encode(), rb"\udc80", b"\xed\xb2\x80"]
+    assert arrays["text"].tolist() == want
+
+
+def test_numbers_that_only_rapidjson_knows():
+    body = b'{"inputs": [Inf, -Inf, -NaN, Infinity, 1e39, 16777217, 1e20]}'
+    arrays, _ = read(body, x="float32")
+    want = [np.inf, -np.inf, np.nan, np.inf, np.inf, 16777216, 1e20]
+    np.testing.assert_array_equal(arrays["x"], np.float32(want))
+    arrays, _ = read(b'{"inputs": ["-Inf, \\"Inf"], "x": Inf}', text="string")
+    assert arrays["text"].tolist() == [b'-Inf, "Inf']
+
+
+def test_what_follows_the_object_is_ignored():
+    arrays, _ = read(b' {"inputs": [1]} {"inputs": [2]', x="int32")
+    assert arrays["x"].tolist() == [1]
 
 
 def test_named_inputs():
@@ -97,10 +121,9 @@ REFUSED = {
         b"{",
         "JSON Parse error: Missing a name for object member. at offset: 1",
     ),
-    "two documents": (
-        '{"ä": 1} 2'.encode(),
-        "JSON Parse error: The document root must not be followed by other values. "
-        "at offset: 10",
+    "an error after a letter of two bytes": (
+        '{"ä": 1 2}'.encode(),
+        "JSON Parse error: Missing a comma or } after an object member. at offset: 9",
     ),
     "no object": (b"[1]", "JSON Value: [\n    1\n] Is not object"),
     "neither form": ({"x": 1}, "Missing 'inputs' or 'instances' key"),
@@ -111,7 +134,7 @@ REFUSED = {
     ),
     "rows that are none": (
         {"instances": "a"},
-        'JSON Value: {\n    "instances": "a"\n} Excepting \'instances\' to be an '
+        'JSON Value: {\n    "instances": "a"\n} Expecting \'instances\' to be an '
         "list/array",
     ),
     "no rows": (
@@ -213,30 +236,28 @@ def test_several_inputs_need_names(body, message):
     ("body", "dtype", "message"),
     [
         (
-            b'{"inputs": [16777216]}',
-            "float32",
-            "Cannot convert JSON value: 16777216 to float without loss of precision.",
-        ),
-        (
-            b'{"inputs": [1e39]}',
-            "float32",
-            "Cannot convert JSON value: 1e+39 to float without loss of precision.",
+            b'{"inputs": [1e400]}',
+            "float64",
+            "JSON Parse error: Number too big to be stored in double. at offset: 12",
         ),
         (
             b'{"inputs": [%s]}' % (b"9" * 400),
-            "float64",
-            "JSON Parse error: Number too big to be stored in double.",
+            "int64",
+            "JSON Parse error: Number too big to be stored in double. at offset: 12",
         ),
         (
             b'{"inputs": [{"b64": 1}]}',
             "string",
             'JSON Value: {\n    "b64": 1\n} not formatted correctly for base64 data',
         ),
-        (b'{"inputs": [{"b64": "?"}]}', "string", "Unable to base64 decode"),
+        *(
+            (b'{"inputs": [{"b64": "%s"}]}' % text, "string", "Unable to base64 decode")
+            for text in (b"?", b"SGk==", b"S", b"SG=", b"SGk=a")
+        ),
         (
             b'{"inputs": ["\\ud800"]}',
             "string",
-            "JSON Parse error: The surrogate pair in string is invalid.",
+            "JSON Parse error: The surrogate pair in string is invalid. at offset: 13",
         ),
     ],
 )
@@ -258,8 +279,43 @@ def test_no_inputs_at_all():
     )
 
 
-@pytest.mark.parametrize("body", [b"[" * 10**5, b'{"inputs": %s}' % (b"1" * 5000)])
-def test_what_python_gives_up_on_is_refused(body):
-    code, message = refusal(body, x="int64")
-    assert code == "INVALID_ARGUMENT"
-    assert message.startswith("JSON Parse error: ")
+def nested(depth):
+    return b'{"inputs": %s1%s}' % (b"[" * (depth - 1), b"]" * (depth - 1))
+
+
+def test_nesting_is_bounded():
+    tensors, _ = predict_inputs(parse_object(nested(100)), "", infos(x="int64"))
+    assert len(tensors["x"].tensor_shape.dim) == 99
+    for body in (nested(101), b"[" * 20_000, b'{"x":' * 10**6):
+        code, message = refusal(body, x="int64")
+        assert code == "INVALID_ARGUMENT"
+        assert message.startswith(
+            "JSON Parse error: Lists and objects must be nested at most 100 deep."
+        )
+    limits = Limits(max_nesting=500)  # the most: within Python's own limit
+    tensors, _ = predict_inputs(
+        parse_object(nested(500), limits), "", infos(x="int64"), limits
+    )
+    assert len(tensors["x"].tensor_shape.dim) == 499
+    text = "[" * 200
+    assert read({"inputs": [text]}, x="string")[0]["x"].tolist() == [text.encode()]
+
+
+def test_rows_and_values_are_bounded():
+    limits = Limits(max_rows=2, max_json_values=5)
+    for body in ({"inputs": ["a"] * 3}, {"instances": ["a"] * 3}):
+        with pytest.raises(RequestError, match=r"at most 2 rows.*Received: 3 rows"):
+            predict_inputs(body, "", infos(x="string"), limits)
+    parse_object(b'{"inputs": ["a,b,c", "[[[", "\\",,"]}', limits)
+    for body in (b'{"inputs": [1,2,3,4,5]}', b'{"inputs": [' + b'"' * 50):
+        with pytest.raises(RequestError, match="at most 5 values"):
+            parse_object(body, limits)
+
+
+def test_a_description_is_as_long_as_a_message():
+    value = [["some text"] * 1000] * 100
+    begin = time.perf_counter()
+    text = describe(value * 1000)
+    assert time.perf_counter() - begin < 0.1
+    assert 1024 < len(text) < 2000
+    assert json.dumps(value, indent=4).startswith(text)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from keras_attn.serving.local_server.errors import RequestError
-from keras_attn.serving.local_server.rest.json_responses import error_json, predict_json
+from keras_attn.serving.local_server.rest.error_responses import error_response
+from keras_attn.serving.local_server.rest.json_responses import (
+    predict_json,
+    response_bytes,
+)
 
 
 def texts(*values):
@@ -152,5 +156,10 @@ def test_outputs_that_rows_cannot_express(outputs, message):
     assert error.value.message == message
 
 
+def test_a_response_counts_64_bytes_for_a_value_and_the_bytes_of_texts():
+    outputs = {"x": np.zeros((2, 3), np.float32), "y": texts(b"abc")}
+    assert response_bytes(outputs) == 7 * 64 + 3
+
+
 def test_errors():
-    assert error_json("a\n") == '{\n    "error": "a\\n"\n}'
+    assert error_response(400, "a\n").body == b'{\n    "error": "a\\n"\n}'

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_attn.serving.client import Client
+from keras_attn.serving.local_server.limits import Limits
 from keras_attn.serving.local_server.server import LocalServer
 
 MODEL = "/v1/models/translator"
@@ -57,7 +58,6 @@ def test_rows_are_the_transposed_columns(http):
         f"{MODEL}/versions/1:predict",
         "/V1/Models/translator/VERSIONS/1:predict",
         "/v1/models/tr%61nslator:predict",
-        f"{MODEL}:predict?ignored=1",
     ],
 )
 def test_paths_that_lead_to_the_model(http, path):
@@ -108,7 +108,7 @@ def test_metadata(http):
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("classify", "Expected one or two output Tensors, found 14"),
+        ("classify", "Expected one or two output Tensors, found 18"),
         ("regress", "Expected one output Tensor."),
     ],
 )
@@ -135,9 +135,17 @@ REFUSED = {
         400,
         f"Malformed request: POST {MODEL}/versions/x:predict",
     ),
-    ("POST", f"{MODEL}/versions/{2**63}:predict"): (
+    ("POST", f"{MODEL}:predict?x=1"): (
         400,
-        f"Failed to convert version: {2**63} to numeric.",
+        f"Malformed request: POST {MODEL}:predict?x=1",
+    ),
+    ("GET", f"{MODEL}?x=1"): (
+        404,
+        "Could not find any versions of model translator?x=1",
+    ),
+    ("GET", f"{MODEL}/metadata?x=1"): (
+        400,
+        f"Malformed request: GET {MODEL}/metadata?x=1",
     ),
     ("POST", f"{MODEL}/versions/9:predict"): (
         404,
@@ -168,10 +176,22 @@ def test_refused_paths(http, method, path):
     assert response.text == f'{{\n    "error": "{message}"\n}}'
 
 
-@pytest.mark.parametrize("path", ["/v2/models/translator", "/v1"])
+@pytest.mark.parametrize("path", ["/v2/models/translator", "/v1", "/none?x=1"])
 def test_other_paths_are_not_found(http, path):
     response = http.get(path)
-    assert (response.status_code, response.content) == (404, b"")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "text/html"
+    assert response.text == (
+        "<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n"
+        "<H1>Not Found</H1>\n</BODY></HTML>\n"
+    )
+
+
+@pytest.mark.parametrize("version", [str(2**63), "9" * 5000])
+def test_a_version_over_64_bits_has_no_message(http, version):
+    response = predict(http, b"{}", f"{MODEL}/versions/{version}:predict")
+    assert (response.status_code, response.content) == (400, b"")
+    assert response.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -223,11 +243,19 @@ def test_long_requests_do_not_delay_others(http):
         assert [call.result().json() for call in running] == [{"outputs": [10_000]}] * 3
 
 
+SMALL = Limits(
+    max_message_bytes=1000,
+    max_open_bytes=20_000,
+    max_response_bytes=10_000,
+    max_requests=4,
+    body_seconds=0.5,
+)
+
+
 @pytest.fixture(scope="module")
 def small_server(toy_folders):
-    """A server with a limit of 1000 bytes per request."""
     with LocalServer(
-        toy_folders[1].parent, threads=1, rest_port=0, max_message_bytes=1000
+        toy_folders[1].parent, threads=1, rest_port=0, limits=SMALL
     ) as server:
         server.start()
         yield server
@@ -253,7 +281,92 @@ def test_a_body_at_the_limit_is_read_and_one_over_it_refused(small_server):
 )
 def test_a_body_over_the_limit_is_refused_before_it_arrives(small_server, header, body):
     host, _, port = small_server.rest_address.rpartition(":")
-    head = f"POST {MODEL}:predict HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+    head = f"POST {MODEL}:predict HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(head.encode() + body)
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def send_part(server, body):
+    """Opens a connection and sends a part of a body of 1000 bytes."""
+    host, _, port = server.rest_address.rpartition(":")
+    head = f"POST {MODEL}:predict HTTP/1.1\r\nHost: localhost\r\n"
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    connection.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode() + body)
+    return connection
+
+
+def read_all(connection):
+    received = b""
+    with connection:
+        while part := connection.recv(65536):
+            received += part
+    return received
+
+
+def test_unfinished_bodies_end_by_a_deadline_and_stop_no_request(small_server):
+    connections = [send_part(small_server, b"{") for _ in range(50)]
+    url = f"http://{small_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as http:
+        assert predict(http, {"inputs": ["a"]}).status_code == 200
+        assert http.get(MODEL).status_code == 200
+    for connection in connections:
+        received = read_all(connection)  # to its end: the connection was closed
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert b"did not arrive within 0.5 seconds. Received: 1 bytes" in received
+
+
+def test_unfinished_bodies_hold_no_more_than_their_budget(small_server):
+    connections = [send_part(small_server, b" " * 999) for _ in range(21)]
+    answers = [connection.recv(2000) for connection in connections]
+    for connection in connections:
+        connection.close()
+    statuses = sorted(answer.split()[1] for answer in answers)
+    assert statuses == [b"408"] * 20 + [b"429"]
+    assert any(b"hold at most 20000 bytes together" in answer for answer in answers)
+    url = f"http://{small_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as http:  # all of it was given back
+        assert predict(
+            http, json.dumps({"inputs": ["a"]}).encode().ljust(1000)
+        ).is_success
+
+
+def test_responses_are_bounded(small_server):
+    url = f"http://{small_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as http:
+        assert predict(http, {"inputs": ["a b"]}).status_code == 200
+        response = predict(http, {"inputs": ["a " * 30]})
+    assert response.status_code == 429
+    assert "must have at most 10000 bytes" in response.json()["error"]
+
+
+def test_a_page_of_another_site_reaches_no_model(http):
+    body = b'{"inputs": ["a"]}'
+    own = str(http.base_url).rstrip("/")
+    for origin, status in [(own, 200), ("http://evil.example", 403), ("null", 403)]:
+        headers = {
+            "Origin": origin,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        response = http.post(f"{MODEL}:predict", content=body, headers=headers)
+        assert response.status_code == status
+        assert response.headers["x-content-type-options"] == "nosniff"
+    response = http.get(MODEL, headers={"Host": "rebound.example"})
+    assert response.status_code == 403
+
+
+def test_metrics_are_labelled_as_by_tensorflow_serving(small_server):
+    url = f"http://{small_server.rest_address}"
+    with httpx.Client(base_url=url, timeout=20) as http:
+        predict(http, {"inputs": ["a"]})
+        http.get(MODEL)
+        http.get("/v1/models/unheard_of")
+        predict(http, b"{}", "/v1/models/odd:predict")
+        page = http.get("/monitoring/prometheus/metrics").text
+    latency = ':tensorflow:serving:request_latency_count{model_name="%s",API="%s",'
+    assert latency % ("translator", "predict") + 'entrypoint="REST"}' in page
+    assert latency % ("translator", "") + 'entrypoint="REST"}' in page
+    count = ':tensorflow:serving:request_count{model_name="%s",status="%s"} 1\n'
+    assert count % ("unheard_of", "NOT_FOUND") in page
+    assert count % ("odd", "NOT_FOUND") in page
+    assert latency % ("odd", "predict") not in page

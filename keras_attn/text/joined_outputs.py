@@ -1,0 +1,255 @@
+"""Joins the outputs of sentences to those of their texts, in the graph."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from keras_attn.text.sentences import WITHOUT_SPACES
+from keras_attn.text.tensorflow_sentences import Spans, substrings
+from keras_attn.translation import MAX_ATTENTION_TOKENS, SOURCE_OUTPUTS
+
+__all__ = ["join_hypotheses", "join_sentences", "sentence_outputs"]
+
+_WIDE = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in WITHOUT_SPACES)
+_BEGINS_WIDE, _ENDS_WIDE = rf"(?s)[{_WIDE}].*", rf"(?s).*[{_WIDE}]"
+_ABSENT = -1e9  # score of a missing hypothesis, as in `outputs.py`
+
+
+def join_sentences(
+    text: tf.Tensor, spans: Spans, outputs: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Joins the outputs of a batch of sentences, one row for each text.
+
+    Translations are joined by what stands between the sentences, and where nothing
+    stands there, by a space, but in scripts without spaces. Tokens follow each other,
+    with the end token of each sentence: every row of attention sums to 1 over the
+    tokens of its own sentence, and the end token of the last one is the last. A text of
+    several sentences with more than 1,024 source tokens has no attention: zeros, which
+    do not make the output any larger.
+
+    Args:
+        text: `(B,)` strings, the texts.
+        spans: Their sentences, at least one in each text, `N` in all.
+        outputs: The outputs of the serving signature `translate` for the `N` sentences,
+            in order.
+
+    Returns:
+        The outputs for the `B` texts, and, `(B, U)` int32, padded with zeros:
+        `sentence_begin` and `sentence_end`, the bytes of each sentence in its text, and
+        `sentence_source_length` and `sentence_target_length`, the number of its tokens,
+        with its end token; 0 beyond the last sentence.
+
+    Example:
+
+    >>> numbers = lambda *rows: tf.constant(rows, tf.int32)
+    >>> spans = Spans(tf.ragged.constant([[1, 4]]), tf.ragged.constant([[3, 6]]))
+    >>> joined = join_sentences(tf.constant([" Ja No "]), spans, {
+    ...     "translation": tf.constant(["yes", "no"]),
+    ...     "score": tf.constant([-1.0, -2.0]),
+    ...     "token_scores": tf.constant([[-1.0], [-2.0]]),
+    ...     "source_tokens": tf.constant([["▁Ja"], ["▁No"]]),
+    ...     "source_begin": numbers([0], [0]), "source_end": numbers([2], [2]),
+    ...     "source_length": tf.constant([1, 1]),
+    ...     "target_tokens": tf.constant([["▁yes"], ["▁no"]]),
+    ...     "target_begin": numbers([0], [0]), "target_end": numbers([3], [2]),
+    ...     "target_length": tf.constant([1, 1]),
+    ...     "attention": tf.ones([2, 1, 1]),
+    ...     "source_truncated": tf.constant([0, 0]),
+    ...     "target_truncated": tf.constant([0, 1]),
+    ... })
+    >>> joined["translation"].numpy()
+    array([b' yes no '], dtype=object)
+    >>> joined["target_begin"].numpy(), joined["target_end"].numpy()
+    (array([[1, 5]], dtype=int32), array([[4, 7]], dtype=int32))
+    >>> joined["attention"].numpy().tolist()
+    [[[1.0, 0.0], [0.0, 1.0]]]
+    """
+    rows = spans.begin.value_rowids()
+    count = spans.begin.nrows()
+    starts = spans.begin.row_starts()
+    source_length, target_length = outputs["source_length"], outputs["target_length"]
+
+    def sum_before(values):
+        """The sum of the values of the sentences before, in the same text."""
+        total = tf.cumsum(values, exclusive=True)
+        return total - tf.gather(tf.gather(total, starts), rows)
+
+    def sum_rows(values):
+        return tf.math.segment_sum(values, rows)
+
+    def join_tokens(values, lengths):
+        real = tf.boolean_mask(values, tf.sequence_mask(lengths, tf.shape(values)[1]))
+        return _by_row(real, sum_rows(lengths))
+
+    translation = outputs["translation"]
+    before, last = _separators(text, spans)
+    before = tf.where(_needs_space(before, translation, rows), " ", before)
+    size = tf.strings.length(before)
+    target_offset = sum_before(size + tf.strings.length(translation)) + size
+    parts = tf.strings.join([before, translation])
+    offsets = {"source": spans.begin.values, "target": target_offset}
+    lengths = {"source": source_length, "target": target_length}
+    joined = {
+        f"{side}_{name}": join_tokens(
+            outputs[f"{side}_{name}"] + offsets[side][:, tf.newaxis], lengths[side]
+        )
+        for side in ("source", "target")
+        for name in ("begin", "end")
+    }
+    width = sum_rows(source_length)
+    has_attention = (spans.begin.row_lengths() <= 1) | (width <= MAX_ATTENTION_TOKENS)
+    with_attention = tf.gather(has_attention, rows)
+    first, attention, row_width, height = (
+        tf.boolean_mask(x, with_attention)
+        for x in (
+            sum_before(source_length),
+            outputs["attention"],
+            tf.gather(width, rows),
+            target_length,
+        )
+    )
+    shifted = _shift(attention, first, row_width)
+    real = tf.sequence_mask(height, tf.shape(shifted)[1])
+    height = tf.where(has_attention, sum_rows(target_length), 0)
+    attention = _by_row(tf.boolean_mask(shifted, real), height)
+    return {
+        "translation": tf.strings.join(
+            [tf.strings.unsorted_segment_join(parts, rows, count), last]
+        ),
+        "score": sum_rows(outputs["score"]),
+        "token_scores": join_tokens(outputs["token_scores"], target_length),
+        "source_tokens": join_tokens(outputs["source_tokens"], source_length),
+        "target_tokens": join_tokens(outputs["target_tokens"], target_length),
+        **joined,
+        "source_length": width,
+        "target_length": sum_rows(target_length),
+        "attention": attention,
+        "source_truncated": sum_rows(outputs["source_truncated"]),
+        "target_truncated": tf.math.segment_max(outputs["target_truncated"], rows),
+        "sentence_begin": spans.begin.to_tensor(),
+        "sentence_end": spans.end.to_tensor(),
+        "sentence_source_length": spans.begin.with_values(source_length).to_tensor(),
+        "sentence_target_length": spans.begin.with_values(target_length).to_tensor(),
+    }
+
+
+def join_hypotheses(
+    text: tf.Tensor, spans: Spans, outputs: Mapping[str, tf.Tensor], count: int
+) -> dict[str, tf.Tensor]:
+    """Joins n best translations of a batch of sentences, as `join_sentences` does.
+
+    The k-th translation of a text is made of the k-th of each sentence, and of the last
+    one of a sentence that has fewer.
+
+    Args:
+        text: As for `join_sentences`.
+        spans: As for `join_sentences`.
+        outputs: The outputs of the serving signature `nbest` for the `N` sentences.
+        count: `K`, the number of hypotheses.
+    """
+    rows = spans.begin.value_rowids()
+    by_sentence = tf.reduce_sum(tf.cast(outputs["target_length"] > 0, tf.int32), axis=1)
+    by_text = tf.math.segment_max(by_sentence, rows)[:, tf.newaxis]
+    exists = tf.range(count) < by_text  # (B, K)
+    # All K of a text follow each other, as if they were K texts.
+    sizes = tf.repeat(spans.begin.row_lengths(), count)
+    text_rank = tf.repeat(tf.range(tf.size(sizes)), sizes)  # of each sentence
+    first = tf.repeat(spans.begin.row_starts(), count) - tf.cumsum(
+        sizes, exclusive=True
+    )
+    number = tf.range(tf.reduce_sum(sizes)) + tf.gather(first, text_rank)
+    last = tf.gather(by_sentence, number) - 1
+    rank = text_rank % count
+    # A rank that the text lacks is taken as it is: absent.
+    is_there = tf.gather(tf.reshape(exists, [-1]), text_rank)
+    rank = tf.where(is_there, tf.minimum(rank, last), rank)
+    place = tf.stack([tf.cast(number, tf.int32), rank], axis=1)
+    repeated = (
+        tf.RaggedTensor.from_row_lengths(tf.gather(x.values, number), sizes)
+        for x in spans
+    )
+    joined = join_sentences(
+        tf.repeat(text, count),
+        Spans(*repeated),
+        {
+            name: tf.gather(output, number)
+            if name.startswith("source_")
+            else tf.gather_nd(output, place)
+            for name, output in outputs.items()
+        },
+    )
+    by_rank = {
+        name: tf.reshape(output, tf.concat([[-1, count], tf.shape(output)[1:]], axis=0))
+        for name, output in joined.items()
+    }
+    return {
+        name: output[:, 0] if name.startswith(SOURCE_OUTPUTS) else output
+        for name, output in by_rank.items()
+    } | {
+        "translation": tf.where(exists, by_rank["translation"], ""),
+        "score": tf.where(exists, by_rank["score"], _ABSENT),
+    }
+
+
+def sentence_outputs(
+    text: tf.Tensor, outputs: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Adds the outputs of `join_sentences` for texts of one sentence each.
+
+    Args:
+        text: `(B,)` strings, the texts.
+        outputs: Their outputs; those of hypotheses have an axis of their own.
+    """
+    end = tf.strings.length(text)[:, tf.newaxis]
+    return {
+        **outputs,
+        "sentence_begin": tf.zeros_like(end),
+        "sentence_end": end,
+        "sentence_source_length": outputs["source_length"][..., tf.newaxis],
+        "sentence_target_length": outputs["target_length"][..., tf.newaxis],
+    }
+
+
+def _by_row(values, lengths):
+    """Returns values of all rows, one after the other, as padded rows."""
+    return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False).to_tensor()
+
+
+def _needs_space(before, translation, rows):
+    """Returns, `(N,)` booleans, where translations would stick together."""
+    is_wide, is_empty = (
+        tf.strings.regex_full_match(translation, _ENDS_WIDE),
+        translation == "",
+    )
+    closed = tf.concat([[True], (is_wide | is_empty)[:-1]], axis=0)
+    first = tf.concat([[True], _begins_row(rows)], axis=0)
+    open_behind = ~is_empty & ~tf.strings.regex_full_match(translation, _BEGINS_WIDE)
+    return (before == "") & ~first & ~closed & open_behind
+
+
+def _separators(text, spans):
+    """Returns what stands before each sentence, `(N,)`, and at each end, `(B,)`."""
+    end = spans.end.values
+    is_first = tf.concat([[True], _begins_row(spans.begin.value_rowids())], axis=0)
+    previous_end = tf.where(is_first, 0, tf.concat([[0], end[:-1]], axis=0))
+    before = substrings(text, Spans(spans.begin.with_values(previous_end), spans.begin))
+    last_end = tf.gather(end, spans.begin.row_limits() - 1)
+    return before.values, tf.strings.substr(
+        text, last_end, tf.strings.length(text) - last_end
+    )
+
+
+def _begins_row(rows):
+    """Returns, of all sentences but the first, whether their text is another one."""
+    return rows[1:] != rows[:-1]
+
+
+def _shift(attention, first, width):
+    """Moves the columns of each sentence to those of its tokens in the text."""
+    size = tf.shape(attention)[2]
+    widest = tf.reduce_max(tf.concat([width, [0]], axis=0))
+    column = tf.range(widest) - first[:, tf.newaxis]  # (N, S)
+    is_inside = (column >= 0) & (column < size)
+    column = tf.clip_by_value(column, 0, size - 1)
+    moved = tf.gather(attention, column, axis=2, batch_dims=1)
+    return tf.where(is_inside[:, tf.newaxis], moved, 0.0)

@@ -1,0 +1,223 @@
+"""Translates whole texts by their sentences, in the TensorFlow graph."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from keras_attn.text.joined_outputs import (
+    join_hypotheses,
+    join_sentences,
+    sentence_outputs,
+)
+from keras_attn.text.limits import MAX_TEXT_BYTES, cut_texts
+from keras_attn.text.sentences import BYTES_PER_TOKEN
+from keras_attn.text.tensorflow_sentences import (
+    Spans,
+    are_whole,
+    split_texts,
+    substrings,
+)
+
+__all__ = [
+    "Splitter",
+    "compiled_splitter",
+    "make_splitter",
+    "translate_by_sentences",
+]
+
+_TEXT = tf.TensorSpec([None], tf.string)
+
+# Memory grows with the sentences that are translated at the same time.
+_CHUNK = 128
+# Outputs of a batch of sentences: dtype, and the axes that have another size in each.
+_OUTPUTS = {
+    "source_tokens": ("string", "S"),
+    "source_begin": ("int32", "S"),
+    "source_end": ("int32", "S"),
+    "source_length": ("int32", ""),
+    "source_truncated": ("int32", ""),
+    "translation": ("string", ""),
+    "score": ("float32", ""),
+    "token_scores": ("float32", "T"),
+    "target_tokens": ("string", "T"),
+    "target_begin": ("int32", "T"),
+    "target_end": ("int32", "T"),
+    "target_length": ("int32", ""),
+    "attention": ("float32", "TS"),
+    "target_truncated": ("int32", ""),
+}
+
+
+class Splitter(NamedTuple):
+    """Functions that find the sentences of texts `(B,)`, in the graph."""
+
+    are_whole: Callable[[tf.Tensor], tf.Tensor]  # (B,) bool, as `are_whole`
+    # The number of each text's, (B,), and their first bytes and ends, (N,) each.
+    split: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Splitter:
+    """Returns the functions of a codec and limits; they are traced once.
+
+    Args:
+        codec: As for `split_texts`.
+        max_tokens: As for `split_texts`.
+        whole_tokens: As for `split_texts`.
+    """
+
+    def split(text):
+        spans = split_texts(codec, text, max_tokens, whole_tokens)
+        return spans.begin.row_lengths(), spans.begin.values, spans.end.values
+
+    return Splitter(
+        lambda text: are_whole(codec, text, max_tokens, whole_tokens),
+        _by_itself(split, [_TEXT]),
+    )
+
+
+def compiled_splitter(splitter: Splitter) -> Callable[[tf.Tensor], Any]:
+    """Returns the function `split`, compiled, which is fast for texts of one sentence.
+
+    Args:
+        splitter: The functions.
+    """
+
+    def find_sentences(text):
+        end = tf.strings.length(text)
+        return tf.cond(
+            tf.reduce_all(splitter.are_whole(text)),
+            lambda: (tf.ones_like(end, tf.int64), tf.zeros_like(end), end),
+            lambda: splitter.split(text),
+        )
+
+    return tf.function(find_sentences, input_signature=[_TEXT], autograph=False)
+
+
+def translate_by_sentences(
+    splitter: Splitter,
+    text: tf.Tensor,
+    translate: Callable[[tf.Tensor, tf.Tensor | None], dict[str, tf.Tensor]],
+    count: int | None,
+) -> dict[str, tf.Tensor]:
+    """Translates texts, as `whole_texts.translate_by_sentences` says."""
+
+    def translate_and_join(sent):
+        text = cut_texts(sent, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
+        sizes, begin, end = splitter.split(text)
+        spans = _spans(sizes, begin, end)
+        sentences, rows = substrings(text, spans).values, spans.begin.value_rowids()
+        outputs = _translate_chunks(translate, sentences, rows, count)
+        joined = _join_function(count)(text, sizes, begin, end, outputs)
+        is_cut = tf.strings.length(sent) > tf.strings.length(text)
+        truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
+        return {**joined, "source_truncated": truncated}
+
+    def translate_whole():
+        return sentence_outputs(text, translate(text, None))
+
+    # Most requests are of one short sentence, which is neither split nor joined.
+    return tf.cond(
+        tf.reduce_all(splitter.are_whole(text)),
+        translate_whole,
+        lambda: _by_itself(translate_and_join, [_TEXT])(text),
+    )
+
+
+@functools.cache
+def _join_function(count):
+    """Returns the function that joins outputs; all signatures share it."""
+
+    def join(text, sizes, begin, end, outputs):
+        spans = _spans(sizes, begin, end)
+        if count is None:
+            return join_sentences(text, spans, outputs)
+        return join_hypotheses(text, spans, outputs, count)
+
+    integers = tf.TensorSpec([None], tf.int32)
+    sizes = tf.TensorSpec([None], tf.int64)
+    outputs = {
+        name: tf.TensorSpec(_shape(name, count), dtype)
+        for name, (dtype, _) in _OUTPUTS.items()
+    }
+    return _by_itself(join, [_TEXT, sizes, integers, integers, outputs])
+
+
+def _shape(name, count):
+    """Returns the shape of an output as far as it is known."""
+    hypotheses = [] if count is None or name.startswith("source_") else [count]
+    return [None, *hypotheses, *[None] * len(_OUTPUTS[name][1])]
+
+
+def _spans(sizes, begin, end):
+    return Spans(
+        *(
+            tf.RaggedTensor.from_row_lengths(values, sizes, validate=False)
+            for values in (begin, end)
+        )
+    )
+
+
+def _by_itself(function, signature):
+    """Makes a function one node of the graph that calls it.
+
+    The nodes of a branch that is not taken cost time as well, if they are part of the
+    graph.
+    """
+    return tf.function(
+        function,
+        input_signature=signature,
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
+
+
+def _translate_chunks(translate, sentences, rows, count):
+    """Translates a number of sentences at a time, and returns the outputs of all."""
+    total = tf.size(sentences)
+    number = -(-total // _CHUNK)
+
+    def arrays():
+        return {
+            name: tf.TensorArray(
+                dtype, number, infer_shape=False, element_shape=_shape(name, count)
+            )
+            for name, (dtype, _) in _OUTPUTS.items()
+        }
+
+    def translate_chunk(index, widths, chunks):
+        chunk = slice(index * _CHUNK, (index + 1) * _CHUNK)
+        outputs = translate(sentences[chunk], rows[chunk])
+        sizes = [
+            tf.shape(outputs[name])[-1] for name in ("target_tokens", "source_tokens")
+        ]
+        written = {
+            name: array.write(index, outputs[name]) for name, array in chunks.items()
+        }
+        return index + 1, tf.maximum(widths, sizes), written
+
+    _, widths, chunks = tf.while_loop(
+        lambda index, *_: index < number,
+        translate_chunk,
+        (0, tf.zeros([2], tf.int32), arrays()),
+        parallel_iterations=1,
+    )
+    widest = dict(zip("TS", tf.unstack(widths), strict=True))
+
+    def pad_chunk(index, padded):
+        for name, (_, axes) in _OUTPUTS.items():
+            output = chunks[name].read(index)
+            size = tf.shape(output)
+            leading = output.shape.rank - len(axes)
+            paddings = [[0, 0]] * leading + [
+                [0, widest[axis] - size[leading + position]]
+                for position, axis in enumerate(axes)
+            ]
+            padded[name] = padded[name].write(index, tf.pad(output, paddings))
+        return index + 1, padded
+
+    _, padded = tf.while_loop(
+        lambda index, _: index < number, pad_chunk, (0, arrays()), parallel_iterations=1
+    )
+    return {name: array.concat() for name, array in padded.items()}

@@ -1,0 +1,273 @@
+"""Translates whole texts by their sentences, and joins the translations."""
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_attn.text import graph
+from keras_attn.text.codec import SubwordCodec
+from keras_attn.text.joined_translations import join_translations
+from keras_attn.text.sentencepiece_codec import as_bytes
+from keras_attn.text.sentences import (
+    BYTES_PER_TOKEN,
+    cut_sentence,
+    piece_tokens,
+    sentence_spans,
+)
+from keras_attn.translation import (
+    SOURCE_OUTPUTS,
+    Translation,
+    translations_from_outputs,
+    utf8,
+)
+from keras_attn.typing import Tensor
+
+__all__ = [
+    "Splitter",
+    "sentence_outputs",
+    "split_text",
+    "translate_by_sentences",
+]
+
+_ABSENT = -1e9  # score of a missing hypothesis, as in `outputs.py`
+
+
+def split_text(
+    codec: Any, text: bytes, max_tokens: int, whole_tokens: int | None = None
+) -> list[tuple[int, int]]:
+    """Splits a text into what is translated at a time: its sentences, long ones cut.
+
+    Args:
+        codec: A `SubwordCodec`.
+        text: Any bytes.
+        max_tokens: Maximum number of tokens of a sentence, without an end token.
+        whole_tokens: A text of at most this number of tokens is not split, nor are the
+            blanks around it left out; `None`: all texts are split. (A text of more than
+            64 bytes for each of these tokens and one more is split, whatever it holds.)
+
+    Returns:
+        `(begin, end)` of each in bytes, in order; `(0, 0)` of a text without sentences.
+    """
+    if whole_tokens is not None:
+        is_short = len(text) <= (whole_tokens + 1) * BYTES_PER_TOKEN
+        if is_short and len(codec.processor.tokens(text)) <= whole_tokens:
+            return [(0, len(text))]
+    spans = []
+    for begin, end in sentence_spans(text) or [(0, 0)]:
+        sentence = text[begin:end]
+        tokens = [
+            (token.begin, token.end) for token in codec.processor.tokens(sentence)
+        ]
+        if len(tokens) <= max_tokens:
+            spans.append((begin, end))
+            continue
+        spans += [
+            (begin + piece.begin, begin + piece.end)
+            for piece in cut_sentence(sentence, tokens, piece_tokens(max_tokens))
+        ]
+    return spans
+
+
+class Splitter:
+    """Finds the sentences of texts.
+
+    Args:
+        codec: The source's codec.
+        max_tokens: As for `split_text`.
+        whole_tokens: As for `split_text`.
+    """
+
+    def __init__(
+        self, codec: SubwordCodec, *, max_tokens: int, whole_tokens: int | None
+    ) -> None:
+        self._arguments = codec, max_tokens, whole_tokens
+
+    @functools.cached_property
+    def in_graph(self) -> Any:
+        """The functions of `tensorflow_whole_texts.Splitter`."""
+        from keras_attn.text import tensorflow_whole_texts
+
+        return tensorflow_whole_texts.make_splitter(*self._arguments)
+
+    @functools.cached_property
+    def _compiled(self):
+        from keras_attn.text import tensorflow_whole_texts
+
+        return tensorflow_whole_texts.compiled_splitter(self.in_graph)
+
+    def split(self, text: bytes) -> list[tuple[int, int]]:
+        """Returns the spans of a text's sentences, without TensorFlow."""
+        codec, max_tokens, whole_tokens = self._arguments
+        return split_text(codec, text, max_tokens, whole_tokens)
+
+    def split_all(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Returns the spans of each text's sentences."""
+        if not graph.strings_in_graph():
+            return [self.split(utf8(text)) for text in texts]
+        sizes, begin, end = map(np.asarray, self._compiled(graph.strings(texts)))
+        pairs = iter(zip(begin.tolist(), end.tolist(), strict=True))
+        return [list(itertools.islice(pairs, size)) for size in sizes.tolist()]
+
+
+def translate_by_sentences(
+    splitter: Splitter,
+    text: Tensor,
+    translate: Callable[[Tensor, Tensor | None], dict[str, Tensor]],
+    count: int | None = None,
+) -> dict[str, Tensor]:
+    """Translates the sentences of all texts as one batch, and joins the outputs.
+
+    Args:
+        splitter: Finds the sentences.
+        text: `(B,)` strings, any bytes, B of at least 1. In the graph, 1 MiB of each
+            is read; `source_truncated` says if there was more.
+        translate: From `N` strings and the row of `text` that each is a part of,
+            `(N,)`, or `None` for whole texts, to the outputs of the serving signature
+            `translate`, or of `nbest`.
+        count: `K`, number of hypotheses on an axis of their own; `None`: no such axis.
+
+    Returns:
+        The outputs for the texts, and the outputs `sentence_*`, as `join_sentences`
+        describes them. A text of one sentence has the outputs of that alone.
+    """
+    if graph.strings_in_graph(text):
+        from keras_attn.text import tensorflow_whole_texts
+
+        return tensorflow_whole_texts.translate_by_sentences(
+            splitter.in_graph, text, translate, count
+        )
+    text = as_bytes(text)
+    spans = [splitter.split(row) for row in text]
+    sentences = [
+        row[begin:end]
+        for row, row_spans in zip(text, spans, strict=True)
+        for begin, end in row_spans
+    ]
+    rows = np.repeat(np.arange(len(text)), [len(row_spans) for row_spans in spans])
+    outputs = translate(as_bytes(sentences), rows)
+
+    def join(outputs):
+        # Each byte that is no UTF-8 becomes a surrogate: lengths in bytes are kept.
+        sources = [row.decode("utf-8", "surrogateescape") for row in sentences]
+        translations = iter(translations_from_outputs(sources, outputs))
+        return _outputs(
+            [
+                join_translations(
+                    row, row_spans, [next(translations) for _ in row_spans]
+                )
+                for row, row_spans in zip(text, spans, strict=True)
+            ]
+        )
+
+    return join(outputs) if count is None else _join_hypotheses(join, rows, outputs)
+
+
+def sentence_outputs(text: Tensor, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Adds the outputs `sentence_*` for texts of one sentence each.
+
+    Args:
+        text: `(B,)` strings, the texts.
+        outputs: Their outputs, those of hypotheses with an axis of their own.
+    """
+    if graph.strings_in_graph(text):
+        from keras_attn.text import joined_outputs
+
+        return joined_outputs.sentence_outputs(text, outputs)
+    ends = np.array([[len(row)] for row in as_bytes(text)], np.int32)
+    return {
+        **outputs,
+        "sentence_begin": np.zeros_like(ends),
+        "sentence_end": ends,
+        "sentence_source_length": outputs["source_length"][..., np.newaxis],
+        "sentence_target_length": outputs["target_length"][..., np.newaxis],
+    }
+
+
+def _join_hypotheses(join, rows, outputs):
+    """Joins n best translations, as `joined_outputs.join_hypotheses` does."""
+    by_sentence = (outputs["target_length"] > 0).sum(axis=1)
+    by_text = np.maximum.reduceat(
+        by_sentence, np.flatnonzero(np.diff(rows, prepend=-1))
+    )
+    joined = []
+    for rank in range(outputs["target_length"].shape[1]):
+        exists = rank < by_text
+        place = np.where(exists[rows], np.minimum(rank, by_sentence - 1), rank)
+        sentence = np.arange(len(rows))
+        hypotheses = join(
+            {
+                name: output if name.startswith("source_") else output[sentence, place]
+                for name, output in outputs.items()
+            }
+        )
+        hypotheses["translation"] = np.where(exists, hypotheses["translation"], b"")
+        hypotheses["score"] = np.where(exists, hypotheses["score"], _ABSENT)
+        joined.append(hypotheses)
+    return {
+        name: output
+        if name.startswith(SOURCE_OUTPUTS)
+        else _padded([row[name] for row in joined], output.dtype).swapaxes(0, 1)
+        for name, output in joined[0].items()
+    }
+
+
+def _outputs(translations: Sequence[Translation]) -> dict[str, np.ndarray]:
+    """Reverses `translations_from_outputs`."""
+    outputs: dict[str, Any] = {
+        "translation": as_bytes([row.text for row in translations]),
+        "score": np.array([row.score for row in translations], np.float32),
+        "token_scores": _padded([row.token_scores for row in translations], np.float32),
+        "attention": _padded(
+            [
+                row.attention if row.attention.size else np.zeros((0, 0))
+                for row in translations
+            ],
+            np.float32,
+        ),
+        "sentence_begin": _integers(
+            [[x.source_begin for x in row.sentences] for row in translations]
+        ),
+        "sentence_end": _integers(
+            [[x.source_end for x in row.sentences] for row in translations]
+        ),
+    }
+    for side in ("source", "target"):
+        rows = [getattr(row, f"{side}_tokens") for row in translations]
+        ranges = [
+            [getattr(x, f"{side}_tokens") for x in row.sentences]
+            for row in translations
+        ]
+        truncated = [getattr(row, f"{side}_truncated") for row in translations]
+        outputs |= {
+            f"{side}_tokens": _padded(
+                [as_bytes([token.piece for token in row]) for row in rows], object
+            ),
+            f"{side}_begin": _integers(
+                [[token.begin for token in row] for row in rows]
+            ),
+            f"{side}_end": _integers([[token.end for token in row] for row in rows]),
+            f"{side}_length": np.array([len(row) for row in rows], np.int32),
+            f"{side}_truncated": np.array(truncated, np.int32),
+            f"sentence_{side}_length": _integers(
+                [[stop - first for first, stop in row] for row in ranges]
+            ),
+        }
+    return outputs
+
+
+def _integers(rows):
+    return _padded([np.array(row, np.int32) for row in rows], np.int32)
+
+
+def _padded(arrays, dtype):
+    """Stacks arrays of several sizes, padded with zeros or empty strings."""
+    shape = np.max([array.shape for array in arrays], axis=0)
+    stacked = np.full(
+        (len(arrays), *shape), b"" if np.dtype(dtype).hasobject else 0, dtype
+    )
+    for place, array in zip(stacked, arrays, strict=True):
+        place[tuple(map(slice, array.shape))] = array
+    return stacked
