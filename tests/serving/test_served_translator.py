@@ -1,6 +1,8 @@
 """A real translator on the server: responses are the translator's own outputs."""
 
+import json
 import shutil
+import urllib.request
 
 import numpy as np
 import pytest
@@ -9,18 +11,24 @@ from keras_attn.serving.client import Client
 from keras_attn.serving.local_server.server import LocalServer
 
 SENTENCES = ["der Hund schläft", "die Katze trinkt Milch", "ein Hund und eine Katze"]
-TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800"]
+PARAGRAPH = "Der Hund schläft.\r\n\r\n  Die Katze! Ein Hund"
+TEXTS = [*SENTENCES, "", " \t", "ﬁ 字 🙂", "x", "Milch " * 30, "\ud800", PARAGRAPH]
 
 
 @pytest.fixture(scope="module")
-def address(exported, tmp_path_factory):
+def addresses(exported, tmp_path_factory):
     models_dir = tmp_path_factory.mktemp("models")
     # Without the warm-up requests: the slow tests replay them for each signature.
     ignore = shutil.ignore_patterns("tf_serving_warmup_requests")
     shutil.copytree(exported, models_dir / "1", ignore=ignore)
-    with LocalServer(models_dir, threads=2) as server:
+    with LocalServer(models_dir, threads=2, rest_port=0) as server:
         server.start()
-        yield server.address
+        yield server.address, server.rest_address
+
+
+@pytest.fixture(scope="module")
+def address(addresses):
+    return addresses[0]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
@@ -30,11 +38,28 @@ def test_translations_are_those_of_the_translator(translator, address, batch_siz
     for got, want in zip(served, translator.translate(TEXTS), strict=True):
         for field in ("source", "text", "source_tokens", "target_tokens"):
             assert getattr(got, field) == getattr(want, field)
+        assert got.sentences == want.sentences
         assert got.source_truncated == want.source_truncated
         assert got.target_truncated == want.target_truncated
         # Another batch means another order of sums.
         np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
         np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
+
+
+def test_rest_answers_as_grpc_does(addresses):
+    grpc_address, rest_address = addresses
+    body = json.dumps({"instances": [PARAGRAPH]}).encode()
+    url = f"http://{rest_address}/v1/models/translator:predict"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        [got] = json.load(response)["predictions"]
+    with Client(grpc_address) as client:
+        want = client.predict({"text": np.array([PARAGRAPH.encode()], object)})
+    assert set(got) == set(want)
+    assert got["translation"].encode() == want["translation"][0]
+    for name, values in want.items():
+        if values.dtype != object:
+            np.testing.assert_allclose(got[name], values[0], atol=1e-4)
 
 
 def test_invalid_utf8_and_an_empty_batch(address):

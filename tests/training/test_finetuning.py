@@ -163,7 +163,11 @@ def test_the_run_says_where_it_came_from_and_needs_no_copy_when_finished(
 def saved(tmp_path_factory):
     """Saved translators: one with unusual options, an ensemble, a damaged file."""
     folder = tmp_path_factory.mktemp("saved")
-    options = {"max_source_length": 33, "length_penalty": 0.5}
+    options = {
+        "max_source_length": 33,
+        "length_penalty": 0.5,
+        "split_sentences": "long",
+    }
     translator = tiny.translator(codecs=2, **options)
     short = translator.with_shortlist(tiny.shortlist(translator, 3, 4))
     short.in_precision("bfloat16").save(folder / "one.keras")
@@ -188,6 +192,7 @@ def test_what_a_recipe_leaves_out_is_the_translator_s(saved):
     assert recipe.model.dropout == config.dropout
     assert not recipe.text.shared
     assert recipe.decoding.length_penalty == 0.5
+    assert recipe.decoding.split_sentences == "long"
     assert recipe.decoding.shortlist == 3
     assert recipe.decoding.precision == "bfloat16"
     assert recipe.decoding.beam_size == 7

@@ -73,6 +73,9 @@ def test_the_saved_translator_translates_and_has_no_optimizer(trained_run):
     shape = (len(translation.target_tokens), len(translation.source_tokens))
     assert translation.attention.shape == shape
     assert getattr(translator.seq2seq, "optimizer", None) is None
+    assert translator.split_sentences == "always"
+    recipe = load_recipe(trained_run.folder / "recipe.toml")
+    assert translator.trained_source_length == recipe.training.max_length
     with zipfile.ZipFile(path) as saved:
         assert b"optimizer" not in saved.read("config.json")
         size = saved.getinfo("model.weights.h5").file_size
