@@ -113,16 +113,19 @@ class SpecialTokens:
             count,
         )
         if self.forbidden_ids:
-            forbidden = np.array(self.forbidden_ids, "int32")
+            forbidden = ops.convert_to_tensor(self.forbidden_ids, "int32")
             is_forbidden = ops.equal(ops.expand_dims(token_ids, -1), forbidden)
             log_probs = ops.where(ops.any(is_forbidden, axis=-1), _ABSENT, log_probs)
         # At the limit the end token is the only candidate.
         at_limit = ops.expand_dims(at_limit, -1)
-        is_first = np.where(np.arange(count) == 0, np.float32(0), np.float32(_ABSENT))
+        only_first = np.full(count, _ABSENT, "float32")
+        only_first[0] = 0.0
         truncated = ops.logical_and(at_limit, row_max(log_probs) > end_log_probs)
         return Candidates(
             token_ids=ops.where(at_limit, self.end_id, token_ids),
-            log_probs=ops.where(at_limit, end_log_probs + is_first, log_probs),
+            log_probs=ops.where(
+                at_limit, end_log_probs + ops.convert_to_tensor(only_first), log_probs
+            ),
             truncated=truncated[:, 0],
         )
 
@@ -165,9 +168,9 @@ class SpecialTokens:
             # Not 0: added to -0, which JAX ranks lower, it would give 0.
             masked = np.full(logits.shape[-1], -0.0, "float32")
             masked[list(self.forbidden_ids)] = _ABSENT
-            return logits + masked
+            return logits + ops.convert_to_tensor(masked)
         all_ids = ops.arange(ops.shape(logits)[-1], dtype="int32")
-        forbidden = np.array(self.forbidden_ids, "int32").reshape(-1, 1)
+        forbidden = ops.convert_to_tensor(self.forbidden_ids, "int32")[:, None]
         return ops.where(
             ops.any(ops.equal(all_ids, forbidden), axis=0), _ABSENT, logits
         )
