@@ -136,7 +136,7 @@ SIGNATURES = {
                     "max_length",
                     "int32",
                     _B,
-                    "maximum target tokens, with the end token",
+                    "maximum target tokens of a sentence, with the end token",
                 ),
                 Field("length_penalty", "float32", _B, "exponent of the length"),
             ),

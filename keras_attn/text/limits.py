@@ -1,15 +1,22 @@
 """Limits the bytes that are read of a text by the limit of tokens."""
 
-from keras_attn.text.sentences import BYTES_PER_TOKEN
+from keras_attn.text.sentences import (
+    BYTES_PER_TOKEN,
+    LONGEST_CHARACTER,
+    character_boundary,
+)
 from keras_attn.typing import Tensor
 
-__all__ = ["MAX_TEXT_BYTES", "cut_bytes", "cut_texts"]
+__all__ = [
+    "MAX_TEXT_BYTES",
+    "cut_bytes",
+    "cut_texts",
+    "last_boundary",
+]
 
 # Maximum number of bytes that a graph reads of a text, which it holds in memory some
 # hundred times over. (Python hands texts over in parts.)
 MAX_TEXT_BYTES = 2**20
-
-_LONGEST_CHARACTER = 4
 
 
 def cut_bytes(text: bytes, max_tokens: int) -> bytes:
@@ -27,11 +34,7 @@ def cut_bytes(text: bytes, max_tokens: int) -> bytes:
     limit = max_tokens * BYTES_PER_TOKEN
     if len(text) <= limit:
         return text
-    # A character ends before a byte that is no continuation byte, 10xxxxxx. Four of
-    # these in a row are invalid UTF-8.
-    boundaries = range(limit, limit - _LONGEST_CHARACTER, -1)
-    ends = (end for end in boundaries if text[end] & 0xC0 != 0x80)
-    return text[: next(ends, limit)]
+    return text[: character_boundary(text, limit)]
 
 
 def cut_texts(text: Tensor, max_tokens: int) -> Tensor:
@@ -60,13 +63,26 @@ def cut_texts(text: Tensor, max_tokens: int) -> Tensor:
     length = tf.strings.length(text)
     # The last boundary is the first byte not to read. (No position may be beyond a
     # text.)
-    first = limit - _LONGEST_CHARACTER + 1
-    size = tf.fill(tf.shape(length), _LONGEST_CHARACTER)
+    first = limit - LONGEST_CHARACTER + 1
+    size = tf.fill(tf.shape(length), LONGEST_CHARACTER)
     window = tf.strings.substr(text, tf.minimum(first, length), size)
-    window = tf.io.decode_raw(window, tf.uint8, fixed_length=_LONGEST_CHARACTER)
-    is_boundary = tf.bitwise.bitwise_and(window, 0xC0) != 0x80  # (B, 4)
-    position = first + tf.range(_LONGEST_CHARACTER)
-    boundary = tf.reduce_max(tf.where(is_boundary, position, 0), axis=1)
-    boundary = tf.where(tf.reduce_any(is_boundary, axis=1), boundary, limit)
-    size = tf.where(length > limit, boundary, length)
+    size = tf.where(length > limit, first + last_boundary(window), length)
     return tf.strings.substr(text, tf.zeros_like(size), size)
+
+
+def last_boundary(window: Tensor) -> Tensor:
+    """Returns the place of the last byte that begins a character, in TensorFlow.
+
+    Args:
+        window: `(N,)` strings of 4 bytes.
+
+    Returns:
+        `(N,)` int32; 3 where no byte does.
+    """
+    import tensorflow as tf
+
+    window = tf.io.decode_raw(window, tf.uint8, fixed_length=LONGEST_CHARACTER)
+    is_boundary = tf.bitwise.bitwise_and(window, 0xC0) != 0x80  # (N, 4)
+    place = tf.where(is_boundary, tf.range(LONGEST_CHARACTER), -1)
+    place = tf.reduce_max(place, axis=1)
+    return tf.where(place < 0, LONGEST_CHARACTER - 1, place)

@@ -21,6 +21,7 @@ __all__ = [
     "CHARACTER_RANK",
     "ENDS",
     "ENDS_MARKED",
+    "LONGEST_CHARACTER",
     "MARKER",
     "NO_CAPITAL",
     "PROTECTED",
@@ -29,6 +30,7 @@ __all__ = [
     "WITHOUT_SPACE",
     "WITHOUT_SPACES",
     "Piece",
+    "character_boundary",
     "cut_sentence",
     "joint",
     "piece_tokens",
@@ -39,6 +41,7 @@ __all__ = [
 # 16 characters of 4 bytes: the longest subword that SentencePiece learns. Fewer bytes
 # a token could cut a text of ordinary words before the limit of tokens.
 BYTES_PER_TOKEN = 64
+LONGEST_CHARACTER = 4  # bytes in UTF-8
 
 # The roles. Letters are Latin base letters, or z and Z in other scripts with case.
 #   _      letters without case, and marks that belong to a letter
@@ -273,6 +276,20 @@ def cut_sentence(
             pieces.append(Piece(first, begin, max(begin, cuts[last].end)))
             first, begin = last + 1, cuts[last].begin
     return [*pieces, Piece(first, begin, size)]
+
+
+def character_boundary(text: bytes, place: int) -> int:
+    """Returns `place`, or the first byte of the character that it is inside of.
+
+    Example:
+
+    >>> character_boundary("aé".encode(), 2)
+    1
+    """
+    # A character ends before a byte that is no continuation byte, 10xxxxxx. Four of
+    # these in a row are invalid UTF-8.
+    boundaries = range(place, place - LONGEST_CHARACTER, -1)
+    return next((i for i in boundaries if text[i] & 0xC0 != 0x80), place)
 
 
 def piece_tokens(max_tokens: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_attn.text import sentences as rule
+from keras_attn.text.limits import last_boundary
 
 __all__ = [
     "Pieces",
@@ -177,7 +178,31 @@ def split_texts(
     row = spans.begin.value_rowids()
     end = tf.gather(tf.where(is_whole, tf.strings.length(text), 0), row)
     spans = spans._replace(end=spans.end.with_values(tf.maximum(spans.end.values, end)))
+    spans = _cut_bytes(text, spans, max_tokens * rule.BYTES_PER_TOKEN)
     return _cut_spans(codec, text, spans, max_tokens)
+
+
+def _cut_bytes(text, spans, size):
+    """Cuts spans of more than `size` bytes between characters."""
+    begin, end, row = spans.begin.values, spans.end.values, spans.begin.value_rowids()
+    number = tf.maximum(-((begin - end) // size), 1)  # of parts
+    span = tf.repeat(tf.range(tf.size(begin)), number)
+    index = tf.range(tf.size(span)) - tf.gather(tf.cumsum(number, exclusive=True), span)
+    place = tf.gather(begin, span) + index * size
+
+    def by_row(values):
+        return tf.RaggedTensor.from_value_rowids(
+            values, tf.gather(row, span), spans.begin.nrows(), validate=False
+        )
+
+    first = tf.maximum(place - rule.LONGEST_CHARACTER + 1, 0)
+    is_inside = index > 0
+    stop = tf.where(is_inside, first + rule.LONGEST_CHARACTER, first)
+    windows = substrings(text, Spans(by_row(first), by_row(stop))).values
+    starts = tf.where(is_inside, first + last_boundary(windows), place)
+    is_last = index == tf.gather(number, span) - 1
+    stops = tf.where(is_last, tf.gather(end, span), tf.roll(starts, -1, axis=0))
+    return Spans(by_row(starts), by_row(stops))
 
 
 def _cut_spans(codec, text, spans, max_tokens):

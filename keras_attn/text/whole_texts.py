@@ -13,6 +13,7 @@ from keras_attn.text.joined_translations import join_translations
 from keras_attn.text.sentencepiece_codec import as_bytes
 from keras_attn.text.sentences import (
     BYTES_PER_TOKEN,
+    character_boundary,
     cut_sentence,
     piece_tokens,
     sentence_spans,
@@ -56,7 +57,8 @@ def split_text(
         if is_short and len(codec.processor.tokens(text)) <= whole_tokens:
             return [(0, len(text))]
     spans = []
-    for begin, end in sentence_spans(text) or [(0, 0)]:
+    sentences = sentence_spans(text) or [(0, 0)]
+    for begin, end in _cut_bytes(text, sentences, max_tokens * BYTES_PER_TOKEN):
         sentence = text[begin:end]
         tokens = [
             (token.begin, token.end) for token in codec.processor.tokens(sentence)
@@ -69,6 +71,18 @@ def split_text(
             for piece in cut_sentence(sentence, tokens, piece_tokens(max_tokens))
         ]
     return spans
+
+
+def _cut_bytes(text, spans, size):
+    """Yields spans of about `size` bytes at most, cut between characters.
+
+    They take a time that grows with the square of their size to tokenise, and codecs
+    read no more. Few sentences are of so many bytes and few tokens, or of so many.
+    """
+    for begin, end in spans:
+        starts = [begin, *range(begin + size, end, size)]
+        starts[1:] = [character_boundary(text, place) for place in starts[1:]]
+        yield from itertools.pairwise([*starts, end])
 
 
 class Splitter:

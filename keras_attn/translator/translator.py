@@ -520,9 +520,9 @@ class Translator(keras.Model):
                 floats, clamped to [0, 5], where NaN stands for the translator's own.
             full_vocabulary: As in `translate`; a Python bool.
             coverage_penalty: Overrides the translator's own; a Python number.
-            max_length: `(B,)` integers, maximum number of target tokens of each row,
-                end token included; clamped to [1, `max_target_length`]. `None`: the
-                translator's own.
+            max_length: `(B,)` integers, maximum number of target tokens of each of a
+                row's sentences, end token included; clamped to
+                [1, `max_target_length`]. `None`: the translator's own.
             jit_compile: As in `translate`; a Python bool. Stock TensorFlow Serving
                 refuses such a graph.
             prefix: `(B,)` strings, the beginnings of the translations. What the target

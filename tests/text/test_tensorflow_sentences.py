@@ -153,6 +153,8 @@ def test_texts_are_split_and_cut_as_in_python(split_and_cut):
     codec, function = split_and_cut
     texts = [text.replace("|", "").encode() for text in SPLIT]
     texts += [*texts_of_all_kinds(100), b"", b" \n", b"Hund " * 100]
+    # More than 64 bytes for each token: blanks, characters of 3 bytes, no characters.
+    texts += [("ein" + " " * 2000 + "Hund. " + "字" * 700).encode(), b"\x80" * 1500]
     *spans, parts = function(strings(texts))
     spans = pairs(*spans)
     assert spans == [split_text(codec, text, 10) for text in texts]

@@ -198,12 +198,14 @@ def test_the_mode_is_checked_and_saved(translator):
 
 @pytest.mark.slow  # thousands of sentences
 @pytest.mark.parametrize(
-    "text", ["Der Hund schläft. " * 6_000, "x" * 100_000, "\n" * 2**20]
+    "text", ["Der Hund schläft. " * 6_000, "x" * 100_000 + " Hund", "\n" * 2**20]
 )
 def test_texts_of_any_length_are_translated(text):
     translator = tiny.translator(beam_size=1, max_source_length=40)
     [got] = translator.translate([text], batch_size=512)
     assert not got.source_truncated
+    encoded = text.encode()
     ends = [(x.source_begin, x.source_end) for x in got.sentences]
-    for (_, end), (begin, _) in itertools.pairwise(ends):
-        assert not text[end:begin].strip()
+    for (_, end), (begin, _) in itertools.pairwise([(0, 0), *ends]):
+        assert not encoded[end:begin].strip()
+    assert not encoded[ends[-1][1] :].strip()

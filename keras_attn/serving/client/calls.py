@@ -18,7 +18,11 @@ from keras_attn.serving.signature import ALL_SIGNATURES, TRANSLATE_CONSTRAINED
 from keras_attn.serving.wire.messages import SIGNATURE_DEF_MAP_URL, message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 from keras_attn.text.joined_translations import join_translations
-from keras_attn.text.sentences import sentence_spans
+from keras_attn.text.sentences import (
+    LONGEST_CHARACTER,
+    character_boundary,
+    sentence_spans,
+)
 from keras_attn.translation import (
     SOURCE_OUTPUTS,
     Translation,
@@ -394,23 +398,15 @@ def _check_inputs(signature, inputs):
 
 def _cut_span(text, begin, end, size):
     """Yields parts of a span of at most `size` bytes, cut at blanks or characters."""
+    size = max(size, LONGEST_CHARACTER)
     while end - begin > size:
         stop = text.rfind(b" ", begin + 1, begin + size + 1)
         if stop < 0:
-            stop = _character_start(text, begin + size, -1)
-        if stop <= begin:  # one character has more bytes
-            stop = _character_start(text, begin + 1, 1)
+            stop = character_boundary(text, begin + size)
         yield begin, stop
         begin = stop + (text[stop : stop + 1] == b" ")
     if begin < end:
         yield begin, end
-
-
-def _character_start(text, place, step):
-    """Returns the nearest place in a direction that is not inside of a character."""
-    while place < len(text) and text[place] & 0xC0 == 0x80:
-        place += step
-    return place
 
 
 def _utf8_column(texts):

@@ -80,8 +80,9 @@ class Client(BaseClient):
 
         Args:
             texts: Any number of texts. A lone surrogate in one is sent as `?`.
-            max_length: Maximum number of target tokens, including the end token: one
-                number, or one for each text. The model's own limit holds as well.
+            max_length: Maximum number of target tokens of each sentence, including the
+                end token: one number, or one for each text. The model's own limit holds
+                as well.
             length_penalty: Exponent of the length when hypotheses are compared: one
                 number, or one for each text; `None`: as the model was exported.
             prefixes: A beginning for each translation, `""` for none. Its last word may

@@ -82,7 +82,9 @@ def test_options_of_each_text(ask, translator):
     for text, one, length, strength in zip(
         TEXTS, found, lengths, strengths, strict=True
     ):
-        assert len(one.target_tokens) <= length
+        for sentence in one.sentences:
+            first, stop = sentence.target_tokens
+            assert stop - first <= length
         alone = ask("translate", [text], max_length=length, length_penalty=strength)
         assert_same([one], alone)
     free = ask("translate", TEXTS, length_penalty=2)
@@ -97,11 +99,13 @@ def test_words(ask, translator):
     ):
         assert one.text == other.text
         assert one.score == pytest.approx(other.score, abs=1e-4)
-        words = [token.surface(one.text) for token in one.target_tokens[:-1]]
-        assert words == one.text.split()
-        if not one.source_truncated:
-            read = one.source.split()
-            assert one.attention.shape == (len(words) + 1, len(read) + 1)
+        # Each sentence, or part of one, has its end token.
+        words = [token.surface(one.text) for token in one.target_tokens]
+        assert [word for word in words if word] == one.text.split()
+        assert not one.source_truncated
+        ends = len(one.sentences)
+        shape = (len(one.text.split()) + ends, len(one.source.split()) + ends)
+        assert one.attention.shape == shape
         np.testing.assert_allclose(one.attention.sum(axis=1), 1, atol=1e-5)
 
 
