@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TEMPORARY",
     "AsJson",
+    "SplitSentences",
     "atomic_write",
     "check_output",
     "log",
@@ -38,6 +39,14 @@ __all__ = [
 Item = TypeVar("Item")
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON instead, one object a line.")
+]
+SplitSentences = Annotated[
+    str | None,
+    typer.Option(
+        help="Texts that are translated by their sentences: never, long (those longer "
+        "than training has seen) or always (all with more than one).",
+        show_default="the translator's own",
+    ),
 ]
 
 TEMPORARY = ".writing-"  # how the names of files begin that are not complete

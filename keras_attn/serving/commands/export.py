@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, check_output, log, print_result, waiting
+from keras_attn.command_line import (
+    AsJson,
+    SplitSentences,
+    check_output,
+    log,
+    print_result,
+    waiting,
+)
 
 __all__ = ["export"]
 
@@ -50,14 +57,7 @@ def export(
             "phrases.",
         ),
     ] = False,
-    split_sentences: Annotated[
-        str | None,
-        typer.Option(
-            help="Texts that are translated by their sentences: never, long (those "
-            "longer than training has seen) or always (all with more than one).",
-            show_default="the translator's own",
-        ),
-    ] = None,
+    split_sentences: SplitSentences = None,
     precision: Annotated[
         str | None,
         typer.Option(

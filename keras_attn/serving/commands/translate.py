@@ -22,11 +22,11 @@ from keras_attn.command_line import (
     progress,
     waiting,
 )
+from keras_attn.presets import digest
 from keras_attn.saved import find_translator
 from keras_attn.serving.files.formats import open_document
 from keras_attn.serving.files.translate_file import (
     TranslateTexts,
-    file_digest,
     translate_file,
 )
 from keras_attn.translation import Translation
@@ -334,7 +334,7 @@ def translate(
         "--seed": seed,
     }
     if translator is not None:
-        options["--translator"] = file_digest(find_translator(translator))
+        options["--translator"] = digest(find_translator(translator))
     else:
         with connected() as client:
             version = _newest_version(client)

@@ -6,7 +6,6 @@ the output is written and that file removed.
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from typing import Any, BinaryIO, Protocol
 from keras_attn import __version__
 from keras_attn.command_line import atomic_write, check_output, log, progress
 from keras_attn.portable import locked
+from keras_attn.presets import digest
 from keras_attn.serving.files.document import Document, Passage
 
-__all__ = ["TranslateTexts", "file_digest", "translate_file"]
+__all__ = ["TranslateTexts", "translate_file"]
 
 _TEXTS_PER_CHUNK = 512
 _CHARACTERS_PER_CHUNK = 50_000
@@ -63,7 +63,7 @@ def translate_file(
     for text, _ in _texts(document):
         count += 1
         characters += len(text)
-    identity = {"input": file_digest(document.path), **options}
+    identity = {"input": digest(document.path), **options}
     with _open_partial(out, identity) as partial:
         if partial.count:
             log(
@@ -72,7 +72,7 @@ def translate_file(
             )
         if partial.count < count:
             _translate_rest(document, partial, characters, translating)
-        if file_digest(document.path) != identity["input"]:
+        if digest(document.path) != identity["input"]:
             raise ValueError(
                 "A file must not change while it is translated. Received: "
                 f"{document.path}, which did. Delete {partial.path} and start again."
@@ -85,15 +85,6 @@ def translate_file(
                 file.write(part)
         partial.path.unlink()
     return count
-
-
-def file_digest(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_paths(path, out):

@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from keras_attn.command_line import AsJson, check_output, log, print_result, waiting
+from keras_attn.command_line import (
+    AsJson,
+    SplitSentences,
+    check_output,
+    log,
+    print_result,
+    waiting,
+)
 
 __all__ = ["evaluate", "find_other_system"]
 
@@ -69,14 +76,7 @@ def evaluate(
     coverage_penalty: Annotated[
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
-    split_sentences: Annotated[
-        str | None,
-        typer.Option(
-            help="Texts that are translated by their sentences: never, long (those "
-            "longer than training has seen) or always (all with more than one).",
-            show_default="the translator's own",
-        ),
-    ] = None,
+    split_sentences: SplitSentences = None,
     words: Annotated[
         str | None,
         typer.Option(
