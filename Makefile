@@ -50,13 +50,14 @@ docs: $(READY) ## Build the documentation as a site, into build/site
 serve-demo: $(READY) ## Export, serve, ask by gRPC and REST, compare with Python
 	@$(BIN)/python examples/serve_demo.py
 
-# `make check` runs tests/architecture, `make conformance` tests/conformance and
-# tests/scanning, all gradients of the loop over time. Without oneDNN, which compiles a
+# `make check` runs tests/architecture and tests/documentation, `make conformance`
+# tests/conformance and tests/scanning, all gradients of the loop over time. Without oneDNN, which compiles a
 # kernel for each shape that it meets: on tensors as small as those of the tests that
 # takes a sixth of the time. The other targets have it.
 test: $(READY) ## Run the default tests, two files at a time
 	@TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		--ignore tests/conformance --ignore tests/architecture --ignore tests/scanning
+		--ignore tests/conformance --ignore tests/scanning \
+		--ignore tests/architecture --ignore tests/documentation
 
 test-slow: $(READY) ## Run the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
@@ -139,11 +140,11 @@ ablation: $(READY) ## Measure what each quality option is worth [DATA=folder REC
 	@$(BIN)/python -m benchmarks ablation $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)) \
 		$(if $(SEEDS),--seeds $(SEEDS))
 
-check: $(READY) ## Lint, check formatting, types and the rules of import
+check: $(READY) ## Lint, check formatting, types, the rules of import and the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest --quiet tests/architecture
+	@TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m pytest --quiet tests/architecture tests/documentation
 
 # dist/ holds what a release uploads: the sdist, and the wheel built from it. The tools,
 # the wheel and the unpacked sdist get environments and folders of their own.

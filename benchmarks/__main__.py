@@ -29,6 +29,7 @@ COMMANDS = {
     "long_sentences": (
         "experiments.long_sentences", "BLEU by length, with attention and without"
     ),
+    "whole_texts": ("whole_texts", "BLEU of texts of several sentences, and the cost"),
     "table": ("tables", "write the stored results into README and docs"),
 }  # fmt: skip
 

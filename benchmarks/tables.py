@@ -232,6 +232,37 @@ def soak_section(result: Result) -> str:
     return "\n\n".join([*tables, _measured(result)])
 
 
+def whole_texts_section(result: Result) -> str:
+    """Returns BLEU of texts by their number of sentences, and what splitting costs."""
+    cost = {
+        mode: f"{100 * (result[f'{mode}_over_never'] - 1):+.1f} %"
+        for mode in ("always", "long")
+    }
+    lines = [
+        whole_texts_table(result),
+        f"One sentence alone takes {result['alone_ms']:.1f} ms; with `always` "
+        f"{cost['always']}, with `long` {cost['long']}.",
+        _measured(result),
+    ]
+    return "\n\n".join(lines)
+
+
+def whole_texts_table(metrics: Mapping[str, Any]) -> str:
+    """Returns a row for each number of sentences in a text."""
+    columns = ("always", "long", "never", "one_by_one")
+    rows = [
+        [
+            name.replace("_", ": "),
+            texts["count"],
+            texts["source_words"],
+            *(f"{texts[column]:.2f}" for column in columns),
+        ]
+        for name, texts in metrics["texts"].items()
+    ]
+    head = ["", "texts", "source words", *(f"`{name}`" for name in columns[:3])]
+    return markdown_table([*head, "one by one"], rows)
+
+
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "0"
 
@@ -404,6 +435,11 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], str], str]] = {
     "workers": ("docs/training.md", workers_section, "make bench-workers"),
     "corpus_memory": ("docs/training.md", corpus_memory_section, "make bench-corpora"),
     "peers": ("docs/results.md", peers_section, "make bench-peers"),
+    "whole_texts": (
+        "docs/text.md",
+        whole_texts_section,
+        "python -m benchmarks whole_texts",
+    ),
     "newcomer": ("docs/start.md", newcomer_section, "make newcomer"),
 }
 

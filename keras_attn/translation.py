@@ -141,6 +141,57 @@ class Translation:
             )
             object.__setattr__(self, "sentences", (whole,))
 
+    def by_sentence(self) -> list["Translation"]:
+        """Returns each sentence as a translation of its own, such as for pictures.
+
+        Offsets count from the sentence's beginning, and its attention is its block. The
+        last one has `source_truncated` and `target_truncated` of the text.
+
+        Example:
+
+        >>> joined = Translation(
+        ...     source="a b", text="x y", score=-0.5,
+        ...     source_tokens=(Token("▁a", 0, 1), Token("</s>", 1, 1),
+        ...                    Token("▁b", 2, 3), Token("</s>", 3, 3)),
+        ...     target_tokens=(Token("▁x", 0, 1), Token("</s>", 1, 1),
+        ...                    Token("▁y", 2, 3), Token("</s>", 3, 3)),
+        ...     token_scores=np.float32([-0.1, -0.1, -0.2, -0.1]),
+        ...     attention=np.eye(4, dtype=np.float32),
+        ...     sentences=(Sentence(0, 1, 0, 1, (0, 2), (0, 2)),
+        ...                Sentence(2, 3, 2, 3, (2, 4), (2, 4))),
+        ... )
+        >>> [(part.source, part.text) for part in joined.by_sentence()]
+        [('a', 'x'), ('b', 'y')]
+        >>> joined.by_sentence()[1].source_tokens[0]
+        Token(piece='▁b', begin=0, end=1)
+        """
+        if len(self.sentences) == 1:
+            return [self]
+        source, text = utf8(self.source), utf8(self.text)
+        parts = [
+            self._sentence_alone(sentence, source, text) for sentence in self.sentences
+        ]
+        parts[-1] = dataclasses.replace(
+            parts[-1],
+            source_truncated=self.source_truncated,
+            target_truncated=self.target_truncated,
+        )
+        return parts
+
+    def _sentence_alone(self, sentence, source, text):
+        rows, columns = slice(*sentence.target_tokens), slice(*sentence.source_tokens)
+        begin, end = sentence.source_begin, sentence.source_end
+        target_begin, target_end = sentence.target_begin, sentence.target_end
+        return Translation(
+            source=source[begin:end].decode("utf-8", "replace"),
+            text=text[target_begin:target_end].decode("utf-8", "replace"),
+            score=float(self.token_scores[rows].sum()),
+            source_tokens=_shifted(self.source_tokens[columns], begin),
+            target_tokens=_shifted(self.target_tokens[rows], target_begin),
+            token_scores=self.token_scores[rows],
+            attention=self.attention[rows, columns],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the translation as values that `json.dumps` accepts.
 
@@ -187,6 +238,13 @@ class Translation:
             f'<iframe title="Translation" sandbox="allow-scripts" srcdoc="{page}" '
             f'width="100%" height="{height}" frameborder="0"></iframe>'
         )
+
+
+def _shifted(tokens, begin):
+    """Returns tokens whose offsets count from `begin`."""
+    return tuple(
+        Token(token.piece, token.begin - begin, token.end - begin) for token in tokens
+    )
 
 
 def utf8(text: str) -> bytes:

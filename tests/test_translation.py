@@ -6,7 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from keras_attn.translation import Token, Translation, translations_from_outputs, utf8
+from keras_attn.translation import (
+    Sentence,
+    Token,
+    Translation,
+    translations_from_outputs,
+    utf8,
+)
 
 
 def outputs():
@@ -117,3 +123,27 @@ def test_utf8(text, encoded):
 
 def test_surface_of_a_part_of_a_character():
     assert Token("ä", 0, 1).surface("ä") == "\ufffd"
+
+
+def test_the_last_sentence_has_what_the_text_lost():
+    [text, _] = translations_from_outputs(["the bars", ""], outputs())
+    assert text.by_sentence() == [text]
+    sentences = (
+        Sentence(0, 3, 0, 3, (0, 1), (0, 1)),
+        Sentence(4, 8, 4, 9, (1, 4), (1, 3)),
+    )
+    text = dataclasses.replace(text, sentences=sentences, source_truncated=5)
+    first, last = text.by_sentence()
+    assert (first.source, first.text, last.source, last.text) == (
+        *("the", "das"),
+        *("bars", "Café"),
+    )
+    assert (first.source_truncated, first.target_truncated) == (0, False)
+    assert (last.source_truncated, last.target_truncated) == (5, True)
+    assert last.source_tokens == (
+        Token("▁bar", 0, 3),
+        Token("s", 3, 4),
+        Token("</s>", 4, 4),
+    )
+    np.testing.assert_array_equal(last.attention, text.attention[1:, 1:])
+    assert last.score == last.token_scores.sum() == text.token_scores[1:].sum()

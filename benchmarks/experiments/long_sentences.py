@@ -264,7 +264,11 @@ def _translate_once(
         outputs = {}
         for joined, pairs in tests.items():
             evaluation = evaluate_translator(
-                translator, pairs, beam_size=beam_size, batch_size=32
+                translator,
+                pairs,
+                beam_size=beam_size,
+                split_sentences="never",  # long inputs are what is measured
+                batch_size=32,
             )
             log(
                 f"[{run.path.name}] {joined} a line: BLEU "

@@ -20,8 +20,8 @@ class AttentionGrid:
     """Attention with a printable label for each row and column.
 
     Attributes:
-        targets: `T` row labels, the end token last.
-        sources: `S` column labels, the end token last.
+        targets: `T` row labels, the end token of each sentence last.
+        sources: `S` column labels, likewise.
         weights: `(T, S)` float64 from 0 to 1.
         notes: What a reader must know, such as that the source was cut.
     """
@@ -50,42 +50,63 @@ def attention_grid(translation: Translation, *, words: bool = True) -> Attention
             tokens of a source word and averaged over those of a target word.
 
     Returns:
-        Labels and weights, the end token last on both sides.
+        Labels and weights, the end token of each sentence last on both sides. Between
+        sentences weights are zero; so are all of a translation without attention.
 
     Raises:
         ValueError: If the attention does not have a row for each target token and
             a column for each source token, or has weights outside 0 to 1.
     """
-    weights = _check_attention(translation)
-    if words:
-        # Late: the merging rules belong to `text`, whose other half needs more.
-        from keras_attn.text.words import merge_attention, word_spans
-
-        source_spans = word_spans(translation.source)
-        target_spans = word_spans(translation.text)
-        weights = merge_attention(
-            weights,
-            translation.source_tokens,
-            translation.target_tokens,
-            source_spans,
-            target_spans,
+    attention = _check_attention(translation)
+    blocks = []
+    for part in dataclasses.replace(translation, attention=attention).by_sentence():
+        blocks.append(_merge_words(part) if words else _by_token(part))
+    targets, sources = (
+        tuple(
+            label for block in blocks for label in (*map(_printable, block[side]), END)
         )
-        sources = _surfaces(translation.source, source_spans)
-        targets = _surfaces(translation.text, target_spans)
-    else:
-        sources = [token.piece for token in translation.source_tokens[:-1]]
-        targets = [token.piece for token in translation.target_tokens[:-1]]
-    return AttentionGrid(
-        targets=(*map(_printable, targets), END),
-        sources=(*map(_printable, sources), END),
-        weights=np.clip(np.asarray(weights, "float64"), 0.0, 1.0),
-        notes=_notes(translation),
+        for side in (0, 1)
     )
+    weights = np.zeros((len(targets), len(sources)))
+    row = column = 0
+    for _, _, block in blocks:
+        end = row + block.shape[0], column + block.shape[1]
+        weights[row : end[0], column : end[1]] = np.clip(block, 0.0, 1.0)
+        row, column = end
+    return AttentionGrid(targets, sources, weights, _notes(translation))
+
+
+def _merge_words(sentence):
+    """Returns the labels of both sides without the end token, and the weights."""
+    # Late: the merging rules belong to `text`, whose other half needs more.
+    from keras_attn.text.words import merge_attention, word_spans
+
+    source_spans = word_spans(sentence.source)
+    target_spans = word_spans(sentence.text)
+    weights = merge_attention(
+        sentence.attention,
+        sentence.source_tokens,
+        sentence.target_tokens,
+        source_spans,
+        target_spans,
+    )
+    targets = _surfaces(sentence.text, target_spans)
+    return targets, _surfaces(sentence.source, source_spans), weights
+
+
+def _by_token(sentence):
+    targets, sources = (
+        [token.piece for token in tokens[:-1]]
+        for tokens in (sentence.target_tokens, sentence.source_tokens)
+    )
+    return targets, sources, np.asarray(sentence.attention, "float64")
 
 
 def _check_attention(translation):
     weights = np.asarray(translation.attention)
     shape = (len(translation.target_tokens), len(translation.source_tokens))
+    if weights.shape == (shape[0], 0):  # left out
+        weights = np.zeros(shape)
     if weights.shape != shape or 0 in shape:
         raise ValueError(
             "Attention must have one row for each target token and one column for "

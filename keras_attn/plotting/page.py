@@ -41,15 +41,16 @@ def attention_parts(
     """Draws attention for a page that shows other things, too; see `attention_html`.
 
     Args:
-        translations: What to draw.
+        translations: What to draw, each sentence of a text in a map of its own.
         words: Whether to merge subwords into words.
 
     Raises:
         ValueError: If tokens and attention of a translation do not fit together.
     """
+    sentences = [part for each in translations for part in each.by_sentence()]
     maps = "\n".join(
-        _section(number, translation, attention_grid(translation, words=words))
-        for number, translation in enumerate(translations, start=1)
+        _section(number, sentence, attention_grid(sentence, words=words))
+        for number, sentence in enumerate(sentences, start=1)
     )
     return PageParts(_asset("page.css") + _shades(), _asset("page.js"), maps)
 
@@ -67,7 +68,8 @@ def attention_html(
     their hashes, and nothing else. Without script it still shows every map.
 
     Args:
-        translations: What to draw, one or several.
+        translations: What to draw, one or several; each sentence of a text has a map
+            of its own.
         words: Whether to merge subwords into words; otherwise a row and a column a
             token.
         title: Title and heading of the page.

@@ -37,7 +37,8 @@ def attention_text(
 
     Source words stand as steps above their columns, target words beside their
     rows. A sentence too long for `width` continues in further panels, and a word too
-    long for a panel on further lines: nothing is cut.
+    long for a panel on further lines: nothing is cut. Each sentence of a text has a
+    map of its own.
 
     Args:
         translation: What to draw.
@@ -86,12 +87,19 @@ def attention_text(
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     if ascii_only is None:
         ascii_only = not _can_encode("█╷│", getattr(sys.stdout, "encoding", None))
-    grid = attention_grid(translation, words=words)
-    if grid.is_blank:
-        lines = ["No attention to draw: every weight is zero."]
-    else:
-        lines = _draw(grid, max(int(width), _MIN_WIDTH), color, ascii_only)
-    return "\n".join([*lines, *grid.notes])
+    lines: list[str] = []
+    notes: list[str] = []
+    for part in translation.by_sentence():
+        grid = attention_grid(part, words=words)
+        lines += [""] * bool(lines)
+        if grid.is_blank:
+            lines.append("No attention to draw: every weight is zero.")
+        else:
+            lines += _draw(grid, max(int(width), _MIN_WIDTH), color, ascii_only)
+        notes += grid.notes
+    if np.any(translation.attention):
+        lines.append(_DIGITS_KEY if ascii_only else _SHADES_KEY)
+    return "\n".join([*lines, *notes])
 
 
 def display_width(text: str) -> int:
@@ -113,7 +121,7 @@ def display_width(text: str) -> int:
 
 
 def _draw(grid: AttentionGrid, width, color, ascii_only):
-    """Returns the panels of a map, one below the other, and the key."""
+    """Returns the panels of a map, one below the other."""
     # Beside few columns labels may be long, beside many they get half the width.
     label_width = max(width // 2, width - _CELL * len(grid.sources)) - 1
     mark = "_" if ascii_only else "▁"  # of subwords that begin a word
@@ -131,7 +139,7 @@ def _draw(grid: AttentionGrid, width, color, ascii_only):
         for label, row in zip(targets, grid.weights, strict=True):
             cells = _cells(row, begin, end, color, ascii_only)
             lines += _row(label, cells, end - begin)
-    return [*lines, _DIGITS_KEY if ascii_only else _SHADES_KEY]
+    return lines
 
 
 def _panels(sources, targets, width):

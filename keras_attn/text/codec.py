@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -165,6 +166,10 @@ class SubwordCodec(keras.layers.Layer):
         As a ragged tensor of int32, or as a list of arrays.
         """
         return _implementation(text).tokenize(self, text)
+
+    def token_offsets(self, texts: Sequence[bytes]) -> list[list[tuple[int, int]]]:
+        """Returns `(begin, end)` in bytes of each token of texts, outside of graphs."""
+        return _implementation(None).token_offsets(self, texts)
 
     def encode(self, text: Tensor, max_tokens: int) -> EncodedText:
         """Encodes texts for a model, with the end token and byte offsets.

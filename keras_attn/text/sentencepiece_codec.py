@@ -16,7 +16,15 @@ from keras_attn.text.limits import cut_bytes
 from keras_attn.text.messages import message_class
 from keras_attn.translation import utf8
 
-__all__ = ["Processor", "as_bytes", "decode", "encode", "strip_blanks", "tokenize"]
+__all__ = [
+    "Processor",
+    "as_bytes",
+    "decode",
+    "encode",
+    "strip_blanks",
+    "token_offsets",
+    "tokenize",
+]
 
 
 class _Row(NamedTuple):
@@ -110,6 +118,14 @@ def tokenize(codec: Any, texts: Sequence[str | bytes] | np.ndarray) -> list[np.n
     return [
         np.array([token.id for token in codec.processor.tokens(text)], np.int32)
         for text in as_bytes(texts)
+    ]
+
+
+def token_offsets(codec: Any, texts: Sequence[bytes]) -> list[list[tuple[int, int]]]:
+    """Returns offsets of tokens, as `SubwordCodec.token_offsets` says."""
+    return [
+        [(token.begin, token.end) for token in codec.processor.tokens(text)]
+        for text in texts
     ]
 
 

@@ -1,6 +1,8 @@
 """Encodes and decodes by TensorFlow Text: eagerly, in a graph and in an export."""
 
 import hashlib
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -9,12 +11,23 @@ from keras_attn.portable import tensorflow_text_remedy
 from keras_attn.text.blanks import BLANKS
 from keras_attn.text.limits import cut_texts
 
-__all__ = ["decode", "encode", "make_tokenizer", "tokenize"]
+__all__ = ["decode", "encode", "make_tokenizer", "token_offsets", "tokenize"]
 
 
 def tokenize(codec: Any, text: tf.Tensor) -> tf.RaggedTensor:
     """Returns the ids of `text` `(B,)`, int32, as `SubwordCodec.tokenize` says."""
     return codec.tokenizer.tokenize(text)
+
+
+def token_offsets(codec: Any, texts: Sequence[bytes]) -> list[list[tuple[int, int]]]:
+    """Returns offsets of tokens, as `SubwordCodec.token_offsets` says."""
+    _, begin, end = codec.tokenizer.tokenize_with_offsets(tf.constant(texts, tf.string))
+    columns = (column.values.numpy().tolist() for column in (begin, end))
+    places = list(zip(*columns, strict=True))
+    return [
+        places[first:stop]
+        for first, stop in itertools.pairwise(begin.row_splits.numpy().tolist())
+    ]
 
 
 def encode(codec: Any, text: tf.Tensor, max_tokens: int) -> tuple[tf.Tensor, ...]:

@@ -161,13 +161,13 @@ def are_whole(
 def split_texts(
     codec: Any, text: tf.Tensor, max_tokens: int, whole_tokens: int | None = None
 ) -> Spans:
-    """Splits texts into what is translated at a time, as `whole_texts.split_text` does.
+    """Splits texts into what is translated at a time, as in `whole_texts.py`.
 
     Args:
         codec: A `SubwordCodec`.
         text: `(B,)` strings, any bytes, any B.
-        max_tokens: As for `split_text`.
-        whole_tokens: As for `split_text`.
+        max_tokens: As in Python.
+        whole_tokens: As in Python.
 
     Returns:
         The sentences, long ones in pieces; a text without sentences has an empty one.

@@ -22,7 +22,6 @@ from keras_attn.text.tensorflow_sentences import (
 
 __all__ = [
     "Splitter",
-    "compiled_splitter",
     "make_splitter",
     "translate_by_sentences",
 ]
@@ -77,24 +76,6 @@ def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Spli
     )
 
 
-def compiled_splitter(splitter: Splitter) -> Callable[[tf.Tensor], Any]:
-    """Returns the function `split`, compiled, which is fast for texts of one sentence.
-
-    Args:
-        splitter: The functions.
-    """
-
-    def find_sentences(text):
-        end = tf.strings.length(text)
-        return tf.cond(
-            tf.reduce_all(splitter.are_whole(text)),
-            lambda: (tf.ones_like(end, tf.int64), tf.zeros_like(end), end),
-            lambda: splitter.split(text),
-        )
-
-    return tf.function(find_sentences, input_signature=[_TEXT], autograph=False)
-
-
 def translate_by_sentences(
     splitter: Splitter,
     text: tf.Tensor,
@@ -102,20 +83,23 @@ def translate_by_sentences(
     count: int | None,
 ) -> dict[str, tf.Tensor]:
     """Translates texts, as `whole_texts.translate_by_sentences` says."""
+    # One function, which both branches call: the graph holds the search once.
+    translate_batch = _by_itself(translate, [_TEXT, tf.TensorSpec([None], tf.int64)])
 
     def translate_and_join(sent):
         text = cut_texts(sent, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
         sizes, begin, end = splitter.split(text)
         spans = _spans(sizes, begin, end)
         sentences, rows = substrings(text, spans).values, spans.begin.value_rowids()
-        outputs = _translate_chunks(translate, sentences, rows, count)
+        outputs = _translate_chunks(translate_batch, sentences, rows, count)
         joined = _join_function(count)(text, sizes, begin, end, outputs)
         is_cut = tf.strings.length(sent) > tf.strings.length(text)
         truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
         return {**joined, "source_truncated": truncated}
 
     def translate_whole():
-        return sentence_outputs(text, translate(text, None))
+        rows = tf.range(tf.size(text, tf.int64))
+        return sentence_outputs(text, translate_batch(text, rows))
 
     # Most requests are of one short sentence, which is neither split nor joined.
     return tf.cond(

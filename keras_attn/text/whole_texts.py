@@ -22,55 +22,70 @@ from keras_attn.translation import (
     SOURCE_OUTPUTS,
     Translation,
     translations_from_outputs,
-    utf8,
 )
 from keras_attn.typing import Tensor
 
 __all__ = [
     "Splitter",
     "sentence_outputs",
-    "split_text",
+    "split_texts",
     "translate_by_sentences",
 ]
 
 _ABSENT = -1e9  # score of a missing hypothesis, as in `outputs.py`
 
 
-def split_text(
-    codec: Any, text: bytes, max_tokens: int, whole_tokens: int | None = None
-) -> list[tuple[int, int]]:
-    """Splits a text into what is translated at a time: its sentences, long ones cut.
+def split_texts(
+    codec: Any,
+    texts: Sequence[bytes],
+    max_tokens: int,
+    whole_tokens: int | None = None,
+) -> list[list[tuple[int, int]]]:
+    """Splits texts into what is translated at a time: sentences, long ones cut.
 
     Args:
         codec: A `SubwordCodec`.
-        text: Any bytes.
+        texts: Any bytes.
         max_tokens: Maximum number of tokens of a sentence, without an end token.
         whole_tokens: A text of at most this number of tokens is not split, nor are the
             blanks around it left out; `None`: all texts are split. (A text of more than
             64 bytes for each of these tokens and one more is split, whatever it holds.)
 
     Returns:
-        `(begin, end)` of each in bytes, in order; `(0, 0)` of a text without sentences.
+        For each text, `(begin, end)` of each sentence in bytes, in order; `(0, 0)` of a
+        text without sentences.
     """
+    spans: list[list[tuple[int, int]]] = [
+        list(
+            _cut_bytes(
+                text, sentence_spans(text) or [(0, 0)], max_tokens * BYTES_PER_TOKEN
+            )
+        )
+        for text in texts
+    ]
     if whole_tokens is not None:
-        is_short = len(text) <= (whole_tokens + 1) * BYTES_PER_TOKEN
-        if is_short and len(codec.processor.tokens(text)) <= whole_tokens:
-            return [(0, len(text))]
-    spans = []
-    sentences = sentence_spans(text) or [(0, 0)]
-    for begin, end in _cut_bytes(text, sentences, max_tokens * BYTES_PER_TOKEN):
-        sentence = text[begin:end]
-        tokens = [
-            (token.begin, token.end) for token in codec.processor.tokens(sentence)
-        ]
-        if len(tokens) <= max_tokens:
-            spans.append((begin, end))
+        longest = (whole_tokens + 1) * BYTES_PER_TOKEN
+        short = [row for row, text in enumerate(texts) if len(text) <= longest]
+        tokens = codec.token_offsets([texts[row] for row in short])
+        for row, row_tokens in zip(short, tokens, strict=True):
+            if len(row_tokens) <= whole_tokens:
+                spans[row] = [(0, len(texts[row]))]
+    sentences = [
+        (row, begin, texts[row][begin:end])
+        for row, row_spans in enumerate(spans)
+        for begin, end in row_spans
+    ]
+    tokens = codec.token_offsets([sentence for _, _, sentence in sentences])
+    pieces: list[list[tuple[int, int]]] = [[] for _ in texts]
+    for (row, begin, sentence), row_tokens in zip(sentences, tokens, strict=True):
+        if len(row_tokens) <= max_tokens:
+            pieces[row].append((begin, begin + len(sentence)))
             continue
-        spans += [
+        pieces[row] += [
             (begin + piece.begin, begin + piece.end)
-            for piece in cut_sentence(sentence, tokens, piece_tokens(max_tokens))
+            for piece in cut_sentence(sentence, row_tokens, piece_tokens(max_tokens))
         ]
-    return spans
+    return pieces
 
 
 def _cut_bytes(text, spans, size):
@@ -90,8 +105,8 @@ class Splitter:
 
     Args:
         codec: The source's codec.
-        max_tokens: As for `split_text`.
-        whole_tokens: As for `split_text`.
+        max_tokens: As for `split_texts`.
+        whole_tokens: As for `split_texts`.
     """
 
     def __init__(
@@ -106,24 +121,10 @@ class Splitter:
 
         return tensorflow_whole_texts.make_splitter(*self._arguments)
 
-    @functools.cached_property
-    def _compiled(self):
-        from keras_attn.text import tensorflow_whole_texts
-
-        return tensorflow_whole_texts.compiled_splitter(self.in_graph)
-
-    def split(self, text: bytes) -> list[tuple[int, int]]:
-        """Returns the spans of a text's sentences, without TensorFlow."""
+    def split(self, texts: Sequence[bytes]) -> list[list[tuple[int, int]]]:
+        """Returns the spans of each text's sentences, as `split_texts` does."""
         codec, max_tokens, whole_tokens = self._arguments
-        return split_text(codec, text, max_tokens, whole_tokens)
-
-    def split_all(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Returns the spans of each text's sentences."""
-        if not graph.strings_in_graph():
-            return [self.split(utf8(text)) for text in texts]
-        sizes, begin, end = map(np.asarray, self._compiled(graph.strings(texts)))
-        pairs = iter(zip(begin.tolist(), end.tolist(), strict=True))
-        return [list(itertools.islice(pairs, size)) for size in sizes.tolist()]
+        return split_texts(codec, texts, max_tokens, whole_tokens)
 
 
 def translate_by_sentences(
@@ -154,7 +155,7 @@ def translate_by_sentences(
             splitter.in_graph, text, translate, count
         )
     text = as_bytes(text)
-    spans = [splitter.split(row) for row in text]
+    spans = splitter.split(text)
     sentences = [
         row[begin:end]
         for row, row_spans in zip(text, spans, strict=True)

@@ -673,8 +673,9 @@ class Translator(keras.Model):
         splitter = self.splitter(mode)
         if splitter is None or not texts:
             return None
-        spans = splitter.split_all(texts)
-        whole = [[(0, len(utf8(text)))] for text in texts]
+        encoded = [utf8(text) for text in texts]
+        spans = splitter.split(encoded)
+        whole = [[(0, len(text))] for text in encoded]
         return None if spans == whole else spans
 
     def _constraint_columns(self, prefixes, required, count):

@@ -77,6 +77,21 @@ def test_decode_measures_every_search():
     assert result["corpus"] == "the built-in corpus"
 
 
+def test_whole_texts_compares_every_way():
+    few = ["--train-epochs", "1", "--requests", "3", "--rounds", "2"]
+    result, _ = run("whole_texts", *SMALL, *few)
+    texts = result["texts"]
+    assert list(texts) == [
+        "paragraphs",
+        *(f"sentences_{count}" for count in (1, 2, 4, 8, 12)),
+    ]
+    assert texts["sentences_8"]["count"] == 3
+    for row in texts.values():
+        assert 0 <= row["never"] <= 100
+        assert row["always"] == pytest.approx(row["one_by_one"], abs=0.5)
+    assert_spread(result, "alone_ms", "always_over_never", "long_over_never")
+
+
 def test_serve_roundtrip_measures_both_ways_and_the_parts():
     few = ["--train-epochs", "1", "--requests", "2", "--rounds", "2"]
     result, _ = run("serve_roundtrip", *SMALL, *few, "--beam-size", "1")

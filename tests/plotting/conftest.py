@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from keras_attn.translation import Token, Translation
+from keras_attn.translation import Sentence, Token, Translation
 
 
 def tokens_of(text):
@@ -58,4 +58,51 @@ def dog():
     ]
     return make(
         "Der kleine Hund hat geschlafen .", "The little dog has slept .", attention
+    )
+
+
+@pytest.fixture
+def joined():
+    """Two sentences, with the attention of each in a block."""
+    source, text = "Ja ja.\n\nDer Hund schläft .", "Yes yes.\n\nThe dog sleeps ."
+    parts = [make("Ja ja.", "Yes yes."), make("Der Hund schläft .", "The dog sleeps .")]
+    begins = [(0, 0), (8, 10)]  # in bytes of both sides
+    tokens = {"source": [], "target": []}
+    sentences, blocks = [], []
+    for part, (source_begin, target_begin) in zip(parts, begins, strict=True):
+        sentences.append(
+            Sentence(
+                source_begin,
+                source_begin + len(part.source.encode()),
+                target_begin,
+                target_begin + len(part.text.encode()),
+                (
+                    len(tokens["source"]),
+                    len(tokens["source"]) + len(part.source_tokens),
+                ),
+                (
+                    len(tokens["target"]),
+                    len(tokens["target"]) + len(part.target_tokens),
+                ),
+            )
+        )
+        for side, begin, found in (
+            ("source", source_begin, part.source_tokens),
+            ("target", target_begin, part.target_tokens),
+        ):
+            tokens[side] += [
+                Token(t.piece, t.begin + begin, t.end + begin) for t in found
+            ]
+        blocks.append(part.attention)
+    (rows, columns), (more_rows, more_columns) = (block.shape for block in blocks)
+    attention = np.zeros((rows + more_rows, columns + more_columns), "float32")
+    attention[:rows, :columns], attention[rows:, columns:] = blocks
+    return make(
+        source,
+        text,
+        attention,
+        source_tokens=tuple(tokens["source"]),
+        target_tokens=tuple(tokens["target"]),
+        token_scores=np.full(len(attention), -0.125, "float32"),
+        sentences=tuple(sentences),
     )

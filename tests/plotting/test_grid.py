@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -84,3 +85,24 @@ def test_text_and_page_need_no_heavy_library():
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_each_sentence_has_a_block_and_an_end_token(joined, words):
+    grid = attention_grid(joined, words=words)
+    parts = [attention_grid(part, words=words) for part in joined.by_sentence()]
+    assert grid.sources == parts[0].sources + parts[1].sources
+    assert grid.targets == parts[0].targets + parts[1].targets
+    rows, columns = parts[0].weights.shape
+    np.testing.assert_array_equal(grid.weights[:rows, :columns], parts[0].weights)
+    np.testing.assert_array_equal(grid.weights[rows:, columns:], parts[1].weights)
+    assert not grid.weights[:rows, columns:].any()
+    assert not grid.weights[rows:, :columns].any()
+    np.testing.assert_allclose(grid.weights.sum(axis=1), 1)
+
+
+def test_attention_that_was_left_out_is_blank(joined):
+    bare = dataclasses.replace(joined, attention=joined.attention[:, :0])
+    grid = attention_grid(bare)
+    assert grid.is_blank
+    assert grid.weights.shape == attention_grid(joined).weights.shape

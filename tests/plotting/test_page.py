@@ -161,3 +161,7 @@ def test_a_notebook_shows_the_page_in_a_frame_of_its_own(make_translation, text)
     assert frame[1]["srcdoc"] == attention_html(translation, title="Translation")
     assert frame[1]["sandbox"] == "allow-scripts"  # and not the notebook's origin
     assert 400 < int(frame[1]["height"]) <= 800
+
+
+def test_each_sentence_has_a_map(joined):
+    assert attention_html([joined]) == attention_html(joined.by_sentence())

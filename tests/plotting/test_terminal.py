@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import re
 
@@ -160,3 +161,23 @@ def test_a_pipe_gets_no_color(monkeypatch, dog):
 )
 def test_display_width(text, width):
     assert display_width(text) == width
+
+
+def test_each_sentence_has_a_map_and_one_key_explains_all(joined):
+    shown = attention_text(joined, width=80, color=False, ascii_only=True)
+    *maps, key = shown.splitlines()
+    alone = [
+        attention_text(part, width=80, color=False, ascii_only=True).splitlines()
+        for part in joined.by_sentence()
+    ]
+    assert maps == [*alone[0][:-1], "", *alone[1][:-1]]
+    assert key == alone[0][-1]
+
+
+def test_texts_whose_attention_was_left_out(joined):
+    bare = dataclasses.replace(joined, attention=joined.attention[:, :0])
+    assert attention_text(bare).splitlines() == [
+        "No attention to draw: every weight is zero.",
+        "",
+        "No attention to draw: every weight is zero.",
+    ]

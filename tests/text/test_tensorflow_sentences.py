@@ -12,7 +12,7 @@ from odd_texts import texts_of_all_kinds
 from sentence_texts import SPLIT, odd_bytes
 
 from keras_attn.serving.export.operations import operations
-from keras_attn.text import SubwordCodec
+from keras_attn.text import SubwordCodec, whole_texts
 from keras_attn.text.sentences import (
     Piece,
     cut_sentence,
@@ -21,7 +21,6 @@ from keras_attn.text.sentences import (
 from keras_attn.text.tensorflow_sentences import cut_sentences as cut_in_graph
 from keras_attn.text.tensorflow_sentences import sentence_spans as split_in_graph
 from keras_attn.text.tensorflow_sentences import split_texts, substrings
-from keras_attn.text.whole_texts import split_text
 
 TEXTS = tf.TensorSpec([None], tf.string)
 TOKENS = tf.RaggedTensorSpec([None, None], tf.int32, ragged_rank=1)
@@ -157,7 +156,7 @@ def test_texts_are_split_and_cut_as_in_python(split_and_cut):
     texts += [("ein" + " " * 2000 + "Hund. " + "字" * 700).encode(), b"\x80" * 1500]
     *spans, parts = function(strings(texts))
     spans = pairs(*spans)
-    assert spans == [split_text(codec, text, 10) for text in texts]
+    assert spans == whole_texts.split_texts(codec, texts, 10)
     assert parts.to_list() == [
         [text[begin:end] for begin, end in row]
         for text, row in zip(texts, spans, strict=True)
@@ -171,7 +170,7 @@ def test_a_text_alone_is_split_as_in_a_batch(split_and_cut):
     texts += ["Ein Hund." * 9, "Hund. Hund", "...", "? ", "a。b", "\x00 ï\u200b."]
     for text in [*(text.encode() for text in texts), *texts_of_all_kinds(50)]:
         begin, end, part = function(strings([text]))
-        spans = split_text(codec, text, 10)
+        [spans] = whole_texts.split_texts(codec, [text], 10)
         assert pairs(begin, end) == [spans]
         assert part.to_list() == [[text[begin:end] for begin, end in spans]]
 

@@ -145,20 +145,31 @@ def ban(log_probs, prefix):
     return ops.where(ops.equal(words, ban.token_id), float("-inf"), log_probs)
 
 
-def test_a_hook_forbids_words_in_every_search(small):
+# Of the searches alone, tests/decoding has all.
+@pytest.mark.parametrize(
+    "search",
+    [
+        "beam",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("greedy", "sampling")),
+    ],
+)
+def test_a_hook_forbids_words_in_every_search(small, search):
     codec, texts = small.target_codec, ["der Hund", "Hund Hund"]
     ban.token_id = int(codec.tokenizer.string_to_id(BAN))
-    sampling = {"sampling": Sampling(), "row_seeds": tf.range(2)}
-    for options in ({"beam_size": 1}, {"beam_size": 2}, sampling):
-        plain = run(small, texts, **options)
-        # Without the shortlist, for the hook is made for all ids.
-        banned = run(shortened(small), texts, adjust=ban, **options)
-        assert any(BAN in translation.text for translation in plain)
-        for translation in banned:
-            pieces = [token.piece for token in translation.target_tokens]
-            assert BAN not in pieces
-            total = translation.token_scores.sum()
-            assert total == pytest.approx(translation.score, rel=1e-4, abs=1e-4)
+    options = {
+        "greedy": {"beam_size": 1},
+        "beam": {"beam_size": 2},
+        "sampling": {"sampling": Sampling(), "row_seeds": tf.range(2)},
+    }[search]
+    plain = run(small, texts, **options)
+    # Without the shortlist, for the hook is made for all ids.
+    banned = run(shortened(small), texts, adjust=ban, **options)
+    assert any(BAN in translation.text for translation in plain)
+    for translation in banned:
+        pieces = [token.piece for token in translation.target_tokens]
+        assert BAN not in pieces
+        total = translation.token_scores.sum()
+        assert total == pytest.approx(translation.score, rel=1e-4, abs=1e-4)
 
 
 def test_samples_depend_on_seed_and_text_alone(small):

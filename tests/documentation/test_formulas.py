@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 LAYERS = DOCS.parent / "keras_attn" / "layers"
 PAGE = (DOCS / "formulas.md").read_text(encoding="utf-8")
 update_lines = runpy.run_path(str(DOCS / "update_formulas.py"))["update_lines"]

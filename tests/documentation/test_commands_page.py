@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from keras_attn.cli import app, load_commands
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "commands.md").read_text("utf-8")
 
 
