@@ -5,7 +5,12 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from keras_attn.text.sentences import WITHOUT_SPACES
-from keras_attn.text.tensorflow_sentences import Spans, substrings
+from keras_attn.text.tensorflow_sentences import (
+    Spans,
+    place_in_row,
+    row_sizes,
+    substrings,
+)
 from keras_attn.translation import MAX_ATTENTION_TOKENS, SOURCE_OUTPUTS
 
 __all__ = ["join_hypotheses", "join_sentences", "sentence_outputs"]
@@ -42,7 +47,7 @@ def join_sentences(
     Example:
 
     >>> numbers = lambda *rows: tf.constant(rows, tf.int32)
-    >>> spans = Spans(tf.ragged.constant([[1, 4]]), tf.ragged.constant([[3, 6]]))
+    >>> spans = Spans(*map(tf.constant, ([1, 4], [3, 6], [0, 0])))
     >>> joined = join_sentences(tf.constant([" Ja No "]), spans, {
     ...     "translation": tf.constant(["yes", "no"]),
     ...     "score": tf.constant([-1.0, -2.0]),
@@ -64,22 +69,22 @@ def join_sentences(
     >>> joined["attention"].numpy().tolist()
     [[[1.0, 0.0], [0.0, 1.0]]]
     """
-    rows = spans.begin.value_rowids()
-    count = spans.begin.nrows()
-    starts = spans.begin.row_starts()
-    source_length, target_length = outputs["source_length"], outputs["target_length"]
+    rows = spans.row
+    count = tf.size(text)
+    sizes = row_sizes(rows, count)
+    starts = tf.cumsum(sizes, exclusive=True)
+
+    def sum_rows(values):
+        return tf.math.segment_sum(values, rows)
 
     def sum_before(values):
         """The sum of the values of the sentences before, in the same text."""
         total = tf.cumsum(values, exclusive=True)
         return total - tf.gather(tf.gather(total, starts), rows)
 
-    def sum_rows(values):
-        return tf.math.segment_sum(values, rows)
-
-    def join_tokens(values, lengths):
-        real = tf.boolean_mask(values, tf.sequence_mask(lengths, tf.shape(values)[1]))
-        return _by_row(real, sum_rows(lengths))
+    def by_text(values):
+        index = tf.stack([rows, place_in_row(rows, count)], axis=1)
+        return tf.scatter_nd(index, values, [count, tf.reduce_max(sizes)])
 
     translation = outputs["translation"]
     before, last = _separators(text, spans)
@@ -87,50 +92,61 @@ def join_sentences(
     size = tf.strings.length(before)
     target_offset = sum_before(size + tf.strings.length(translation)) + size
     parts = tf.strings.join([before, translation])
-    offsets = {"source": spans.begin.values, "target": target_offset}
-    lengths = {"source": source_length, "target": target_length}
-    joined = {
-        f"{side}_{name}": join_tokens(
-            outputs[f"{side}_{name}"] + offsets[side][:, tf.newaxis], lengths[side]
-        )
-        for side in ("source", "target")
-        for name in ("begin", "end")
-    }
-    width = sum_rows(source_length)
-    has_attention = (spans.begin.row_lengths() <= 1) | (width <= MAX_ATTENTION_TOKENS)
-    with_attention = tf.gather(has_attention, rows)
-    first, attention, row_width, height = (
-        tf.boolean_mask(x, with_attention)
-        for x in (
-            sum_before(source_length),
-            outputs["attention"],
-            tf.gather(width, rows),
-            target_length,
-        )
+    joined = {}
+    for side, offset in (("source", spans.begin), ("target", target_offset)):
+        lengths = outputs[f"{side}_length"]
+        index, place = _token_places(lengths, sum_before(lengths), rows)
+        whole = sum_rows(lengths)
+        shape = [count, tf.reduce_max(whole)]
+        shifted = {
+            name: outputs[f"{side}_{name}"] + offset[:, tf.newaxis]
+            for name in ("begin", "end")
+        }
+        columns = shifted | {"tokens": outputs[f"{side}_tokens"]}
+        if side == "target":
+            columns["scores"] = outputs["token_scores"]
+        for name, values in columns.items():
+            joined[f"{side}_{name}"] = tf.scatter_nd(
+                place, tf.gather_nd(values, index), shape
+            )
+        joined[f"{side}_length"] = whole
+    has_attention = (sizes <= 1) | (joined["source_length"] <= MAX_ATTENTION_TOKENS)
+    height, width = (
+        tf.reduce_max(tf.where(has_attention, joined[f"{side}_length"], 0))
+        for side in ("target", "source")
     )
-    shifted = _shift(attention, first, row_width)
-    real = tf.sequence_mask(height, tf.shape(shifted)[1])
-    height = tf.where(has_attention, sum_rows(target_length), 0)
-    attention = _by_row(tf.boolean_mask(shifted, real), height)
+    # `index` and `place` are those of the target.
+    is_kept = tf.gather(has_attention, place[:, 0])
+    index, place = (tf.boolean_mask(x, is_kept) for x in (index, place))
+    first = tf.gather(sum_before(outputs["source_length"]), index[:, 0])
+    attention = _shift(tf.gather_nd(outputs["attention"], index), first, width)
     return {
         "translation": tf.strings.join(
             [tf.strings.unsorted_segment_join(parts, rows, count), last]
         ),
         "score": sum_rows(outputs["score"]),
-        "token_scores": join_tokens(outputs["token_scores"], target_length),
-        "source_tokens": join_tokens(outputs["source_tokens"], source_length),
-        "target_tokens": join_tokens(outputs["target_tokens"], target_length),
+        "token_scores": joined.pop("target_scores"),
         **joined,
-        "source_length": width,
-        "target_length": sum_rows(target_length),
-        "attention": attention,
+        "attention": tf.scatter_nd(place, attention, [count, height, width]),
         "source_truncated": sum_rows(outputs["source_truncated"]),
         "target_truncated": tf.math.segment_max(outputs["target_truncated"], rows),
-        "sentence_begin": spans.begin.to_tensor(),
-        "sentence_end": spans.end.to_tensor(),
-        "sentence_source_length": spans.begin.with_values(source_length).to_tensor(),
-        "sentence_target_length": spans.begin.with_values(target_length).to_tensor(),
+        "sentence_begin": by_text(spans.begin),
+        "sentence_end": by_text(spans.end),
+        "sentence_source_length": by_text(outputs["source_length"]),
+        "sentence_target_length": by_text(outputs["target_length"]),
     }
+
+
+def _token_places(lengths, before, rows):
+    """Returns where the tokens of sentences are, and where they are in the texts.
+
+    `(K, 2)` int32 each: sentence and token, and text and token. `before` is the number
+    of tokens of the sentences before, in the same text.
+    """
+    index = tf.cast(tf.where(tf.sequence_mask(lengths)), tf.int32)
+    sentence, token = tf.unstack(index, axis=1)
+    token += tf.gather(before, sentence)
+    return index, tf.stack([tf.gather(rows, sentence), token], axis=1)
 
 
 def join_hypotheses(
@@ -147,30 +163,25 @@ def join_hypotheses(
         outputs: The outputs of the serving signature `nbest` for the `N` sentences.
         count: `K`, the number of hypotheses.
     """
-    rows = spans.begin.value_rowids()
+    rows = spans.row
     by_sentence = tf.reduce_sum(tf.cast(outputs["target_length"] > 0, tf.int32), axis=1)
     by_text = tf.math.segment_max(by_sentence, rows)[:, tf.newaxis]
     exists = tf.range(count) < by_text  # (B, K)
     # All K of a text follow each other, as if they were K texts.
-    sizes = tf.repeat(spans.begin.row_lengths(), count)
+    in_text = row_sizes(rows, tf.size(text))
+    sizes = tf.repeat(in_text, count)
     text_rank = tf.repeat(tf.range(tf.size(sizes)), sizes)  # of each sentence
-    first = tf.repeat(spans.begin.row_starts(), count) - tf.cumsum(
-        sizes, exclusive=True
-    )
-    number = tf.range(tf.reduce_sum(sizes)) + tf.gather(first, text_rank)
+    first = tf.repeat(tf.cumsum(in_text, exclusive=True), count)
+    number = tf.gather(first, text_rank) + place_in_row(text_rank, tf.size(sizes))
     last = tf.gather(by_sentence, number) - 1
     rank = text_rank % count
     # A rank that the text lacks is taken as it is: absent.
     is_there = tf.gather(tf.reshape(exists, [-1]), text_rank)
     rank = tf.where(is_there, tf.minimum(rank, last), rank)
-    place = tf.stack([tf.cast(number, tf.int32), rank], axis=1)
-    repeated = (
-        tf.RaggedTensor.from_row_lengths(tf.gather(x.values, number), sizes)
-        for x in spans
-    )
+    place = tf.stack([number, rank], axis=1)
     joined = join_sentences(
         tf.repeat(text, count),
-        Spans(*repeated),
+        Spans(tf.gather(spans.begin, number), tf.gather(spans.end, number), text_rank),
         {
             name: tf.gather(output, number)
             if name.startswith("source_")
@@ -210,11 +221,6 @@ def sentence_outputs(
     }
 
 
-def _by_row(values, lengths):
-    """Returns values of all rows, one after the other, as padded rows."""
-    return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False).to_tensor()
-
-
 def _needs_space(before, translation, rows):
     """Returns, `(N,)` booleans, where translations would stick together."""
     is_wide, is_empty = (
@@ -229,14 +235,12 @@ def _needs_space(before, translation, rows):
 
 def _separators(text, spans):
     """Returns what stands before each sentence, `(N,)`, and at each end, `(B,)`."""
-    end = spans.end.values
-    is_first = tf.concat([[True], _begins_row(spans.begin.value_rowids())], axis=0)
-    previous_end = tf.where(is_first, 0, tf.concat([[0], end[:-1]], axis=0))
-    before = substrings(text, Spans(spans.begin.with_values(previous_end), spans.begin))
-    last_end = tf.gather(end, spans.begin.row_limits() - 1)
-    return before.values, tf.strings.substr(
-        text, last_end, tf.strings.length(text) - last_end
-    )
+    is_first = tf.concat([[True], _begins_row(spans.row)], axis=0)
+    previous_end = tf.where(is_first, 0, tf.concat([[0], spans.end[:-1]], axis=0))
+    before = substrings(text, Spans(previous_end, spans.begin, spans.row))
+    last_end = tf.math.segment_max(spans.end, spans.row)
+    rest = tf.strings.substr(text, last_end, tf.strings.length(text) - last_end)
+    return before, rest
 
 
 def _begins_row(rows):
@@ -245,11 +249,9 @@ def _begins_row(rows):
 
 
 def _shift(attention, first, width):
-    """Moves the columns of each sentence to those of its tokens in the text."""
-    size = tf.shape(attention)[2]
-    widest = tf.reduce_max(tf.concat([width, [0]], axis=0))
-    column = tf.range(widest) - first[:, tf.newaxis]  # (N, S)
+    """Moves the columns of each row `(K, S)` to those of its tokens in the text."""
+    size = tf.shape(attention)[1]
+    column = tf.range(width) - first[:, tf.newaxis]  # (K, width)
     is_inside = (column >= 0) & (column < size)
     column = tf.clip_by_value(column, 0, size - 1)
-    moved = tf.gather(attention, column, axis=2, batch_dims=1)
-    return tf.where(is_inside[:, tf.newaxis], moved, 0.0)
+    return tf.where(is_inside, tf.gather(attention, column, axis=1, batch_dims=1), 0.0)

@@ -17,6 +17,8 @@ __all__ = [
     "Spans",
     "are_whole",
     "cut_sentences",
+    "place_in_row",
+    "row_sizes",
     "sentence_spans",
     "split_texts",
     "substrings",
@@ -37,18 +39,24 @@ _ALONE = f"(?:{_WORD}(?:[{_SPACE}]+{_WORD})*[{_MARKS}]*)?"
 
 
 class Spans(NamedTuple):
-    """Sentences in their texts."""
+    """Parts of the texts of a batch, those of a text one after the other."""
 
-    begin: tf.RaggedTensor  # (B, None) int32, first byte
-    end: tf.RaggedTensor  # (B, None) int32, one past the last byte
+    begin: tf.Tensor  # (N,) int32, first byte
+    end: tf.Tensor  # (N,) int32, one past the last byte
+    row: tf.Tensor  # (N,) int32, the text, ascending
 
 
 class Pieces(NamedTuple):
     """Pieces of sentences."""
 
-    first: tf.RaggedTensor  # (N, None) int32, number of a piece's first token
-    begin: tf.RaggedTensor  # (N, None) int32, its first byte in the sentence
-    end: tf.RaggedTensor  # (N, None) int32, one past its last byte
+    first: tf.Tensor  # (P,) int32, number of a piece's first token
+    begin: tf.Tensor  # (P,) int32, its first byte in the sentence
+    end: tf.Tensor  # (P,) int32, one past its last byte
+    row: tf.Tensor  # (P,) int32, the sentence, ascending
+
+
+# Ragged tensors would be shorter here. But each of their operations is made of dozens,
+# and the time in which a server makes the graph ready grows with their number.
 
 
 def sentence_spans(text: tf.Tensor) -> Spans:
@@ -57,11 +65,14 @@ def sentence_spans(text: tf.Tensor) -> Spans:
     Args:
         text: `(B,)` strings, any bytes, any B.
 
+    Returns:
+        The sentences; a text without any has an empty one, (0, 0).
+
     Example:
 
     >>> spans = sentence_spans(tf.constant(["Ach! Dr. No.", " "]))
-    >>> spans.begin.to_list(), spans.end.to_list()
-    ([[0, 5], []], [[4, 12], []])
+    >>> [column.numpy().tolist() for column in spans]
+    [[0, 5, 0], [4, 12, 0], [0, 0, 1]]
     """
     codes, starts = tf.strings.unicode_decode_with_offsets(text, "UTF-8")
     roles = tf.strings.unicode_encode(tf.ragged.map_flat_values(_roles, codes), "UTF-8")
@@ -69,25 +80,27 @@ def sentence_spans(text: tf.Tensor) -> Spans:
     roles = tf.where(no_capital, tf.strings.upper(roles), roles)
     roles = tf.strings.regex_replace(roles, rule.ABBREVIATED, rule.PROTECTED)
     roles = tf.strings.regex_replace(roles, rule.ENDS, rule.ENDS_MARKED)
-    parts = tf.strings.split(roles, rule.MARKER)
+    parts = tf.strings.split(roles, rule.MARKER)  # at least one in each text
+    row = tf.cast(parts.value_rowids(), tf.int32)
     # Roles are one byte for each character: characters of all rows are counted on.
     size = tf.strings.length(parts.values)
     no_left = tf.strings.regex_replace(parts.values, "^[ \n]+", "")
     begin = tf.cumsum(size) - tf.strings.length(no_left)
     end = begin + tf.strings.length(tf.strings.strip(parts.values))
-    # A row has one bound more than characters.
-    row = tf.cast(parts.value_rowids(), tf.int32)
-    stop = tf.cast(tf.strings.length(text), starts.dtype)[:, tf.newaxis]
-    bounds = tf.cast(tf.concat([starts, stop], axis=1).values, tf.int32)
-    is_sentence = parts.with_values(begin < end)
-    return Spans(
-        *(
-            tf.ragged.boolean_mask(
-                parts.with_values(tf.gather(bounds, place + row)), is_sentence
-            )
-            for place in (begin, end)
-        )
+    is_sentence = begin < end
+    byte = tf.concat([tf.cast(starts.values, tf.int32), [0]], axis=0)
+    stop = tf.gather(tf.cast(starts.row_splits[1:], tf.int32), row)
+    length = tf.gather(tf.strings.length(text), row)
+    begin, end = (
+        tf.where(is_sentence, tf.where(place < stop, tf.gather(byte, place), length), 0)
+        for place in (begin, end)
     )
+    number = tf.cast(is_sentence, tf.int32)
+    number = tf.math.unsorted_segment_sum(number, row, tf.size(text))
+    previous = tf.concat([[-1], row[:-1]], axis=0)[: tf.size(row)]
+    is_only = (row != previous) & (tf.gather(number, row) == 0)
+    index = tf.where(is_sentence | is_only)[:, 0]
+    return Spans(*(tf.gather(column, index) for column in (begin, end, row)))
 
 
 def cut_sentences(
@@ -95,6 +108,7 @@ def cut_sentences(
     token_begin: tf.RaggedTensor,
     token_end: tf.RaggedTensor,
     max_tokens: int,
+    longest: int | None = None,
 ) -> Pieces:
     """Cuts sentences into pieces of few tokens, as `sentences.cut_sentence` does.
 
@@ -105,37 +119,54 @@ def cut_sentences(
         token_begin: `(N, None)` int32, first byte of each token in its sentence.
         token_end: `(N, None)` int32, one past its last byte.
         max_tokens: Maximum number of tokens in a piece.
+        longest: Sentences of at most this number of tokens are not cut; `None`:
+            `max_tokens`.
 
     Example:
 
     >>> begin, end = tf.ragged.constant([[0, 3, 5]]), tf.ragged.constant([[2, 4, 6]])
     >>> pieces = cut_sentences(tf.constant(["ab c,d"]), begin, end, max_tokens=2)
-    >>> pieces.first.to_list(), pieces.begin.to_list(), pieces.end.to_list()
-    ([[0, 1]], [[0, 3]], [[2, 6]])
+    >>> [column.numpy().tolist() for column in pieces]
+    [[0, 1], [0, 3], [2, 6], [0, 0]]
     """
-    rows = tf.where(token_end.row_lengths() > max_tokens)[:, 0]
+    longest = max_tokens if longest is None else longest
+    rows = tf.where(token_end.row_lengths() > longest)[:, 0]
     rank, end, begin = _cuts_behind(
         *(tf.gather(x, rows) for x in (sentence, token_begin, token_end))
     )
-    first = _greedy_cuts(rank, max_tokens)
-    token = tf.cast(rank.row_starts(), tf.int32)
-    token = tf.gather(token, first.value_rowids()) + first.values - 1
-    # All sentences begin with a piece, and those in `rows` have more.
-    count = tf.size(sentence, tf.int64)
-    zeros = tf.zeros([count, 1], tf.int32)
+    first, cut_row = _greedy_cuts(rank, max_tokens)
+    token = tf.gather(tf.cast(rank.row_starts(), tf.int32), cut_row) + first - 1
+    # All sentences begin with a piece, and each cut begins another one.
+    count = tf.size(sentence)
+    cut_row = tf.gather(tf.cast(rows, tf.int32), cut_row)
+    cuts = tf.math.unsorted_segment_sum(tf.ones_like(cut_row), cut_row, count)
+    row = tf.repeat(tf.range(count), cuts + 1)
+    place = place_in_row(row, count)
+    behind = tf.cumsum(tf.cast(place > 0, tf.int32))  # number of the cut behind it
+    before = tf.maximum(behind - 1, 0)
 
-    def by_sentence(values):
-        row = tf.gather(rows, first.value_rowids())
-        return tf.RaggedTensor.from_value_rowids(values, row, count, validate=False)
+    def at_cut(values, cut):
+        return tf.gather(tf.concat([values, [0]], axis=0), cut)
 
-    begins = tf.concat([zeros, by_sentence(tf.gather(begin.values, token))], axis=1)
-    last = tf.strings.length(sentence)[:, tf.newaxis]
-    ends = tf.concat([by_sentence(tf.gather(end.values, token)), last], axis=1)
-    return Pieces(
-        tf.concat([zeros, by_sentence(first.values)], axis=1),
-        begins,
-        begins.with_values(tf.maximum(begins.values, ends.values)),
+    first, begin = (
+        tf.where(place > 0, at_cut(values, before), 0)
+        for values in (first, tf.gather(begin.values, token))
     )
+    is_last = place == tf.gather(cuts, row)
+    length = tf.gather(tf.strings.length(sentence), row)
+    end = at_cut(tf.gather(end.values, token), behind)
+    return Pieces(first, begin, tf.maximum(begin, tf.where(is_last, length, end)), row)
+
+
+def row_sizes(row: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Returns, `(count,)` int32, how many of `row` `(N,)` are of each row."""
+    return tf.math.unsorted_segment_sum(tf.ones_like(row), row, count)
+
+
+def place_in_row(row: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Returns the place of each of `row` `(N,)`, ascending, among those of its row."""
+    before = tf.cumsum(row_sizes(row, count), exclusive=True)
+    return tf.range(tf.size(row)) - tf.gather(before, row)
 
 
 def are_whole(
@@ -174,70 +205,43 @@ def split_texts(
     """
     is_whole = are_whole(codec, text, max_tokens, whole_tokens)
     # Texts that stay whole take no time of the splitter.
-    spans = _at_least_one(sentence_spans(tf.where(is_whole, "", text)))
-    row = spans.begin.value_rowids()
-    end = tf.gather(tf.where(is_whole, tf.strings.length(text), 0), row)
-    spans = spans._replace(end=spans.end.with_values(tf.maximum(spans.end.values, end)))
+    spans = sentence_spans(tf.where(is_whole, "", text))
+    end = tf.gather(tf.where(is_whole, tf.strings.length(text), 0), spans.row)
+    spans = spans._replace(end=tf.maximum(spans.end, end))
     spans = _cut_bytes(text, spans, max_tokens * rule.BYTES_PER_TOKEN)
-    return _cut_spans(codec, text, spans, max_tokens)
+    sentence = substrings(text, spans)
+    _, begin, end = codec.tokenizer.tokenize_with_offsets(sentence)
+    pieces = cut_sentences(
+        sentence,
+        tf.cast(begin, tf.int32),
+        tf.cast(end, tf.int32),
+        rule.piece_tokens(max_tokens),
+        longest=max_tokens,
+    )
+    offset = tf.gather(spans.begin, pieces.row)
+    row = tf.gather(spans.row, pieces.row)
+    return Spans(pieces.begin + offset, pieces.end + offset, row)
 
 
 def _cut_bytes(text, spans, size):
     """Cuts spans of more than `size` bytes between characters."""
-    begin, end, row = spans.begin.values, spans.end.values, spans.begin.value_rowids()
-    number = tf.maximum(-((begin - end) // size), 1)  # of parts
-    span = tf.repeat(tf.range(tf.size(begin)), number)
-    index = tf.range(tf.size(span)) - tf.gather(tf.cumsum(number, exclusive=True), span)
-    place = tf.gather(begin, span) + index * size
-
-    def by_row(values):
-        return tf.RaggedTensor.from_value_rowids(
-            values, tf.gather(row, span), spans.begin.nrows(), validate=False
-        )
-
+    number = tf.maximum(-((spans.begin - spans.end) // size), 1)  # of parts
+    count = tf.size(number)
+    span = tf.repeat(tf.range(count), number)
+    index = place_in_row(span, count)
+    begin, end, row, number = (tf.gather(x, span) for x in (*spans, number))
+    place = begin + index * size
     first = tf.maximum(place - rule.LONGEST_CHARACTER + 1, 0)
     is_inside = index > 0
     stop = tf.where(is_inside, first + rule.LONGEST_CHARACTER, first)
-    windows = substrings(text, Spans(by_row(first), by_row(stop))).values
+    windows = substrings(text, Spans(first, stop, row))
     starts = tf.where(is_inside, first + last_boundary(windows), place)
-    is_last = index == tf.gather(number, span) - 1
-    stops = tf.where(is_last, tf.gather(end, span), tf.roll(starts, -1, axis=0))
-    return Spans(by_row(starts), by_row(stops))
+    stops = tf.where(index == number - 1, end, tf.roll(starts, -1, axis=0))
+    return Spans(starts, stops, row)
 
 
-def _cut_spans(codec, text, spans, max_tokens):
-    """Cuts spans of texts that have too many tokens."""
-    sentence = substrings(text, spans).values
-    _, begin, end = codec.tokenizer.tokenize_with_offsets(sentence)
-    # Others are not cut: they look as if they had no tokens.
-    is_long = tf.gather(begin.row_lengths() > max_tokens, begin.value_rowids())
-    begin, end = (
-        tf.ragged.boolean_mask(tf.cast(x, tf.int32), x.with_values(is_long))
-        for x in (begin, end)
-    )
-    pieces = cut_sentences(sentence, begin, end, rule.piece_tokens(max_tokens))
-    offset = tf.gather(spans.begin.values, pieces.begin.value_rowids())
-    return Spans(
-        *(
-            spans.begin.with_values(
-                places.with_values(places.values + offset)
-            ).merge_dims(1, 2)
-            for places in (pieces.begin, pieces.end)
-        )
-    )
-
-
-def _at_least_one(spans):
-    """Adds an empty span, (0, 0), to each row that has none."""
-    count = tf.maximum(spans.begin.row_lengths(), 1)
-    shape = tf.stack([-1, tf.reduce_max(tf.concat([count, [1]], axis=0))])
-    return Spans(
-        *(tf.RaggedTensor.from_tensor(x.to_tensor(shape=shape), count) for x in spans)
-    )
-
-
-def substrings(text: tf.Tensor, spans: Spans) -> tf.RaggedTensor:
-    """Returns the bytes of spans, `(B, None)` strings.
+def substrings(text: tf.Tensor, spans: Spans) -> tf.Tensor:
+    """Returns the bytes of spans, `(N,)` strings.
 
     Args:
         text: `(B,)` strings.
@@ -245,15 +249,21 @@ def substrings(text: tf.Tensor, spans: Spans) -> tf.RaggedTensor:
     """
     # `tf.gather` would copy a text for each of its spans. And `substr` fails on empty
     # tensors: one more text with one more span.
-    lengths = spans.begin.row_lengths()
+    texts = tf.concat([text, [""]], axis=0)
+    count = tf.size(texts)
+    place = place_in_row(spans.row, count)
+    index = tf.stack([spans.row, place], axis=1)
+    widest = tf.reduce_max(tf.concat([place, [-1]], axis=0)) + 2
     begin, size = (
-        tf.pad(spans.begin.with_values(x).to_tensor(), [[0, 1], [0, 1]])
-        for x in (spans.begin.values, spans.end.values - spans.begin.values)
+        tf.scatter_nd(index, values, [count, widest])
+        for values in (spans.begin, spans.end - spans.begin)
     )
-    text = tf.concat([text, [""]], axis=0)[:, tf.newaxis]
-    parts = tf.strings.substr(text, begin, size)[:-1]
-    is_span = tf.sequence_mask(lengths, tf.shape(parts)[1])
-    return spans.begin.with_values(tf.boolean_mask(parts, is_span))
+    return tf.gather_nd(tf.strings.substr(texts[:, tf.newaxis], begin, size), index)
+
+
+def _value_rows(ragged):
+    """Returns the row of each value of a ragged tensor, int64."""
+    return tf.repeat(tf.range(ragged.nrows()), ragged.row_lengths())
 
 
 def _roles(codes):
@@ -273,14 +283,14 @@ def _cuts_behind(sentence, token_begin, token_end):
     size = tf.strings.length(sentence)
     # Bytes are counted on from row to row, and back in the end.
     offset = tf.cumsum(size, exclusive=True)
-    begins = tf.cast(starts.values, tf.int32) + tf.gather(offset, starts.value_rowids())
+    begins = tf.cast(starts.values, tf.int32) + tf.gather(offset, _value_rows(starts))
     total = tf.reduce_sum(size, keepdims=True)
     ends = tf.concat([begins[1:], total], axis=0)[: tf.size(begins)]
     is_visible = (roles != ord(" ")) & (roles != ord("\n"))
     begins, ends, roles = (
         tf.boolean_mask(x, is_visible) for x in (begins, ends, roles)
     )
-    token_row = token_end.value_rowids()
+    token_row = _value_rows(token_end)
     place = token_end.values + tf.gather(offset, token_row)
     # The last character that begins before, and the first that ends behind.
     before = tf.searchsorted(begins, place, side="left")
@@ -299,7 +309,10 @@ def _cuts_behind(sentence, token_begin, token_end):
 
 
 def _greedy_cuts(rank, max_tokens):
-    """Returns the first tokens of all pieces but the first, `(N, None)` int32."""
+    """Returns the first token of all pieces but the first ones, and their sentences.
+
+    `(K,)` int32 each, in order.
+    """
     count = tf.cast(rank.row_lengths(), tf.int32)
     start = tf.cast(rank.row_starts(), tf.int32)[:, tf.newaxis]
     window = tf.range(max_tokens)
@@ -324,4 +337,5 @@ def _greedy_cuts(rank, max_tokens):
     ).write(0, zeros)
     *_, firsts = tf.while_loop(is_over, cut, (zeros, 1, firsts))
     firsts = tf.transpose(firsts.stack())
-    return tf.ragged.boolean_mask(firsts[:, 1:], firsts[:, 1:] > firsts[:, :-1])
+    is_cut = tf.where(firsts[:, 1:] > firsts[:, :-1])
+    return tf.gather_nd(firsts[:, 1:], is_cut), tf.cast(is_cut[:, 0], tf.int32)

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _TEXT = tf.TensorSpec([None], tf.string)
+_INTEGERS = tf.TensorSpec([None], tf.int32)
 
 # Memory grows with the sentences that are translated at the same time.
 _CHUNK = 128
@@ -53,8 +54,7 @@ class Splitter(NamedTuple):
     """Functions that find the sentences of texts `(B,)`, in the graph."""
 
     are_whole: Callable[[tf.Tensor], tf.Tensor]  # (B,) bool, as `are_whole`
-    # The number of each text's, (B,), and their first bytes and ends, (N,) each.
-    split: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+    split: Callable[[tf.Tensor], Spans]  # as `split_texts`
 
 
 def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Splitter:
@@ -67,8 +67,7 @@ def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Spli
     """
 
     def split(text):
-        spans = split_texts(codec, text, max_tokens, whole_tokens)
-        return spans.begin.row_lengths(), spans.begin.values, spans.end.values
+        return split_texts(codec, text, max_tokens, whole_tokens)
 
     return Splitter(
         lambda text: are_whole(codec, text, max_tokens, whole_tokens),
@@ -84,21 +83,20 @@ def translate_by_sentences(
 ) -> dict[str, tf.Tensor]:
     """Translates texts, as `whole_texts.translate_by_sentences` says."""
     # One function, which both branches call: the graph holds the search once.
-    translate_batch = _by_itself(translate, [_TEXT, tf.TensorSpec([None], tf.int64)])
+    translate_batch = _by_itself(translate, [_TEXT, _INTEGERS])
 
     def translate_and_join(sent):
         text = cut_texts(sent, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
-        sizes, begin, end = splitter.split(text)
-        spans = _spans(sizes, begin, end)
-        sentences, rows = substrings(text, spans).values, spans.begin.value_rowids()
-        outputs = _translate_chunks(translate_batch, sentences, rows, count)
-        joined = _join_function(count)(text, sizes, begin, end, outputs)
+        spans = splitter.split(text)
+        sentences = substrings(text, spans)
+        outputs = _translate_chunks(translate_batch, sentences, spans.row, count)
+        joined = _join_function(count)(text, spans, outputs)
         is_cut = tf.strings.length(sent) > tf.strings.length(text)
         truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
         return {**joined, "source_truncated": truncated}
 
     def translate_whole():
-        rows = tf.range(tf.size(text, tf.int64))
+        rows = tf.range(tf.size(text))
         return sentence_outputs(text, translate_batch(text, rows))
 
     # Most requests are of one short sentence, which is neither split nor joined.
@@ -113,34 +111,22 @@ def translate_by_sentences(
 def _join_function(count):
     """Returns the function that joins outputs; all signatures share it."""
 
-    def join(text, sizes, begin, end, outputs):
-        spans = _spans(sizes, begin, end)
+    def join(text, spans, outputs):
         if count is None:
             return join_sentences(text, spans, outputs)
         return join_hypotheses(text, spans, outputs, count)
 
-    integers = tf.TensorSpec([None], tf.int32)
-    sizes = tf.TensorSpec([None], tf.int64)
     outputs = {
         name: tf.TensorSpec(_shape(name, count), dtype)
         for name, (dtype, _) in _OUTPUTS.items()
     }
-    return _by_itself(join, [_TEXT, sizes, integers, integers, outputs])
+    return _by_itself(join, [_TEXT, Spans(*[_INTEGERS] * 3), outputs])
 
 
 def _shape(name, count):
     """Returns the shape of an output as far as it is known."""
     hypotheses = [] if count is None or name.startswith("source_") else [count]
     return [None, *hypotheses, *[None] * len(_OUTPUTS[name][1])]
-
-
-def _spans(sizes, begin, end):
-    return Spans(
-        *(
-            tf.RaggedTensor.from_row_lengths(values, sizes, validate=False)
-            for values in (begin, end)
-        )
-    )
 
 
 def _by_itself(function, signature):

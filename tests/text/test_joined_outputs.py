@@ -1,6 +1,5 @@
 """Outputs of whole texts are those of their sentences, moved to where they stand."""
 
-import itertools
 
 import numpy as np
 import pytest
@@ -29,17 +28,17 @@ def answers():
     text = tf.constant(TEXTS)
     spans = split_texts(translator.source_codec, text, 12)
     sentences = substrings(text, spans)
-    outputs = translator.translate_graph(sentences.values, beam_size=1)
+    outputs = translator.translate_graph(sentences, beam_size=1)
     joined = join_sentences(text, spans, outputs)
     translations = translations_from_outputs(
-        [part.decode() for part in sentences.values.numpy()], as_arrays(outputs)
+        [part.decode() for part in sentences.numpy()], as_arrays(outputs)
     )
-    bounds = spans.begin.row_splits.numpy()
-    rows = [translations[first:last] for first, last in itertools.pairwise(bounds)]
-    pairs = [
-        list(zip(*row, strict=True))
-        for row in zip(spans.begin.to_list(), spans.end.to_list(), strict=True)
-    ]
+    pairs, rows = [[] for _ in TEXTS], [[] for _ in TEXTS]
+    for begin, end, row, translation in zip(
+        *(column.numpy().tolist() for column in spans), translations, strict=True
+    ):
+        pairs[row].append((begin, end))
+        rows[row].append(translation)
     return as_arrays(joined), pairs, rows
 
 
@@ -111,7 +110,7 @@ def test_words_do_not_stick_together(before, behind, between):
 @pytest.mark.parametrize("tokens", [MAX_ATTENTION_TOKENS, MAX_ATTENTION_TOKENS + 1])
 def test_very_long_texts_have_no_attention(tokens):
     lengths = [tokens - 9, 9, 4]
-    spans = Spans(tf.ragged.constant([[0, 1], [0]]), tf.ragged.constant([[1, 2], [1]]))
+    spans = Spans(*map(tf.constant, ([0, 1, 0], [1, 2, 1], [0, 0, 1])))
     source = tf.RaggedTensor.from_row_lengths(
         np.zeros(sum(lengths), np.int32), lengths
     ).to_tensor()
