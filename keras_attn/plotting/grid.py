@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_attn.translation import Translation, utf8
 
-__all__ = ["END", "AttentionGrid", "attention_grid"]
+__all__ = ["END", "AttentionGrid", "attention_grid", "sentences_to_draw"]
 
 END = "</s>"
 # Explicit direction marks and isolates could reorder what stands beside a label.
@@ -74,6 +74,13 @@ def attention_grid(translation: Translation, *, words: bool = True) -> Attention
         weights[row : end[0], column : end[1]] = np.clip(block, 0.0, 1.0)
         row, column = end
     return AttentionGrid(targets, sources, weights, _notes(translation))
+
+
+def sentences_to_draw(translation: Translation) -> list[Translation]:
+    """Returns the sentences, or the whole text if its attention was left out."""
+    return (
+        translation.by_sentence() if np.size(translation.attention) else [translation]
+    )
 
 
 def _merge_words(sentence):
@@ -153,6 +160,12 @@ def _is_invisible(char):
 
 def _notes(translation):
     notes = []
+    if not np.size(translation.attention):
+        notes.append(
+            "Attention was left out: by the client, or since a text of several "
+            "sentences has more than 1,024 source tokens. Its sentences, translated as "
+            "texts of their own, have it."
+        )
     if translation.source_truncated:
         notes.append(
             f"The last {translation.source_truncated} source tokens were over the "

@@ -7,7 +7,7 @@ import html
 from collections.abc import Sequence
 from importlib import resources
 
-from keras_attn.plotting.grid import AttentionGrid, attention_grid
+from keras_attn.plotting.grid import AttentionGrid, attention_grid, sentences_to_draw
 from keras_attn.translation import Translation
 
 __all__ = ["attention_html", "attention_parts", "whole_page"]
@@ -47,7 +47,7 @@ def attention_parts(
     Raises:
         ValueError: If tokens and attention of a translation do not fit together.
     """
-    sentences = [part for each in translations for part in each.by_sentence()]
+    sentences = [part for each in translations for part in sentences_to_draw(each)]
     maps = "\n".join(
         _section(number, sentence, attention_grid(sentence, words=words))
         for number, sentence in enumerate(sentences, start=1)

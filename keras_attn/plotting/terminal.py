@@ -11,7 +11,7 @@ import unicodedata
 
 import numpy as np
 
-from keras_attn.plotting.grid import AttentionGrid, attention_grid
+from keras_attn.plotting.grid import AttentionGrid, attention_grid, sentences_to_draw
 from keras_attn.translation import Translation
 
 __all__ = ["attention_text", "display_width"]
@@ -89,7 +89,7 @@ def attention_text(
         ascii_only = not _can_encode("█╷│", getattr(sys.stdout, "encoding", None))
     lines: list[str] = []
     notes: list[str] = []
-    for part in translation.by_sentence():
+    for part in sentences_to_draw(translation):
         grid = attention_grid(part, words=words)
         lines += [""] * bool(lines)
         if grid.is_blank:

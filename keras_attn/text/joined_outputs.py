@@ -238,7 +238,7 @@ def _separators(text, spans):
     is_first = tf.concat([[True], _begins_row(spans.row)], axis=0)
     previous_end = tf.where(is_first, 0, tf.concat([[0], spans.end[:-1]], axis=0))
     before = substrings(text, Spans(previous_end, spans.begin, spans.row))
-    last_end = tf.math.segment_max(spans.end, spans.row)
+    last_end = tf.reshape(tf.math.segment_max(spans.end, spans.row), tf.shape(text))
     rest = tf.strings.substr(text, last_end, tf.strings.length(text) - last_end)
     return before, rest
 

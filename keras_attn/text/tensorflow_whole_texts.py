@@ -22,6 +22,7 @@ from keras_attn.text.tensorflow_sentences import (
 
 __all__ = [
     "Splitter",
+    "as_one_operation",
     "make_splitter",
     "translate_by_sentences",
 ]
@@ -75,6 +76,27 @@ def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Spli
     )
 
 
+def as_one_operation(
+    translate: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
+) -> Callable[[tf.Tensor, tf.Tensor | None], dict[str, tf.Tensor]]:
+    """Makes the translation of a batch one operation of the graphs that call it.
+
+    It is in the graph once, however many call it. And it is the same everywhere, which
+    16 bits show: TensorFlow's optimizer joins a product and a bias, which are then
+    rounded once instead of twice, depending on what it knows of the graph around.
+
+    Args:
+        translate: As for `translate_by_sentences`.
+    """
+
+    def translate_rows(text, rows):
+        rows = tf.range(tf.size(text)) if rows is None else rows
+        return (function if tf.inside_function() else translate)(text, rows)
+
+    function = _by_itself(translate, [_TEXT, _INTEGERS])
+    return translate_rows
+
+
 def translate_by_sentences(
     splitter: Splitter,
     text: tf.Tensor,
@@ -82,22 +104,19 @@ def translate_by_sentences(
     count: int | None,
 ) -> dict[str, tf.Tensor]:
     """Translates texts, as `whole_texts.translate_by_sentences` says."""
-    # One function, which both branches call: the graph holds the search once.
-    translate_batch = _by_itself(translate, [_TEXT, _INTEGERS])
 
     def translate_and_join(sent):
         text = cut_texts(sent, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
         spans = splitter.split(text)
         sentences = substrings(text, spans)
-        outputs = _translate_chunks(translate_batch, sentences, spans.row, count)
+        outputs = _translate_chunks(translate, sentences, spans.row, count)
         joined = _join_function(count)(text, spans, outputs)
         is_cut = tf.strings.length(sent) > tf.strings.length(text)
         truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
         return {**joined, "source_truncated": truncated}
 
     def translate_whole():
-        rows = tf.range(tf.size(text))
-        return sentence_outputs(text, translate_batch(text, rows))
+        return sentence_outputs(text, translate(text, None))
 
     # Most requests are of one short sentence, which is neither split nor joined.
     return tf.cond(

@@ -42,6 +42,10 @@ def whole_text_outputs(
     """
     splitter = translator.splitter(split_sentences)
     sources = graph.at_least_one_row(text)
+    if graph.strings_in_graph(sources):
+        from keras_attn.text.tensorflow_whole_texts import as_one_operation
+
+        translate = as_one_operation(translate)
     if splitter is None:
         outputs = sentence_outputs(sources, translate(sources, None))
     else:

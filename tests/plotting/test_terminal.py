@@ -176,8 +176,6 @@ def test_each_sentence_has_a_map_and_one_key_explains_all(joined):
 
 def test_texts_whose_attention_was_left_out(joined):
     bare = dataclasses.replace(joined, attention=joined.attention[:, :0])
-    assert attention_text(bare).splitlines() == [
-        "No attention to draw: every weight is zero.",
-        "",
-        "No attention to draw: every weight is zero.",
-    ]
+    first, note = attention_text(bare).splitlines()
+    assert first == "No attention to draw: every weight is zero."
+    assert "more than 1,024 source tokens" in note

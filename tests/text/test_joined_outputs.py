@@ -1,6 +1,5 @@
 """Outputs of whole texts are those of their sentences, moved to where they stand."""
 
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -196,6 +196,38 @@ def test_the_mode_is_checked_and_saved(translator):
     assert Translator.from_config(old).split_sentences == "always"
 
 
+@pytest.mark.slow  # traces large graphs
+def test_16_bits_are_rounded_alike_in_python_and_in_any_graph():
+    demo = Translator.from_preset("demo_de_en")
+    assert demo.seq2seq.dtype_policy.compute_dtype == "bfloat16"
+    texts = [
+        "Ein Hund läuft am Strand.",
+        "Ein Hund läuft am Strand. ",
+        "Ein Haus. Nein!",
+    ]
+    # Traced for a known number of texts, and for any.
+    graphs = [
+        tf.function(
+            demo.translate_graph,
+            input_signature=[tf.TensorSpec([size], tf.string)],
+            autograph=False,
+        )
+        for size in (len(texts), None)
+    ]
+    results = [
+        translations_from_outputs(
+            texts, {name: value.numpy() for name, value in outputs.items()}
+        )
+        for outputs in (graph_function(tf.constant(texts)) for graph_function in graphs)
+    ]
+    results += [demo.translate(texts), [demo.translate([text])[0] for text in texts]]
+    for translations in results[1:]:
+        for one, other in zip(results[0], translations, strict=True):
+            assert one.text == other.text
+            np.testing.assert_allclose(one.token_scores, other.token_scores, atol=1e-5)
+    assert results[0][1].text == results[0][0].text + " "
+
+
 @pytest.mark.slow  # thousands of sentences
 @pytest.mark.parametrize(
     "text", ["Der Hund schläft. " * 6_000, "x" * 100_000 + " Hund", "\n" * 2**20]

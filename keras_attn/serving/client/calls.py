@@ -275,9 +275,9 @@ class ModelCalls:
         encoded = utf8(text)
         spans = [
             part
-            for span in sentence_spans(text) or [(0, 0)]
+            for span in sentence_spans(text)
             for part in _cut_span(encoded, *span, self._batch_bytes)
-        ]
+        ] or [(0, 0)]
         parts = [encoded[begin:end].decode() for begin, end in spans]
         for rows in self._batches({"text": parts}):
             # The options of a text are those of its parts.

@@ -42,6 +42,14 @@ def serve(
             show_default="8501; 0 if --port is 0",
         ),
     ] = None,
+    rest_timeout: Annotated[
+        float,
+        typer.Option(
+            help="Seconds after which a REST request is answered by 504, as "
+            "--rest_api_timeout_in_ms of TensorFlow Serving; gRPC requests have their "
+            "own deadline.",
+        ),
+    ] = 30.0,
     host: Annotated[
         str,
         typer.Option(
@@ -199,6 +207,7 @@ def serve(
     run_server(
         models_dir,
         host=host,
+        rest_timeout=rest_timeout,
         poll_seconds=poll_seconds,
         threads=threads,
         load_retries=load_retries,

@@ -216,7 +216,9 @@ def translate(
             show_default="a new one",
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, show_default="64; with --server, 32")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Translate text, optionally with attention.
@@ -274,6 +276,8 @@ def translate(
             "--wrapped, --column and --field say how --file is read. Received: one of "
             "them without --file."
         )
+    # Deployments of `keras-attn deploy` take 32 rows of a request.
+    batch_size = batch_size or (64 if server is None else 32)
     one_batch = texts is not None and 0 < len(texts) <= batch_size
 
     @contextlib.contextmanager
@@ -424,7 +428,9 @@ def _local_translate(
 def _input_texts(texts) -> Iterator[Iterable[str]]:
     """Yields the texts, with a progress bar if a file is read and stdout is no tty."""
     if texts:
-        yield texts
+        # Python reads bytes of the command line that are not UTF-8 as lone surrogates.
+        encoded = (text.encode("utf-8", "surrogateescape") for text in texts)
+        yield [_decode(text, f"text {n}") for n, text in enumerate(encoded, 1)]
         return
     size = _file_size(sys.stdin)
     if size is None or sys.stdout.isatty():
@@ -451,14 +457,18 @@ def _lines(stream, advance=None) -> Iterator[str]:
     for number, line in enumerate(stream, 1):
         size = len(line)
         line = line.removesuffix(b"\n").removesuffix(b"\r")
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            _warn(f"line {number} is not UTF-8 ({error.reason}); read with U+FFFD.")
-            text = line.decode("utf-8", "replace")
-        yield text
+        yield _decode(line, f"line {number}")
         if advance is not None:
             advance(size)
+
+
+def _decode(text: bytes, name: str) -> str:
+    """Returns text, with a warning if it is not UTF-8."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _warn(f"{name} is not UTF-8 ({error.reason}); read with U+FFFD.")
+        return text.decode("utf-8", "replace")
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -497,6 +507,12 @@ class _Output:
         elif self.attention is AttentionFormat.png:
             from keras_attn.plotting import MissingGlyphWarning, save_attention_png
 
+            if not translation.attention.size:
+                _warn(
+                    f"no picture of text {self.count}, whose attention was left out: "
+                    "it has several sentences and more than 1,024 source tokens."
+                )
+                return
             path = self.out
             if self.count > 1:
                 path = path.with_stem(f"{path.stem}-{self.count}")

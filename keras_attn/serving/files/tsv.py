@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from keras_attn.command_line import log
 from keras_attn.serving.files.document import Document, Passage, decode
 from keras_attn.spelling import did_you_mean
 
@@ -65,11 +66,16 @@ class Tsv(Document):
         """
         if not any(b'"' in line for _, line in self.lines()):
             return False
-        faults = []
+        faults: list[int] = []
         for quoting in (True, False):
             try:
                 for _ in self._rows(quoting):
                     pass
+                if faults:
+                    log(
+                        "keras-attn: note: quotes belong to the texts, and each line "
+                        f"is a row: {self.path}:{faults[0]} is not quoted as by `csv`."
+                    )
                 return quoting
             except _RowError as error:
                 faults.append(error.number)
@@ -99,7 +105,12 @@ class Tsv(Document):
                     number,
                 )
             if quoting and not _has_quoted_fields(fields, lines):
-                raise _RowError(f"{self.path}:{number} has other quotes.", number)
+                raise _RowError(
+                    "Quotes must surround whole fields and be doubled inside of them, "
+                    "or belong to the texts in all rows. Received: "
+                    f"{self.path}:{number}. Write fields as `csv` does, or no quotes.",
+                    number,
+                )
             yield number, fields, end
 
     def _records(self, quoting):

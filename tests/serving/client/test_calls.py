@@ -149,7 +149,10 @@ def upper_cased(call):
 class TestLongTexts:
     """A text over the limit of bytes goes out by its sentences, and comes back."""
 
-    TEXTS = ("a b.", "He left. She\tstayed!\r\n\r\n  And you?", "", "x" * 50, "ü" * 9)
+    TEXTS = (
+        *("a b.", "He left. She\tstayed!\r\n\r\n  And you?", "", "x" * 50, "ü" * 9),
+        " \n\t" * 20,
+    )
 
     def translated(self, texts, max_bytes, **options):
         results = []
@@ -161,7 +164,7 @@ class TestLongTexts:
         return join_parts(results)
 
     @pytest.mark.parametrize("max_bytes", [8, 20, 1000])
-    @pytest.mark.parametrize("options", [{}, {"max_length": [1, 2, 3, 4, 5]}])
+    @pytest.mark.parametrize("options", [{}, {"max_length": [1, 2, 3, 4, 5, 6]}])
     def test_they_come_back_in_order_and_whole(self, max_bytes, options):
         translations = self.translated(self.TEXTS, max_bytes, **options)
         assert [row.source for row in translations] == list(self.TEXTS)
