@@ -103,6 +103,7 @@ def test_every_hypothesis_contains_all_phrases_that_fit(seed, beam_size, phrases
 
 
 @pytest.mark.slow  # more of the same
+@pytest.mark.timeout(1200)  # JAX compiles each example anew
 @settings(max_examples=60, deadline=None, derandomize=True)
 @any_phrases
 def test_many_hypotheses_contain_all_phrases_that_fit(seed, beam_size, phrases, room):
