@@ -63,7 +63,7 @@ def soak(
         begin = time.monotonic()
         with server, Load(server, known, tally, clients=clients, seed=seed) as load:
             site = Site(server, load, models_dir, exports, known)
-            start = _cause_faults(site, tally, requests, rounds)
+            start, warm = _cause_faults(site, tally, requests, rounds)
             end = _Usage.now(server, tally)
         seconds = time.monotonic() - begin
     result = {
@@ -83,8 +83,9 @@ def soak(
         "odd_requests": site.statuses,
         "odd_requests_improper": site.improper,
         "server_mib_start": start.mib,
+        "server_mib_warm": warm.mib,
         "server_mib_end": end.mib,
-        "server_mib_growth": round(end.mib / start.mib, 3) if start.mib else None,
+        "server_mib_growth": round(end.mib / warm.mib, 3) if warm.mib else None,
         "server_mib": [describe_memory(samples) for samples in server.resident_mib],
         "server_exit_code": server.exit_code,
     }
@@ -164,16 +165,21 @@ def _milliseconds(start: _Usage, end: _Usage, name: str) -> float:
     return round(1000 * seconds / max(1, end.right - start.right), 2)
 
 
-def _cause_faults(site: Site, tally: Tally, requests: int, rounds: int) -> _Usage:
+def _cause_faults(
+    site: Site, tally: Tally, requests: int, rounds: int
+) -> tuple[_Usage, _Usage]:
     """Spreads the faults evenly over the requests, and waits for the rest of these.
 
     Returns:
-        What was used when the process that lives to the end had warmed up.
+        What was used when the process that lives to the end had answered its first
+        requests, and when it had been through all faults once: the first change of
+        versions needs memory for two, of which the allocator keeps a part.
     """
     faults = [
         fault for turn in range(rounds) for fault in FAULTS if not turn or fault != ONCE
     ]
     begin, start = time.monotonic(), _Usage(0, 0.0, 0.0, 0.0)
+    warm = start
     for number, fault in enumerate(faults, 1):
         _wait_for(tally, requests * number // (len(faults) + 1))
         log(
@@ -184,8 +190,11 @@ def _cause_faults(site: Site, tally: Tally, requests: int, rounds: int) -> _Usag
         if fault == ONCE:
             _wait_for(tally, tally.right + _WARM_REQUESTS)
             start = _Usage.now(site.server, tally)
+        if number == len(FAULTS):
+            _wait_for(tally, tally.right + _WARM_REQUESTS)
+            warm = _Usage.now(site.server, tally)
     _wait_for(tally, requests)
-    return start
+    return start, warm
 
 
 def _wait_for(tally: Tally, right: int) -> None:

@@ -173,6 +173,10 @@ class ModelVersions:
             return_freed_memory()
         folders = {} if self._base is None else version_folders(self._base)
         selected = self._policy(folders)
+        if self._loaded and self._base is not None and not selected:
+            _LOG.warning(
+                "no version of %s in %s: none is served", self.name, self._base
+            )
         for number in sorted(selected - self._loaded.keys(), reverse=True):
             self._try_to_load(number, folders[number])
         self._cancel_retries_except(selected)
