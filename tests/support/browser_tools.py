@@ -3,7 +3,7 @@
 import httpx
 import numpy as np
 
-from keras_attn.translation import Token, Translation
+from keras_attn.translation import SOURCE_OUTPUTS, Token, Translation
 
 SENTENCE = "der kleine Hund schläft"
 
@@ -38,7 +38,7 @@ def translation(outputs, source, text=None, k=None):
     """The `Translation` of one answer, cut by hand."""
     one = {name: values[0] for name, values in outputs.items()}
     if k is not None:
-        one |= {n: v[k] for n, v in one.items() if not n.startswith("source_")}
+        one |= {n: v[k] for n, v in one.items() if not n.startswith(SOURCE_OUTPUTS)}
     s, t = one["source_length"], one["target_length"]
 
     def tokens(side, length):
