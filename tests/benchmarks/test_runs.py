@@ -89,7 +89,9 @@ def test_whole_texts_compares_every_way():
     for row in texts.values():
         assert 0 <= row["never"] <= 100
         assert row["always"] == pytest.approx(row["one_by_one"], abs=0.5)
-    assert_spread(result, "alone_ms", "always_over_never", "long_over_never")
+    assert_spread(result, "alone_ms")
+    assert result["always_over_never"] > 0
+    assert result["long_over_never"] > 0
 
 
 def test_serve_roundtrip_measures_both_ways_and_the_parts():
