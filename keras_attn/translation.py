@@ -17,10 +17,12 @@ __all__ = [
     "Sentence",
     "Token",
     "Translation",
+    "block_diagonal",
     "check_prefixes",
     "check_required",
     "check_texts",
     "has_joint_attention",
+    "shift_tokens",
     "translations_from_outputs",
     "utf8",
 ]
@@ -186,8 +188,8 @@ class Translation:
             source=source[begin:end].decode("utf-8", "replace"),
             text=text[target_begin:target_end].decode("utf-8", "replace"),
             score=float(self.token_scores[rows].sum()),
-            source_tokens=_shifted(self.source_tokens[columns], begin),
-            target_tokens=_shifted(self.target_tokens[rows], target_begin),
+            source_tokens=shift_tokens(self.source_tokens[columns], -begin),
+            target_tokens=shift_tokens(self.target_tokens[rows], -target_begin),
             token_scores=self.token_scores[rows],
             attention=self.attention[rows, columns],
         )
@@ -240,11 +242,23 @@ class Translation:
         )
 
 
-def _shifted(tokens, begin):
-    """Returns tokens whose offsets count from `begin`."""
+def shift_tokens(tokens: Iterable[Token], offset: int) -> tuple[Token, ...]:
+    """Returns tokens with `offset` added to their bytes."""
     return tuple(
-        Token(token.piece, token.begin - begin, token.end - begin) for token in tokens
+        Token(token.piece, token.begin + offset, token.end + offset) for token in tokens
     )
+
+
+def block_diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the matrix with these blocks, each below and right of the one before."""
+    shape = np.sum([block.shape for block in blocks], axis=0)
+    joined = np.zeros(shape, np.result_type(*blocks))
+    row = column = 0
+    for block in blocks:
+        height, width = block.shape
+        joined[row : row + height, column : column + width] = block
+        row, column = row + height, column + width
+    return joined
 
 
 def utf8(text: str) -> bytes:

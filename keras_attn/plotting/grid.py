@@ -5,7 +5,12 @@ import unicodedata
 
 import numpy as np
 
-from keras_attn.translation import Translation, utf8
+from keras_attn.translation import (
+    MAX_ATTENTION_TOKENS,
+    Translation,
+    block_diagonal,
+    utf8,
+)
 
 __all__ = ["END", "AttentionGrid", "attention_grid", "sentences_to_draw"]
 
@@ -67,12 +72,7 @@ def attention_grid(translation: Translation, *, words: bool = True) -> Attention
         )
         for side in (0, 1)
     )
-    weights = np.zeros((len(targets), len(sources)))
-    row = column = 0
-    for _, _, block in blocks:
-        end = row + block.shape[0], column + block.shape[1]
-        weights[row : end[0], column : end[1]] = np.clip(block, 0.0, 1.0)
-        row, column = end
+    weights = np.clip(block_diagonal([block for *_, block in blocks]), 0.0, 1.0)
     return AttentionGrid(targets, sources, weights, _notes(translation))
 
 
@@ -163,8 +163,8 @@ def _notes(translation):
     if not np.size(translation.attention):
         notes.append(
             "Attention was left out: by the client, or since a text of several "
-            "sentences has more than 1,024 source tokens. Its sentences, translated as "
-            "texts of their own, have it."
+            f"sentences has more than {MAX_ATTENTION_TOKENS:,} source tokens. Its "
+            "sentences, translated as texts of their own, have it."
         )
     if translation.source_truncated:
         notes.append(

@@ -1,6 +1,5 @@
 """Joins the translations of sentences to the translation of their text."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,9 @@ from keras_attn.translation import (
     Sentence,
     Token,
     Translation,
+    block_diagonal,
     has_joint_attention,
+    shift_tokens,
     utf8,
 )
 
@@ -51,8 +52,8 @@ def join_translations(
         sentences += _shift_sentences(
             translation.sentences, begin, size, len(source_tokens), len(target_tokens)
         )
-        source_tokens += _shift(translation.source_tokens, begin)
-        target_tokens += _shift(translation.target_tokens, size)
+        source_tokens += shift_tokens(translation.source_tokens, begin)
+        target_tokens += shift_tokens(translation.target_tokens, size)
         size += len(parts[-1])
         position, previous = end, translation.text
     text = b"".join([*parts, encoded[position:]])
@@ -69,7 +70,7 @@ def join_translations(
         target_tokens=tuple(target_tokens),
         token_scores=np.concatenate([t.token_scores for t in translations]),
         attention=(
-            _block_diagonal(blocks)
+            block_diagonal(blocks)
             if has_attention
             else np.zeros((len(target_tokens), 0), np.float32)
         ),
@@ -77,13 +78,6 @@ def join_translations(
         target_truncated=any(t.target_truncated for t in translations),
         sentences=tuple(sentences),
     )
-
-
-def _shift(tokens, offset):
-    return [
-        dataclasses.replace(token, begin=token.begin + offset, end=token.end + offset)
-        for token in tokens
-    ]
 
 
 def _shift_sentences(sentences, source_offset, target_offset, columns, rows):
@@ -103,13 +97,3 @@ def _shift_sentences(sentences, source_offset, target_offset, columns, rows):
 def _shift_range(tokens, count):
     first, stop = tokens
     return first + count, stop + count
-
-
-def _block_diagonal(blocks):
-    joined = np.zeros(np.sum([block.shape for block in blocks], axis=0), np.float32)
-    row = column = 0
-    for block in blocks:
-        height, width = block.shape
-        joined[row : row + height, column : column + width] = block
-        row, column = row + height, column + width
-    return joined

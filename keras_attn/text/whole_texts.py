@@ -55,28 +55,22 @@ def split_texts(
         For each text, `(begin, end)` of each sentence in bytes, in order; `(0, 0)` of a
         text without sentences.
     """
-    spans: list[list[tuple[int, int]]] = [
-        list(
-            _cut_bytes(
-                text, sentence_spans(text) or [(0, 0)], max_tokens * BYTES_PER_TOKEN
-            )
-        )
-        for text in texts
-    ]
+    pieces: list[list[tuple[int, int]]] = [[] for _ in texts]
     if whole_tokens is not None:
         longest = (whole_tokens + 1) * BYTES_PER_TOKEN
         short = [row for row, text in enumerate(texts) if len(text) <= longest]
         tokens = codec.token_offsets([texts[row] for row in short])
         for row, row_tokens in zip(short, tokens, strict=True):
             if len(row_tokens) <= whole_tokens:
-                spans[row] = [(0, len(texts[row]))]
+                pieces[row] = [(0, len(texts[row]))]
+    size = max_tokens * BYTES_PER_TOKEN
     sentences = [
-        (row, begin, texts[row][begin:end])
-        for row, row_spans in enumerate(spans)
-        for begin, end in row_spans
+        (row, begin, text[begin:end])
+        for row, text in enumerate(texts)
+        if not pieces[row]
+        for begin, end in _cut_bytes(text, sentence_spans(text) or [(0, 0)], size)
     ]
     tokens = codec.token_offsets([sentence for _, _, sentence in sentences])
-    pieces: list[list[tuple[int, int]]] = [[] for _ in texts]
     for (row, begin, sentence), row_tokens in zip(sentences, tokens, strict=True):
         if len(row_tokens) <= max_tokens:
             pieces[row].append((begin, begin + len(sentence)))

@@ -29,7 +29,7 @@ from keras_attn.serving.files.translate_file import (
     TranslateTexts,
     translate_file,
 )
-from keras_attn.translation import Translation
+from keras_attn.translation import MAX_ATTENTION_TOKENS, Translation
 
 __all__ = ["translate"]
 
@@ -510,7 +510,8 @@ class _Output:
             if not translation.attention.size:
                 _warn(
                     f"no picture of text {self.count}, whose attention was left out: "
-                    "it has several sentences and more than 1,024 source tokens."
+                    f"it has several sentences and more than {MAX_ATTENTION_TOKENS:,} "
+                    "source tokens."
                 )
                 return
             path = self.out

@@ -130,8 +130,6 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
         ]
 
         def translate(parts, rows):
-            if rows is None:
-                return sentences(parts, *row_options)
             return sentences(parts, *(tf.gather(x, rows) for x in row_options))
 
         return whole_text_outputs(translator, text, translate, search.split_sentences)
