@@ -119,7 +119,7 @@ results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=mul
 soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=200000 FUZZ=2000]
 	@FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest --quiet --timeout 3600 \
 		tests/serving/local_server/test_fuzz.py
-	@mkdir -p runs && $(BIN)/python -m benchmarks soak \
+	@mkdir -p runs && TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/python -m benchmarks soak \
 		--requests $(or $(REQUESTS),200000) > runs/soak.json \
 		&& mv runs/soak.json benchmarks/results/soak.json
 	@$(BIN)/python -m benchmarks table

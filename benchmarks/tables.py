@@ -214,9 +214,8 @@ def soak_section(result: Result) -> str:
     }
     if "server_mib_start" in result:  # a result of an earlier release has neither
         rows |= {
-            "memory of the server at the start; after all faults; at the end: MiB": (
-                f"{result['server_mib_start']}; {result.get('server_mib_warm', '-')}; "
-                f"{result['server_mib_end']}"
+            "memory of the server before the faults; at the end: MiB": (
+                f"{result['server_mib_start']}; {result['server_mib_end']}"
             ),
             "processor time of server; of clients: ms a request": (
                 f"{result['server_cpu_ms']}; {result['client_cpu_ms']}"
