@@ -169,14 +169,14 @@ def beam_search(
         step, state, memory = track_prefix(
             step, state, memory, ops.shape(limits)[0], limit, special.pad_id
         )
-    beam_limits = ops.repeat(limits, beam_size)  # (B * K,)
+    last_steps = ops.repeat(limits[:, None] - 1, beam_size, axis=0)  # (B * K, 1)
     zeros = ops.zeros((ops.shape(limits)[0], beam_size), "int32")
     first_beams = ops.arange(ops.shape(limits)[0], dtype="int32")[:, None] * beam_size
 
     def advance(t, beams, alive, logits, weights):
         # Score the candidates of the n alive beams, and take the best K of each row,
         # less one for each hypothesis that is finished.
-        at_limit = t + 1 >= alive.to_rows(beam_limits)  # (n,)
+        at_limit = t >= alive.to_rows(last_steps)  # (n, 1)
         candidates = alive.to_beams(find_candidates(logits, at_limit, beam_size))
         best = _best_continuations(beams, candidates, special.end_id)
         # Those that end are finished. The others stay alive and come first, so that a

@@ -86,7 +86,7 @@ class SpecialTokens:
 
         Args:
             logits: `(N, V)` of the decoder.
-            at_limit: `(N,)` bool, True where only the end token may come.
+            at_limit: `(N, 1)` bool, True where only the end token may come.
             count: Least number of candidates, if the vocabulary has as many.
 
         Raises:
@@ -117,7 +117,6 @@ class SpecialTokens:
             is_forbidden = ops.equal(ops.expand_dims(token_ids, -1), forbidden)
             log_probs = ops.where(ops.any(is_forbidden, axis=-1), _ABSENT, log_probs)
         # At the limit the end token is the only candidate.
-        at_limit = ops.expand_dims(at_limit, -1)
         only_first = np.full(count, _ABSENT, "float32")
         only_first[0] = 0.0
         truncated = ops.logical_and(at_limit, row_max(log_probs) > end_log_probs)
@@ -134,11 +133,11 @@ class SpecialTokens:
 
         Args:
             logits: `(N, V)` of the decoder.
-            at_limit: `(N,)` bool, True where only the end token may come.
+            at_limit: `(N, 1)` bool, True where only the end token may come.
 
         Returns:
-            `(N, 1)` ids int32, their log p float32, and booleans as `truncated` of
-            `Candidates`.
+            `(N, 1)` ids int32, their log p float32, and booleans: at a row's last
+            step, `truncated` of `Candidates`; before it, True means nothing.
 
         Raises:
             ValueError: If the vocabulary size is known and an id is beyond it.
@@ -156,11 +155,11 @@ class SpecialTokens:
         log_probs, end_log_probs = split_at(
             normalizer.log_probs(ops.concatenate([best_logits, end_logits], axis=-1)), 1
         )
-        at_limit = ops.expand_dims(at_limit, -1)
         return (
             ops.where(at_limit, self.end_id, token_ids),
             ops.where(at_limit, end_log_probs, log_probs),
-            ops.logical_and(at_limit, log_probs > end_log_probs),
+            # Where no limit ends a row, its end token leads, and this is False.
+            log_probs > end_log_probs,
         )
 
     def _mask_forbidden(self, logits):

@@ -97,6 +97,7 @@ def greedy_search(
     )
     limits = row_limits(max_lengths, most_steps)  # (B,)
     limit = num_steps(limits, most_steps)
+    last_steps = limits[:, None] - 1  # (B, 1)
     choose = special.best
     if adjust is not None:
         find_candidates = adjusted_candidates(special, adjust)
@@ -108,7 +109,8 @@ def greedy_search(
             return best_candidate(find_candidates(logits, at_limit, 1))
 
     def advance(t, search, alive, logits, weights):
-        token_ids, log_probs, truncated = choose(logits, t + 1 >= alive.to_rows(limits))
+        at_limit = t >= alive.to_rows(last_steps)  # (n, 1)
+        token_ids, log_probs, truncated = choose(logits, at_limit)
         # (n, 3 + S), one write a step: ids are exact in float32 up to 2**24.
         records = ops.concatenate(
             [

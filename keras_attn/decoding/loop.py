@@ -95,7 +95,10 @@ def run_steps(
     compact = compact and keras.backend.backend() != "jax"
 
     def take_step(t, alive, inputs, carry):
-        token_ids = alive.to_rows(ops.reshape(carry.token_ids, (-1,)))  # (n,)
+        token_ids = carry.token_ids
+        if len(token_ids.shape) > 1:
+            token_ids = ops.reshape(token_ids, (-1,))
+        token_ids = alive.to_rows(token_ids)  # (n,)
         logits, state, weights = step(token_ids, inputs.state, inputs.memory)
         carry, parents, records = advance(t, carry, alive, logits, weights)
         return inputs._replace(state=state), parents, carry, records

@@ -130,7 +130,7 @@ def adjusted_candidates(
 
         # At the limit, and where all is forbidden, the end token is the only candidate.
         end_ranks = ranks[:, special.end_id, None]  # (N, 1)
-        ends = ops.logical_or(at_limit[:, None], ops.equal(best_ranks, _ABSENT))
+        ends = ops.logical_or(at_limit, ops.equal(best_ranks, _ABSENT))
         is_forced = ops.logical_or(
             best_ranks > end_ranks, ops.equal(end_ranks, _ABSENT)
         )

@@ -20,6 +20,7 @@ from keras_attn.layers.embedding import ScaledEmbedding, create_word_dropout
 from keras_attn.metrics import sample_weight_of_classes
 from keras_attn.models.align_functions import create_attention
 from keras_attn.seq2seq_config import Seq2SeqConfig
+from keras_attn.step_ops import take_rows
 from keras_attn.typing import (
     Config,
     LayerOptions,
@@ -295,7 +296,7 @@ class Seq2Seq(keras.Model):
         def step(positions, state, memory_and_allowed):
             memory, allowed = memory_and_allowed
             positions = convert_ids("positions", positions, self.name)
-            token_ids = ops.take(words, positions)
+            token_ids = take_rows(words, positions)
             features, state, weights = self._step_features(token_ids, state, memory)
             logits = ops.matmul(features, kernel)
             if bias is not None:
@@ -306,7 +307,7 @@ class Seq2Seq(keras.Model):
 
     def _step_features(self, token_ids, state, memory):
         token_ids = convert_ids("token_ids", token_ids, self.name)
-        previous = self.target_embedding(token_ids)
+        previous = self.target_embedding.look_up(token_ids)
         output, context, weights, state = self.decoder.step(previous, state, memory)
         features = self.readout(output, context, previous, training=False)
         return features, state, weights

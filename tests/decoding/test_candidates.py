@@ -58,7 +58,7 @@ def test_candidates_are_the_best_words_equal_ones_by_their_ids(size, count, forb
     logits[7, 0] = 2
     logits[8] = np.nan
     candidates = special.candidates(
-        ops.convert_to_tensor(logits), ops.zeros((50,), "bool"), count
+        ops.convert_to_tensor(logits), ops.zeros((50, 1), "bool"), count
     )
     ids, log_probs, truncated = map(ops.convert_to_numpy, candidates[:3])
     log_p = np.maximum(np.nan_to_num(reference_log_p(logits), nan=-1e9), -1e9)
@@ -80,7 +80,9 @@ def test_at_the_limit_the_end_token_is_the_only_candidate():
     logits = np.tile(np.float32([9, 2, 1, 9]), (3, 1))
     logits[2, 2] = 3
     candidates = special.candidates(
-        ops.convert_to_tensor(logits), ops.convert_to_tensor([False, True, True]), 2
+        ops.convert_to_tensor(logits),
+        ops.convert_to_tensor([[False], [True], [True]]),
+        2,
     )
     ids, log_probs, truncated = map(ops.convert_to_numpy, candidates[:3])
     log_p = log_p_of_all(logits)

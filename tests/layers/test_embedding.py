@@ -131,3 +131,14 @@ def test_adam_adds_the_gradients_of_repeated_words():
     # Adam's first step is the learning rate, however large a gradient is.
     np.testing.assert_allclose(moved[[1, 4]], 0.01, rtol=1e-4)
     np.testing.assert_array_equal(moved[[0, 2, 3]], 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "bfloat16"])
+def test_look_up_equals_a_call(dtype):
+    embed = ScaledEmbedding(10, 4, dtype=dtype)
+    ids = ops.convert_to_tensor(np.array([7, 3, 7], "int32"))
+    called, looked_up = embed(ids), embed.look_up(ids)
+    assert looked_up.dtype == called.dtype
+    np.testing.assert_array_equal(
+        *(ops.convert_to_numpy(ops.cast(v, "float32")) for v in (called, looked_up))
+    )
