@@ -1,6 +1,7 @@
 """How fast does a translator write, beside the machine, in batches and one by one?"""
 
 import contextlib
+import dataclasses
 import functools
 import statistics
 import tempfile
@@ -15,6 +16,8 @@ import typer
 
 from benchmarks.child import child_process
 from benchmarks.costs import decoding_flops
+from benchmarks.floor import make_floors
+from benchmarks.loop_bodies import search_operations
 from benchmarks.measuring import (
     measure_rounds,
     median_and_spread,
@@ -100,6 +103,12 @@ def decode(
     single sentences one with all threads. A first pass, not counted, traces, and is
     scored by BLEU.
 
+    Beside single sentences, with the same threads, a loop of nothing but the products
+    of as many steps takes `floor_ms` and `beamK_floor_ms`, by variant where it is of 16
+    bits or with a shortlist. `alone_over_floor` and its like are times of a sentence
+    over the loop's of 32 bits with all words. `greedy_body_operations` and
+    `beamK_body_operations` are the operations of a step in the exported graph.
+
     Example: python -m benchmarks decode --data multi30k --translator runs/multi30k
     """
     if compare not in (None, "plain_keras"):
@@ -126,12 +135,15 @@ def decode(
         "bfloat16": bfloat16,
         "shortlist": shortlist is not None,
     }
+    beam = f"beam{beam_size}"
     outputs, times = _measure(measured, kinds, options, rounds)
     publish(
         "decode",
         corpus_name(recipe),
         {
-            **_metrics(outputs, times, pairs, config, f"beam{beam_size}"),
+            **_metrics(outputs, times, pairs, config, beam),
+            "greedy_body_operations": _body_operations(loaded, 1),
+            f"{beam}_body_operations": _body_operations(loaded, beam_size),
             **describe_translator(loaded, translator, train_epochs),
             "test": test,
             "sentences": len(pairs),
@@ -163,12 +175,59 @@ def _measure(
             name: [_Output(*row) for row in ask(["outputs", name])]
             for name, ask in searches.items()
         }
-        log(f"{rounds} rounds")
         measures = {
             name: functools.partial(ask, ["seconds", name])
             for name, ask in searches.items()
         }
+        cases = _floor_cases(translator, outputs, options)
+        config = dataclasses.asdict(translator.seq2seq.config)
+        ask = children.enter_context(
+            child_process(make_floors, config=config, cases=cases)
+        )
+        measures |= {name: functools.partial(ask, name) for name in cases}
+        log(f"{rounds} rounds")
         return outputs, measure_rounds(measures, rounds)
+
+
+def _floor_cases(
+    translator: Translator,
+    outputs: Mapping[str, Sequence[_Output]],
+    options: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Returns the cases of `make_floors`, one for each search of single sentences.
+
+    A beam takes as many steps as its best hypothesis has tokens, or more.
+    """
+    codec, shortlist = translator.source_codec, translator.shortlist
+    words: list[int | None] = [None] * len(options["texts"])
+    if shortlist is not None:
+        for row, text in enumerate(options["texts"][: options["singly"]]):
+            encoded = codec.encode(graph.strings([text]), _MOST_TOKENS)
+            words[row] = len(shortlist(graph.to_backend(encoded.ids))[0])
+    cases = {}
+    for name, rows in outputs.items():
+        if not name.endswith("alone") or "xla" in name:
+            continue
+        is_short = "shortlist" in name
+        cases[name.removesuffix("alone") + "floor"] = {
+            "precision": "bfloat16" if "bfloat16" in name else "float32",
+            "rows": options["beam_size"] if "beam" in name else 1,
+            "sizes": [
+                [row.source_tokens, row.target_tokens, count if is_short else None]
+                for row, count in zip(rows, words, strict=False)
+            ],
+        }
+    return cases
+
+
+def _body_operations(translator: Translator, beam_size: int) -> int:
+    """Returns the operations of a step of the exported search."""
+    with tempfile.TemporaryDirectory() as folder:
+        return search_operations(
+            export_translator(
+                translator, Path(folder), beam_size=beam_size, self_test=False
+            )
+        )
 
 
 def make_searches(
@@ -208,7 +267,7 @@ def make_searches(
     else:
         variants = _variants(translator, bfloat16, shortlist)
         if kind == "alone":
-            plain = _searches_alone(variants)
+            plain = _searches_alone(variants, beam_size)
         else:
             plain = _searches_in_batches(variants, batch_size, beam_size)
         searches = {name: functools.partial(_rows, s) for name, s in plain.items()}
@@ -257,12 +316,17 @@ def _searches_in_batches(
     return searches
 
 
-def _searches_alone(variants: Mapping[str, Translator]) -> dict[str, Translate]:
-    """Returns greedy searches of one text at a time, some compiled by XLA."""
+def _searches_alone(
+    variants: Mapping[str, Translator], beam_size: int
+) -> dict[str, Translate]:
+    """Returns searches of one text at a time, some greedy ones compiled by XLA."""
     searches: dict[str, Translate] = {}
     for name, variant in variants.items():
-        alone = functools.partial(variant.translate, beam_size=1, batch_size=1)
+        translate = functools.partial(variant.translate, batch_size=1)
+        alone = functools.partial(translate, beam_size=1)
         searches[f"{name}_alone".lstrip("_")] = alone
+        by_beam = functools.partial(translate, beam_size=beam_size)
+        searches[f"{name}_beam{beam_size}_alone".lstrip("_")] = by_beam
         # Of 32 bits: XLA widens products of 16 bits on a CPU, and takes longer.
         if name in ("", "shortlist"):
             compiled = functools.partial(alone, jit_compile=True)
@@ -375,12 +439,18 @@ def _metrics(
     ]
     for name in (search for v in variants for search in (v, f"{v}_{beam}")):
         metrics |= median_and_spread(f"{name}_sentences_per_s", speed(name))
-    for name in outputs:
-        if name.endswith("alone"):
-            medians = [1000 * statistics.median(row[name]) for row in times]
-            metrics |= median_and_spread(
-                f"{name.removesuffix('alone')}batch1_ms", medians
-            )
+
+    def median(name: str) -> list[float]:
+        return [1000 * statistics.median(row[name]) for row in times]
+
+    for name in (n for n in outputs if n.endswith("alone")):
+        variant = name.removesuffix("alone")
+        metrics |= median_and_spread(f"{variant}batch1_ms", median(name))
+        floor = median(f"{beam}_floor" if beam in variant else "floor")
+        over = [ms / least for ms, least in zip(median(name), floor, strict=True)]
+        metrics |= median_and_spread(f"{name}_over_floor", over)
+    for name in (n for n in times[0] if n.endswith("floor")):
+        metrics |= median_and_spread(f"{name}_ms", median(name))
     slow = [1000 * float(np.percentile(row["alone"], 95)) for row in times]
     metrics |= median_and_spread("batch1_p95_ms", slow)
     references = [pair.target for pair in pairs]

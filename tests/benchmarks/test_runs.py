@@ -64,12 +64,21 @@ def test_decode_measures_every_search():
         "beam5_over_greedy",
         "bfloat16_shortlist_beam5_sentences_per_s",
         "bfloat16_shortlist_batch1_ms",
+        "beam5_batch1_ms",
+        "floor_ms",
+        "beam5_floor_ms",
+        "bfloat16_shortlist_beam5_floor_ms",
+        "alone_over_floor",
+        "beam5_alone_over_floor",
+        "bfloat16_shortlist_beam5_alone_over_floor",
         "bfloat16_shortlist_ratio",
         "exported_over_python",
         "ratio",
         "peer_sentences_per_s",
     )
     assert result["batch1_ms"] <= result["batch1_p95_ms"]
+    assert 50 < result["greedy_body_operations"] <= 90
+    assert 90 < result["beam5_body_operations"] <= 200
     assert result["sentences"] == 30
     assert result["peer_same_translations"] > 0.9  # rounding parts what is alike
     assert 2 < result["mean_source_tokens"] < 60
