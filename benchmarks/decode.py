@@ -16,7 +16,7 @@ import typer
 
 from benchmarks.child import child_process
 from benchmarks.costs import decoding_flops
-from benchmarks.floor import make_floors
+from benchmarks.floor import make_batch_floor, make_floors
 from benchmarks.loop_bodies import search_operations
 from benchmarks.measuring import (
     measure_rounds,
@@ -106,7 +106,8 @@ def decode(
     Beside single sentences, with the same threads, a loop of nothing but the products
     of as many steps takes `floor_ms` and `beamK_floor_ms`, by variant where it is of 16
     bits or with a shortlist. `alone_over_floor` and its like are times of a sentence
-    over the loop's of 32 bits with all words. `greedy_body_operations` and
+    over the loop's of 32 bits with all words, `greedy_over_floor` the time of batches
+    over that of loops over as many rows. `greedy_body_operations` and
     `beamK_body_operations` are the operations of a step in the exported graph.
 
     Example: python -m benchmarks decode --data multi30k --translator runs/multi30k
@@ -185,6 +186,17 @@ def _measure(
             child_process(make_floors, config=config, cases=cases)
         )
         measures |= {name: functools.partial(ask, name) for name in cases}
+        greedy = outputs["greedy"]
+        ask = children.enter_context(
+            child_process(
+                make_batch_floor,
+                config=config,
+                texts=options["texts"],
+                sizes=[[row.source_tokens, row.target_tokens] for row in greedy],
+                batch_size=options["batch_size"],
+            )
+        )
+        measures["greedy_floor"] = functools.partial(ask, "")
         log(f"{rounds} rounds")
         return outputs, measure_rounds(measures, rounds)
 
@@ -206,7 +218,7 @@ def _floor_cases(
             words[row] = len(shortlist(graph.to_backend(encoded.ids))[0])
     cases = {}
     for name, rows in outputs.items():
-        if not name.endswith("alone") or "xla" in name:
+        if not name.endswith("alone") or "xla" in name or "exported" in name:
             continue
         is_short = "shortlist" in name
         cases[name.removesuffix("alone") + "floor"] = {
@@ -319,7 +331,10 @@ def _searches_in_batches(
 def _searches_alone(
     variants: Mapping[str, Translator], beam_size: int
 ) -> dict[str, Translate]:
-    """Returns searches of one text at a time, some greedy ones compiled by XLA."""
+    """Returns searches of one text at a time, in process and exported.
+
+    Some greedy ones are compiled by XLA.
+    """
     searches: dict[str, Translate] = {}
     for name, variant in variants.items():
         translate = functools.partial(variant.translate, batch_size=1)
@@ -327,6 +342,9 @@ def _searches_alone(
         searches[f"{name}_alone".lstrip("_")] = alone
         by_beam = functools.partial(translate, beam_size=beam_size)
         searches[f"{name}_beam{beam_size}_alone".lstrip("_")] = by_beam
+        for size, search in ((1, "exported"), (beam_size, f"exported_beam{beam_size}")):
+            exported = _export(variant, size)
+            searches[f"{name}_{search}_alone".lstrip("_")] = exported
         # Of 32 bits: XLA widens products of 16 bits on a CPU, and takes longer.
         if name in ("", "shortlist"):
             compiled = functools.partial(alone, jit_compile=True)
@@ -336,10 +354,7 @@ def _searches_alone(
 
 def _exported_search(translator: Translator, batch_size: int) -> Translate:
     """Returns greedy search by the exported model, in the batches of `translate`."""
-    with tempfile.TemporaryDirectory() as folder:
-        translate = load_exported(
-            export_translator(translator, Path(folder), beam_size=1, self_test=False)
-        )
+    translate = _export(translator, beam_size=1)
 
     def search(texts: Sequence[str]) -> list[Any]:
         return map_in_batches(
@@ -350,6 +365,15 @@ def _exported_search(translator: Translator, batch_size: int) -> Translate:
         )
 
     return search
+
+
+def _export(translator: Translator, beam_size: int) -> Translate:
+    """Returns the search of the exported model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        return load_exported(
+            export_translator(translator, path, beam_size=beam_size, self_test=False)
+        )
 
 
 def _rows(search: Translate, texts: Sequence[str]) -> list[list[Any]]:
@@ -431,6 +455,7 @@ def _metrics(
         **median_and_spread("sentences_per_s", speed("greedy")),
         **median_and_spread("sgemm_fraction", shares),
         **median_and_spread(f"{beam}_sentences_per_s", speed(beam)),
+        **median_and_spread("greedy_over_floor", ratio("greedy_floor", "greedy")),
         **median_and_spread(f"{beam}_over_greedy", ratio("greedy", beam)),
         **median_and_spread("exported_over_python", ratio("greedy", "exported")),
     }
@@ -449,7 +474,8 @@ def _metrics(
         floor = median(f"{beam}_floor" if beam in variant else "floor")
         over = [ms / least for ms, least in zip(median(name), floor, strict=True)]
         metrics |= median_and_spread(f"{name}_over_floor", over)
-    for name in (n for n in times[0] if n.endswith("floor")):
+    floors = [n for n in times[0] if n.endswith("floor") and n != "greedy_floor"]
+    for name in floors:
         metrics |= median_and_spread(f"{name}_ms", median(name))
     slow = [1000 * float(np.percentile(row["alone"], 95)) for row in times]
     metrics |= median_and_spread("batch1_p95_ms", slow)

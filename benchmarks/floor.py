@@ -1,17 +1,20 @@
-"""The floor of one sentence's time: a loop of nothing but a step's matrix products.
+"""The floor of a search's time: a loop of nothing but a step's matrix products.
 
 What a decoder cannot leave out is the products with its weights and with the memory,
 and the lookup of the word before. A search takes longer by all else that it does: gates
 and softmax, choosing tokens, records, the encoder, text to ids and back.
 """
 
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from benchmarks.measuring import timed
 from keras_attn import Seq2SeqConfig
+from keras_attn.text import graph
+from keras_attn.translator.batches import map_in_batches
 
 # Matrices of the size of the state in each half of a cell's kernel.
 _GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -52,6 +55,41 @@ def make_floors(
     for name in cases:  # traces and warms up
         seconds(name)
     return seconds
+
+
+def make_batch_floor(
+    config: Mapping[str, Any],
+    texts: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    batch_size: int,
+) -> Callable[[str], float]:
+    """Returns a function that times loops over batches; runs in a child process.
+
+    Args:
+        config: Values of a `Seq2SeqConfig`.
+        texts: As they are translated, in batches of similar length.
+        sizes: Source tokens and steps of each. A batch takes as many steps as its
+            rows on average, since rows that ended leave it.
+        batch_size: Rows a batch.
+
+    Returns:
+        Answers any name with the seconds of all batches, computed as many at a time
+        as translations.
+    """
+    graph.share_cores()
+    loop = make_loop(Seq2SeqConfig.from_dict(config))
+
+    def run_batch(rows: Sequence[int]) -> list[None]:
+        source = max(sizes[row][0] for row in rows)
+        steps = round(statistics.mean(sizes[row][1] for row in rows))
+        loop(*map(tf.constant, (len(rows), source, steps)), None).numpy()
+        return [None] * len(rows)
+
+    def run_all() -> None:
+        map_in_batches(run_batch, texts, batch_size, graph.parallel_batches())
+
+    run_all()
+    return lambda name: timed(run_all)
 
 
 def make_loop(

@@ -1,5 +1,6 @@
 """What does a request over gRPC cost beside the translation itself?"""
 
+import contextlib
 import functools
 import itertools
 import statistics
@@ -29,6 +30,7 @@ from benchmarks.options import (
     log,
 )
 from benchmarks.report import publish
+from benchmarks.training import training_pipeline
 from benchmarks.translators import (
     Translate,
     describe_translator,
@@ -44,6 +46,7 @@ from keras_attn.serving.signature import TRANSLATE
 from keras_attn.serving.wire.messages import message_class
 from keras_attn.serving.wire.tensors import read_tensor, write_tensor
 from keras_attn.text import graph
+from keras_attn.training.alignment.shortlist import learn_shortlist
 from keras_attn.training.corpora import load_corpus
 from keras_attn.translation import translations_from_outputs, utf8
 
@@ -63,6 +66,19 @@ def serve_roundtrip(
         int, typer.Option(min=2, help="Requests of each size in a round.")
     ] = 20,
     rounds: Rounds = 5,
+    shortlist: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Also with 16 bits and so many translations of each subword.",
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="Also another model's folder, such as an older export."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure what gRPC adds to a translation by the exported model.
@@ -71,27 +87,43 @@ def serve_roundtrip(
     goes over gRPC, and then the same call is made in this process, while the server is
     idle. Then the parts of a request of 32 are measured one by one.
 
+    Each further model has a server of its own, which is asked in the same rounds:
+    `ratio_batchN` is the other export's time over ours, `fast_ratio_batchN` over that
+    of 16 bits with a shortlist.
+
     Example: python -m benchmarks serve_roundtrip --data multi30k
     --translator runs/multi30k
     """
     recipe = load_sizes(overrides, data)
-    test, pairs = take_test(load_corpus(recipe.corpus), None)
+    corpus = load_corpus(recipe.corpus)
+    test, pairs = take_test(corpus, None)
     texts = [pair.source for pair in pairs]
     loaded = find_or_train(translator, recipe, train_epochs)
     beam = loaded.beam_size if beam_size is None else beam_size
-    with tempfile.TemporaryDirectory() as folder:
-        version = export_translator(
-            loaded, Path(folder), beam_size=beam, self_test=False
+    with contextlib.ExitStack() as stack:
+
+        def export(of: Translator) -> Path:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            return export_translator(of, folder, beam_size=beam, self_test=False)
+
+        def over_grpc(models_dir: Path) -> Translate:
+            address = stack.enter_context(serve(models_dir))
+            return stack.enter_context(Client(address, timeout=600)).translate
+
+        version = export(loaded)
+        ways = {"grpc": over_grpc(version.parent), "inprocess": load_exported(version)}
+        if shortlist is not None:
+            codecs = loaded.source_codec, loaded.target_codec
+            pipeline = training_pipeline(recipe, corpus, *codecs)
+            words = learn_shortlist(pipeline, *codecs, shortlist)
+            fast = loaded.in_precision("bfloat16").with_shortlist(words)
+            ways["fast_grpc"] = over_grpc(export(fast).parent)
+        if compare is not None:
+            ways["peer_grpc"] = over_grpc(compare)
+        log(f"{rounds} rounds of {requests} requests of each size")
+        metrics = measure_requests(
+            ways, texts, sizes=_SIZES, requests=requests, rounds=rounds
         )
-        with serve(Path(folder)) as address, Client(address, timeout=600) as client:
-            log(f"{rounds} rounds of {requests} requests of each size")
-            metrics = measure_requests(
-                {"grpc": client.translate, "inprocess": load_exported(version)},
-                texts,
-                sizes=_SIZES,
-                requests=requests,
-                rounds=rounds,
-            )
     log("the parts of a request")
     publish(
         "serve_roundtrip",
@@ -104,6 +136,7 @@ def serve_roundtrip(
             "test": test,
             "requests": requests,
             "rounds": rounds,
+            "shortlist": shortlist,
         },
         as_json=as_json,
         client="all",
@@ -119,10 +152,10 @@ def measure_requests(
     requests: int,
     rounds: int,
 ) -> dict[str, Any]:
-    """Translates the same batches over gRPC and in this process, in turns.
+    """Translates the same batches in each way, one way after the other in each round.
 
     Args:
-        ways: `grpc` and `inprocess`.
+        ways: `grpc` and `inprocess`, and perhaps `fast_grpc` and `peer_grpc`.
         texts: What to translate.
         sizes: Numbers of texts in a request.
         requests: Requests of each size and way in a round.
@@ -133,10 +166,12 @@ def measure_requests(
     def seconds(count: int | None = None) -> dict[tuple[str, int], list[float]]:
         times: dict[tuple[str, int], list[float]] = {}
         for size, texts_of_size in batches.items():
-            for batch in texts_of_size[:count]:
-                for way, translate in ways.items():
-                    taken = timed(translate, batch)
-                    times.setdefault((way, size), []).append(taken)
+            # One model after the other: in turns, each would find the caches of the
+            # processor full of another's weights.
+            for way, translate in ways.items():
+                times[way, size] = [
+                    timed(translate, batch) for batch in texts_of_size[:count]
+                ]
         return times
 
     seconds(_WARM_UP)
@@ -153,6 +188,11 @@ def measure_requests(
         both = zip(medians["grpc"], medians["inprocess"], strict=True)
         added = [grpc / inprocess - 1 for grpc, inprocess in both]
         metrics |= median_and_spread(f"added_cost_batch{size}", added)
+        for way, name in (("grpc", "ratio"), ("fast_grpc", "fast_ratio")):
+            if way in ways and "peer_grpc" in ways:
+                both = zip(medians["peer_grpc"], medians[way], strict=True)
+                ratios = [theirs / ours for theirs, ours in both]
+                metrics |= median_and_spread(f"{name}_batch{size}", ratios)
     return metrics
 
 

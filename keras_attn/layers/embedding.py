@@ -82,8 +82,9 @@ class ScaledEmbedding(keras.layers.Layer):
         Args:
             ids: int32 or int64 of any shape.
         """
-        # One operation on TensorFlow, which reads no other rows.
-        return self._scaled(take_rows(self.table.value, ids))
+        # Of the table's value: TensorFlow can gather from the variable itself, and from
+        # then on copies all of it each time that it is read, as for tied logits.
+        return self._scaled(take_rows(ops.convert_to_tensor(self.table), ids))
 
     def _scaled(self, rows):
         return ops.cast(rows, self.compute_dtype) * self.output_dim**0.5

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.costs import weights_per_token
-from benchmarks.floor import make_floors, make_loop
+from benchmarks.floor import make_batch_floor, make_floors, make_loop
 from benchmarks.loop_bodies import search_operations
 from keras_attn import Seq2SeqConfig
 
@@ -77,6 +77,12 @@ def test_every_sentence_is_timed():
     seconds = make_floors(dataclasses.asdict(CONFIG), cases)("floor")
     assert len(seconds) == 2
     assert all(0 < value < 60 for value in seconds)
+
+
+def test_batches_of_all_texts_are_timed():
+    texts, sizes = ["a", "ab", "abc"], [[1, 2], [2, 3], [3, 4]]
+    config = dataclasses.asdict(CONFIG)
+    assert 0 < make_batch_floor(config, texts, sizes, batch_size=2)("") < 60
 
 
 def test_operations_of_the_loop_in_a_loop_are_counted(tmp_path):

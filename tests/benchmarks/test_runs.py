@@ -69,8 +69,11 @@ def test_decode_measures_every_search():
         "beam5_floor_ms",
         "bfloat16_shortlist_beam5_floor_ms",
         "alone_over_floor",
+        "greedy_over_floor",
         "beam5_alone_over_floor",
         "bfloat16_shortlist_beam5_alone_over_floor",
+        "exported_alone_over_floor",
+        "bfloat16_shortlist_exported_beam5_alone_over_floor",
         "bfloat16_shortlist_ratio",
         "exported_over_python",
         "ratio",
@@ -105,9 +108,10 @@ def test_whole_texts_compares_every_way():
 
 def test_serve_roundtrip_measures_both_ways_and_the_parts():
     few = ["--train-epochs", "1", "--requests", "2", "--rounds", "2"]
-    result, _ = run("serve_roundtrip", *SMALL, *few, "--beam-size", "1")
+    few += ["--beam-size", "1", "--shortlist", "5"]
+    result, _ = run("serve_roundtrip", *SMALL, *few)
     for size in (1, 8, 32):
-        for way in ("grpc", "inprocess"):
+        for way in ("grpc", "inprocess", "fast_grpc"):
             assert result[f"{way}_ms_batch{size}"] > 0
         low, high = result[f"added_cost_batch{size}_spread"]
         assert low <= result[f"added_cost_batch{size}"] <= high

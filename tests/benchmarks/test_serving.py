@@ -42,24 +42,27 @@ def test_the_first_test_is_translated():
         take_test(corpus(), None)
 
 
-def test_both_ways_get_the_same_requests_in_turns(monkeypatch):
+def test_all_ways_get_the_same_requests(monkeypatch):
     monkeypatch.setattr(measuring, "measure_sgemm", lambda: 1e11)
     sent = []
 
     def way(name):
         return lambda texts: sent.append((name, tuple(texts))) or []
 
-    ways = {name: way(name) for name in ("grpc", "inprocess")}
+    ways = {name: way(name) for name in ("grpc", "inprocess", "peer_grpc")}
     metrics = measure_requests(ways, list("abc"), sizes=[1, 2], requests=2, rounds=1)
-    counted = sent[8:]  # after two warm-ups of each size and way
-    assert [name for name, _ in counted] == ["grpc", "inprocess"] * 4
-    assert [texts for _, texts in counted[::2]] == [
-        ("a",), ("b",), ("a", "b"), ("c", "a"),
+    counted = sent[12:]  # after two warm-ups of each size and way
+    assert [name for name, _ in counted] == 2 * [
+        "grpc", "grpc", "inprocess", "inprocess", "peer_grpc", "peer_grpc",
     ]  # fmt: skip
-    assert [texts for _, texts in counted[::2]] == [t for _, t in counted[1::2]]
+    assert [texts for _, texts in counted] == [
+        *3 * [("a",), ("b",)], *3 * [("a", "b"), ("c", "a")],
+    ]  # fmt: skip
     assert metrics["grpc_ms_batch2"] <= metrics["grpc_p95_ms_batch2"]
     low, high = metrics["added_cost_batch1_spread"]
     assert -1 < low <= metrics["added_cost_batch1"] <= high
+    assert metrics["ratio_batch2"] > 0
+    assert "fast_ratio_batch2" not in metrics
 
 
 def test_a_server_that_stops_is_an_error(tmp_path):

@@ -142,3 +142,16 @@ def test_look_up_equals_a_call(dtype):
     np.testing.assert_array_equal(
         *(ops.convert_to_numpy(ops.cast(v, "float32")) for v in (called, looked_up))
     )
+
+
+def test_looking_up_leaves_the_table_where_it_is():
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("a variable that is gathered from is TensorFlow's")
+    embed = ScaledEmbedding(10, 4)
+    embed(ops.convert_to_tensor([7]))
+    look_up = tf.function(embed.look_up).get_concrete_function(tf.constant([7, 3]))
+    used = {node.op for node in look_up.graph.as_graph_def().node}
+    # It would make every other read of the table a copy.
+    assert "ResourceGather" not in used
+    assert {"ReadVariableOp", "GatherV2"} <= used
