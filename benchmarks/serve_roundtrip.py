@@ -89,7 +89,7 @@ def serve_roundtrip(
 
     Each further model has a server of its own, which is asked in the same rounds:
     `ratio_batchN` is the other export's time over ours, `fast_ratio_batchN` over that
-    of 16 bits with a shortlist.
+    of 16 bits with a shortlist, whose server keeps packed weights.
 
     Example: python -m benchmarks serve_roundtrip --data multi30k
     --translator runs/multi30k
@@ -106,8 +106,8 @@ def serve_roundtrip(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             return export_translator(of, folder, beam_size=beam, self_test=False)
 
-        def over_grpc(models_dir: Path) -> Translate:
-            address = stack.enter_context(serve(models_dir))
+        def over_grpc(models_dir: Path, **options: bool) -> Translate:
+            address = stack.enter_context(serve(models_dir, **options))
             return stack.enter_context(Client(address, timeout=600)).translate
 
         version = export(loaded)
@@ -117,7 +117,7 @@ def serve_roundtrip(
             pipeline = training_pipeline(recipe, corpus, *codecs)
             words = learn_shortlist(pipeline, *codecs, shortlist)
             fast = loaded.in_precision("bfloat16").with_shortlist(words)
-            ways["fast_grpc"] = over_grpc(export(fast).parent)
+            ways["fast_grpc"] = over_grpc(export(fast).parent, frozen_weights=True)
         if compare is not None:
             ways["peer_grpc"] = over_grpc(compare)
         log(f"{rounds} rounds of {requests} requests of each size")

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,9 @@ from keras_attn.training.fit import fit
 from keras_attn.training.recipes import Recipe
 from keras_attn.training.runs.run_folder import RunFolder
 from keras_attn.translation import translations_from_outputs, utf8
+
+# For a server of 16-bit models (docs/serving.md).
+FROZEN_WEIGHTS = {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}
 
 # Translates texts as one batch.
 Translate = Callable[[Sequence[str]], list[Translation]]
@@ -93,7 +97,7 @@ def load_exported(version: Path) -> Translate:
 
 
 def start_server(
-    models_dir: Path, *options: str, port: int | str = 0
+    models_dir: Path, *options: str, port: int | str = 0, frozen_weights: bool = False
 ) -> tuple[subprocess.Popen, str]:
     """Starts `keras-attn serve` in a process of its own, and waits until it listens.
 
@@ -101,6 +105,7 @@ def start_server(
         models_dir: Base path of the exported model.
         *options: More of its command line.
         port: Port of gRPC; 0: any free one.
+        frozen_weights: Whether TensorFlow keeps weights as oneDNN's products want them.
 
     Returns:
         The process, to be ended by the caller, and its address `HOST:PORT`.
@@ -114,6 +119,7 @@ def start_server(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **(FROZEN_WEIGHTS if frozen_weights else {})},
     )
     # Its messages are read to their end, or it would wait for a reader.
     messages: collections.deque[str] = collections.deque(maxlen=10)
@@ -146,13 +152,17 @@ def end_server(process: subprocess.Popen, signal: int | None = None) -> int:
 
 
 @contextlib.contextmanager
-def serve(models_dir: Path, *options: str) -> Iterator[str]:
+def serve(
+    models_dir: Path, *options: str, frozen_weights: bool = False
+) -> Iterator[str]:
     """Runs `keras-attn serve` on a free port and yields its address.
+
+    Arguments: those of `start_server`.
 
     Raises:
         RuntimeError: If the server stops before it listens.
     """
-    process, address = start_server(models_dir, *options)
+    process, address = start_server(models_dir, *options, frozen_weights=frozen_weights)
     try:
         yield address
     finally:

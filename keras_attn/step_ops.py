@@ -14,6 +14,7 @@ from keras import ops, tree
 from keras_attn.typing import Structure, Tensor
 
 __all__ = [
+    "add_bias",
     "gather_along",
     "row_max",
     "select_rows",
@@ -110,6 +111,20 @@ def row_max(values: Tensor) -> Tensor:
         # `initial`: without it an empty batch is refused.
         return ops.max(values, axis=-1, keepdims=True, initial=float("-inf"))
     return tf.reduce_max(values, axis=-1, keepdims=True)
+
+
+def add_bias(values: Tensor, bias: Tensor) -> Tensor:
+    """Returns `(B, N)` with `(N,)` added to each row.
+
+    TensorFlow joins a product and this into one operation.
+
+    Example:
+
+    >>> ops.convert_to_numpy(add_bias(ops.ones((1, 2)), ops.array([1.0, 2.0]))).tolist()
+    [[2.0, 3.0]]
+    """
+    tf = _tensorflow()
+    return values + bias if tf is None else tf.nn.bias_add(values, bias)
 
 
 def split_at(values: Tensor, width: int) -> tuple[Tensor, Tensor]:

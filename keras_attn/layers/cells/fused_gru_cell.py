@@ -6,7 +6,7 @@ import itertools
 import keras
 from keras import ops
 
-from keras_attn.step_ops import split_at
+from keras_attn.step_ops import add_bias, split_at
 from keras_attn.typing import Structure, Tensor
 
 __all__ = ["FusedGRUCell"]
@@ -49,9 +49,10 @@ class FusedGRUCell(keras.layers.GRUCell):
             inputs = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
             return super().call(inputs, states, training=training)
         [state] = keras.tree.flatten(states)
-        input_bias, state_bias = ops.split(self.bias, 2, axis=0)  # each (1, 3 Q)
-        from_input = self._products(parts) + input_bias
-        from_state = ops.matmul(state, self.recurrent_kernel) + state_bias
+        input_bias, state_bias = ops.unstack(self.bias, 2, axis=0)  # each (3 Q,)
+        from_input = add_bias(self._products(parts), input_bias)
+        product = ops.matmul(state, self.recurrent_kernel)
+        from_state = add_bias(product, state_bias)
         input_gates, input_candidate = split_at(from_input, 2 * self.units)
         state_gates, state_candidate = split_at(from_state, 2 * self.units)
         gates = self.recurrent_activation(input_gates + state_gates)
