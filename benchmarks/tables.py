@@ -71,6 +71,20 @@ ROWS = {
             "The same, 95th percentile: ms"),
         Row("xla_batch1_ms shortlist_xla_batch1_ms", "{:.1f}", True,
             "One sentence alone, greedy, compiled by XLA; with the shortlist, too: ms"),
+        Row("exported_alone_over_floor exported_beam5_alone_over_floor",
+            "{:.2f}", True,
+            "One sentence alone, exported, greedy; beam 5: times the time of its "
+            "matrix products"),
+        Row("bfloat16_shortlist_exported_alone_over_floor "
+            "bfloat16_shortlist_exported_beam5_alone_over_floor", "{:.2f}", True,
+            "The same with 16 bits and a shortlist, over the products of 32 bits and "
+            "all words"),
+        Row("floor_ms beam5_floor_ms", "{:.1f}", False,
+            "Its matrix products, greedy; beam 5: ms"),
+        Row("greedy_over_floor", "{:.2f}", False,
+            "Batches, greedy, times the time of the decoder's matrix products"),
+        Row("greedy_body_operations beam5_body_operations", "{:.0f}", False,
+            "Operations of a step of the exported search, greedy; beam 5"),
         Row("beam5_over_greedy", "{:.2f}", True,
             "Beam 5, times the time of greedy search"),
         Row("beam5_sentences_per_s", "{:,.1f}", False,
@@ -110,6 +124,9 @@ ROWS = {
         Row("inprocess_ms_batch1 inprocess_ms_batch8 inprocess_ms_batch32",
             "{:.1f}", False,
             "The same call without gRPC: ms"),
+        Row("ratio_batch1 fast_ratio_batch1", "{:.2f}", False,
+            "A request of 1 sentence, times the speed of 0.1.0's export; with 16 bits "
+            "and a shortlist"),
         Row("parse_ms tokenise_ms encode_decode_ms serialise_ms", "{:.2f}", False,
             "In a request of 32, reading the message; tokenising; all else in the "
             "graph; writing the answer: ms"),
