@@ -79,7 +79,7 @@ def make_batch_floor(
     graph.share_cores()
     loop = make_loop(Seq2SeqConfig.from_dict(config))
 
-    def run_batch(rows: Sequence[int]) -> list[None]:
+    def run_batch(rows: Sequence[int]) -> Any:
         source = max(sizes[row][0] for row in rows)
         steps = round(statistics.mean(sizes[row][1] for row in rows))
         loop(*map(tf.constant, (len(rows), source, steps)), None).numpy()

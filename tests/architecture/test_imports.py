@@ -70,6 +70,7 @@ MAY_IMPORT = {
         "keras_attn.layers",
         "keras_attn.metrics",
         "keras_attn.seq2seq_config",
+        "keras_attn.step_ops",
     ),
     "keras_attn.decoding": ("keras_attn.inputs", "keras_attn.step_ops"),
     "keras_attn.metrics": (
