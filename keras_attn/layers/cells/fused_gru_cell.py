@@ -49,7 +49,8 @@ class FusedGRUCell(keras.layers.GRUCell):
             inputs = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
             return super().call(inputs, states, training=training)
         [state] = keras.tree.flatten(states)
-        input_bias, state_bias = ops.unstack(self.bias, 2, axis=0)  # each (3 Q,)
+        # Converted: JAX takes no variable here. Each of both is (3 Q,).
+        input_bias, state_bias = ops.unstack(ops.convert_to_tensor(self.bias), 2)
         from_input = add_bias(self._products(parts), input_bias)
         product = ops.matmul(state, self.recurrent_kernel)
         from_state = add_bias(product, state_bias)
