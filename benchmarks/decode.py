@@ -7,7 +7,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -58,6 +58,7 @@ from keras_attn.translator.batches import map_in_batches
 _MOST_TOKENS, _PER_SOURCE_TOKEN, _MORE = 256, 3, 10
 
 Times = Sequence[Mapping[str, Any]]
+_T = TypeVar("_T")
 
 
 class _Output(NamedTuple):
@@ -143,8 +144,8 @@ def decode(
         corpus_name(recipe),
         {
             **_metrics(outputs, times, pairs, config, beam),
-            "greedy_body_operations": _body_operations(loaded, 1),
-            f"{beam}_body_operations": _body_operations(loaded, beam_size),
+            "greedy_body_operations": _exported(loaded, 1, search_operations),
+            f"{beam}_body_operations": _exported(loaded, beam_size, search_operations),
             **describe_translator(loaded, translator, train_epochs),
             "test": test,
             "sentences": len(pairs),
@@ -230,16 +231,6 @@ def _floor_cases(
             ],
         }
     return cases
-
-
-def _body_operations(translator: Translator, beam_size: int) -> int:
-    """Returns the operations of a step of the exported search."""
-    with tempfile.TemporaryDirectory() as folder:
-        return search_operations(
-            export_translator(
-                translator, Path(folder), beam_size=beam_size, self_test=False
-            )
-        )
 
 
 def make_searches(
@@ -343,7 +334,7 @@ def _searches_alone(
         by_beam = functools.partial(translate, beam_size=beam_size)
         searches[f"{name}_beam{beam_size}_alone".lstrip("_")] = by_beam
         for size, search in ((1, "exported"), (beam_size, f"exported_beam{beam_size}")):
-            exported = _export(variant, size)
+            exported = _exported(variant, size, load_exported)
             searches[f"{name}_{search}_alone".lstrip("_")] = exported
         # Of 32 bits: XLA widens products of 16 bits on a CPU, and takes longer.
         if name in ("", "shortlist"):
@@ -354,7 +345,7 @@ def _searches_alone(
 
 def _exported_search(translator: Translator, batch_size: int) -> Translate:
     """Returns greedy search by the exported model, in the batches of `translate`."""
-    translate = _export(translator, beam_size=1)
+    translate = _exported(translator, 1, load_exported)
 
     def search(texts: Sequence[str]) -> list[Any]:
         return map_in_batches(
@@ -367,11 +358,11 @@ def _exported_search(translator: Translator, batch_size: int) -> Translate:
     return search
 
 
-def _export(translator: Translator, beam_size: int) -> Translate:
-    """Returns the search of the exported model."""
+def _exported(translator: Translator, beam_size: int, read: Callable[[Path], _T]) -> _T:
+    """Returns what `read` makes of an exported version, which is then removed."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        return load_exported(
+        return read(
             export_translator(translator, path, beam_size=beam_size, self_test=False)
         )
 

@@ -125,8 +125,8 @@ ROWS = {
             "{:.1f}", False,
             "The same call without gRPC: ms"),
         Row("ratio_batch1 fast_ratio_batch1", "{:.2f}", False,
-            "A request of 1 sentence, times the speed of 0.1.0's export; with 16 bits "
-            "and a shortlist"),
+            "A request of 1 sentence, times the speed of the export that it is "
+            "compared with; with 16 bits and a shortlist"),
         Row("parse_ms tokenise_ms encode_decode_ms serialise_ms", "{:.2f}", False,
             "In a request of 32, reading the message; tokenising; all else in the "
             "graph; writing the answer: ms"),
