@@ -23,6 +23,7 @@ COMMANDS = {
     "corpus_memory": ("corpus_memory", "memory of preparing and reading a corpus"),
     "peers": ("peers.command", "training and translation speed of other toolkits"),
     "soak": ("soak.command", "a server under load while things go wrong"),
+    "loading": ("loading", "what loading an exported version costs"),
     "stop": ("stop", "how soon a server ends that is told to stop while it loads"),
     "ablation": ("experiments.ablation", "what each quality option is worth"),
     "translation": ("experiments.translation", "BLEU of the recipes"),

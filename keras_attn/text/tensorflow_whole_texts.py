@@ -55,7 +55,9 @@ class Splitter(NamedTuple):
     """Functions that find the sentences of texts `(B,)`, in the graph."""
 
     are_whole: Callable[[tf.Tensor], tf.Tensor]  # (B,) bool, as `are_whole`
-    split: Callable[[tf.Tensor], Spans]  # as `split_texts`
+    # To the spans that `split_texts` finds in what is read of the texts, and to the
+    # sentences, (N,).
+    split: Callable[[tf.Tensor], tuple[Spans, tf.Tensor]]
 
 
 def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Splitter:
@@ -68,7 +70,9 @@ def make_splitter(codec: Any, max_tokens: int, whole_tokens: int | None) -> Spli
     """
 
     def split(text):
-        return split_texts(codec, text, max_tokens, whole_tokens)
+        read = _read(text)
+        spans = split_texts(codec, read, max_tokens, whole_tokens)
+        return spans, substrings(read, spans)
 
     return Splitter(
         lambda text: are_whole(codec, text, max_tokens, whole_tokens),
@@ -100,30 +104,34 @@ def as_one_operation(
 def translate_by_sentences(
     splitter: Splitter,
     text: tf.Tensor,
-    translate: Callable[[tf.Tensor, tf.Tensor | None], dict[str, tf.Tensor]],
+    translate: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
     count: int | None,
 ) -> dict[str, tf.Tensor]:
     """Translates texts, as `whole_texts.translate_by_sentences` says."""
-
-    def translate_and_join(sent):
-        text = cut_texts(sent, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
-        spans = splitter.split(text)
-        sentences = substrings(text, spans)
-        outputs = _translate_chunks(translate, sentences, spans.row, count)
-        joined = _join_function(count)(text, spans, outputs)
-        is_cut = tf.strings.length(sent) > tf.strings.length(text)
-        truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
-        return {**joined, "source_truncated": truncated}
-
-    def translate_whole():
-        return sentence_outputs(text, translate(text, None))
-
-    # Most requests are of one short sentence, which is neither split nor joined.
-    return tf.cond(
-        tf.reduce_all(splitter.are_whole(text)),
-        translate_whole,
-        lambda: _by_itself(translate_and_join, [_TEXT])(text),
+    # Most requests are of one short sentence, which is neither split nor joined. Only
+    # these steps have two ways: a server makes the graph of the translation ready for
+    # each place where it stands, which takes a second and tens of megabytes.
+    is_whole = tf.reduce_all(splitter.are_whole(text))
+    spans, sentences = tf.cond(
+        is_whole, lambda: (_whole_spans(text), text), lambda: splitter.split(text)
     )
+    size = tf.where(is_whole, tf.size(text), _CHUNK)
+    outputs = _translate_chunks(translate, sentences, spans.row, size, count)
+    return tf.cond(
+        is_whole,
+        lambda: sentence_outputs(text, outputs),
+        lambda: _join_function(count)(text, spans, outputs),
+    )
+
+
+def _read(text):
+    """Returns what is read of texts."""
+    return cut_texts(text, MAX_TEXT_BYTES // BYTES_PER_TOKEN)
+
+
+def _whole_spans(text):
+    end = tf.strings.length(text)
+    return Spans(tf.zeros_like(end), end, tf.range(tf.size(text)))
 
 
 @functools.cache
@@ -131,15 +139,52 @@ def _join_function(count):
     """Returns the function that joins outputs; all signatures share it."""
 
     def join(text, spans, outputs):
+        read = _read(text)
         if count is None:
-            return join_sentences(text, spans, outputs)
-        return join_hypotheses(text, spans, outputs, count)
+            joined = join_sentences(read, spans, outputs)
+        else:
+            joined = join_hypotheses(read, spans, outputs, count)
+        is_cut = tf.strings.length(text) > tf.strings.length(read)
+        truncated = tf.maximum(joined["source_truncated"], tf.cast(is_cut, tf.int32))
+        return {**joined, "source_truncated": truncated}
 
-    outputs = {
+    spans = Spans(*[_INTEGERS] * 3)
+    return _by_itself(join, [_TEXT, spans, _specifications(count)])
+
+
+@functools.cache
+def _append_function(count):
+    """Returns the function that puts the outputs of more sentences behind others."""
+
+    def append(outputs, more):
+        widest = {
+            axis: tf.maximum(*(tf.shape(part[name])[-1] for part in (outputs, more)))
+            for axis, name in (("S", "source_tokens"), ("T", "target_tokens"))
+        }
+
+        def pad(name, output):
+            axes = _OUTPUTS[name][1]
+            size = tf.shape(output)
+            leading = output.shape.rank - len(axes)
+            paddings = [[0, 0]] * leading + [
+                [0, widest[axis] - size[leading + position]]
+                for position, axis in enumerate(axes)
+            ]
+            return tf.pad(output, paddings)
+
+        return {
+            name: tf.concat([pad(name, outputs[name]), pad(name, more[name])], axis=0)
+            for name in _OUTPUTS
+        }
+
+    return _by_itself(append, [_specifications(count)] * 2)
+
+
+def _specifications(count):
+    return {
         name: tf.TensorSpec(_shape(name, count), dtype)
         for name, (dtype, _) in _OUTPUTS.items()
     }
-    return _by_itself(join, [_TEXT, Spans(*[_INTEGERS] * 3), outputs])
 
 
 def _shape(name, count):
@@ -162,51 +207,31 @@ def _by_itself(function, signature):
     )
 
 
-def _translate_chunks(translate, sentences, rows, count):
-    """Translates a number of sentences at a time, and returns the outputs of all."""
+def _translate_chunks(translate, sentences, rows, size, count):
+    """Translates `size` sentences at a time, and returns the outputs of all."""
     total = tf.size(sentences)
-    number = -(-total // _CHUNK)
 
-    def arrays():
-        return {
-            name: tf.TensorArray(
-                dtype, number, infer_shape=False, element_shape=_shape(name, count)
-            )
-            for name, (dtype, _) in _OUTPUTS.items()
-        }
+    def translate_chunk(first, outputs):
+        chunk = slice(first, first + size)
+        more = translate(sentences[chunk], rows[chunk])
+        more = {name: more[name] for name in _OUTPUTS}
+        return first + size, tf.cond(
+            first == 0,
+            lambda: more,
+            lambda: _append_function(count)(outputs, more),
+        )
 
-    def translate_chunk(index, widths, chunks):
-        chunk = slice(index * _CHUNK, (index + 1) * _CHUNK)
-        outputs = translate(sentences[chunk], rows[chunk])
-        sizes = [
-            tf.shape(outputs[name])[-1] for name in ("target_tokens", "source_tokens")
-        ]
-        written = {
-            name: array.write(index, outputs[name]) for name, array in chunks.items()
-        }
-        return index + 1, tf.maximum(widths, sizes), written
-
-    _, widths, chunks = tf.while_loop(
-        lambda index, *_: index < number,
+    specifications = _specifications(count)
+    none = {
+        name: tf.zeros([size or 0 for size in shape.shape], shape.dtype)
+        for name, shape in specifications.items()
+    }
+    shapes = {name: shape.shape for name, shape in specifications.items()}
+    _, outputs = tf.while_loop(
+        lambda first, _: first < total,
         translate_chunk,
-        (0, tf.zeros([2], tf.int32), arrays()),
+        (0, none),
+        shape_invariants=(tf.TensorShape([]), shapes),
         parallel_iterations=1,
     )
-    widest = dict(zip("TS", tf.unstack(widths), strict=True))
-
-    def pad_chunk(index, padded):
-        for name, (_, axes) in _OUTPUTS.items():
-            output = chunks[name].read(index)
-            size = tf.shape(output)
-            leading = output.shape.rank - len(axes)
-            paddings = [[0, 0]] * leading + [
-                [0, widest[axis] - size[leading + position]]
-                for position, axis in enumerate(axes)
-            ]
-            padded[name] = padded[name].write(index, tf.pad(output, paddings))
-        return index + 1, padded
-
-    _, padded = tf.while_loop(
-        lambda index, _: index < number, pad_chunk, (0, arrays()), parallel_iterations=1
-    )
-    return {name: array.concat() for name, array in padded.items()}
+    return outputs

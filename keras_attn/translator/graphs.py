@@ -19,7 +19,27 @@ from keras_attn.typing import Tensor
 if TYPE_CHECKING:
     from keras_attn.translator.translator import Translator
 
-__all__ = ["align_outputs", "translate_outputs", "whole_text_outputs"]
+__all__ = [
+    "align_outputs",
+    "as_one_operation",
+    "translate_outputs",
+    "whole_text_outputs",
+]
+
+
+def as_one_operation(
+    translate: Callable[[Tensor, Tensor | None], dict[str, Tensor]],
+) -> Callable[[Tensor, Tensor | None], dict[str, Tensor]]:
+    """Returns `translate` as one operation of a graph, where strings are in a graph.
+
+    Args:
+        translate: As for `whole_text_outputs`.
+    """
+    if not graph.strings_in_graph():
+        return translate
+    from keras_attn.text import tensorflow_whole_texts
+
+    return tensorflow_whole_texts.as_one_operation(translate)
 
 
 def whole_text_outputs(
@@ -42,10 +62,6 @@ def whole_text_outputs(
     """
     splitter = translator.splitter(split_sentences)
     sources = graph.at_least_one_row(text)
-    if graph.strings_in_graph(sources):
-        from keras_attn.text.tensorflow_whole_texts import as_one_operation
-
-        translate = as_one_operation(translate)
     if splitter is None:
         outputs = sentence_outputs(sources, translate(sources, None))
     else:

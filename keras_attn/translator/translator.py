@@ -538,7 +538,11 @@ class Translator(keras.Model):
             A dict of tensors: the outputs of the serving signature `translate`, or of
             `translate_constrained` with a prefix or phrases.
         """
-        from keras_attn.translator.graphs import translate_outputs, whole_text_outputs
+        from keras_attn.translator.graphs import (
+            as_one_operation,
+            translate_outputs,
+            whole_text_outputs,
+        )
 
         mode = self._split_mode(split_sentences, prefix, required)
 
@@ -575,7 +579,7 @@ class Translator(keras.Model):
                 constraints=constraints,
             )
 
-        return whole_text_outputs(self, text, translate, mode)
+        return whole_text_outputs(self, text, as_one_operation(translate), mode)
 
     def nbest_graph(
         self,
@@ -602,7 +606,11 @@ class Translator(keras.Model):
         Returns:
             A dict of tensors: the outputs of the serving signature `nbest`.
         """
-        from keras_attn.translator.graphs import translate_outputs, whole_text_outputs
+        from keras_attn.translator.graphs import (
+            as_one_operation,
+            translate_outputs,
+            whole_text_outputs,
+        )
 
         check_limits(count=count)
         search = make_search(
@@ -618,6 +626,7 @@ class Translator(keras.Model):
             return translate_outputs(self, sentences, search_rows, count)
 
         mode = self._split_mode(split_sentences)
+        translate = as_one_operation(translate)
         return whole_text_outputs(self, text, translate, mode, count)
 
     def align_graph(

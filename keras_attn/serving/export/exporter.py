@@ -208,6 +208,8 @@ def _check_graphs(endpoints, serving_version):
 def _save(translator, folder, endpoints):
     import tensorflow as tf
 
+    from keras_attn.serving.export.saved_graph import reduce_loading
+
     # A module with the variables and vocabularies of the graphs. The Keras model itself
     # is not tracked: it would be traced again, with inputs that it does not accept.
     root = tf.Module()
@@ -222,23 +224,7 @@ def _save(translator, folder, endpoints):
         signatures={**endpoints, DEFAULT_SIGNATURE: endpoints[TRANSLATE.name]},
         options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
-    _share_default_signature(folder)
-
-
-def _share_default_signature(folder):
-    """Gives the default signature the input and output tensors of `translate`.
-
-    `tf.saved_model.save` calls a function once for each name. A server would build two
-    executors of the same graph, and batch the requests of each name apart.
-    """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    path = folder / "saved_model.pb"
-    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    (meta_graph,) = saved_model.meta_graphs
-    signatures = meta_graph.signature_def
-    signatures[DEFAULT_SIGNATURE].CopyFrom(signatures[TRANSLATE.name])
-    path.write_bytes(saved_model.SerializeToString(deterministic=True))
+    reduce_loading(folder)
 
 
 def _frequent_words(codec, count=8):

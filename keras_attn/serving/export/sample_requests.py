@@ -52,7 +52,11 @@ class Request(NamedTuple):
 
 
 def warmup_requests(words: list[str], signatures: Iterable[str]) -> list[Request]:
-    """Returns requests of several shapes to some signatures and the default one.
+    """Returns the requests that a server runs before it serves a version.
+
+    Those of several shapes go to the default signature alone, which is `translate`, and
+    one to each other signature: what a server makes ready at the first request of a
+    shape serves all signatures, what it makes ready for a signature all shapes.
 
     Args:
         words: Words of the source language, at least one.
@@ -60,19 +64,24 @@ def warmup_requests(words: list[str], signatures: Iterable[str]) -> list[Request
     """
     batches = [
         [
-            " ".join(words[(row + index) % len(words)] for index in range(num_words))
+            " ".join(
+                words[(row + index) % len(words)] for index in range(num_words)
+            ).encode()
             for row in range(num_texts)
         ]
         for num_words, num_texts in _WARMUP_SHAPES
     ]
-    # A server makes the graph of several sentences at the first text that has them.
-    batches.append([f"{words[0]}.\n{words[-1]}."])
-    encoded = [[text.encode() for text in texts] for texts in batches]
-    return _requests(encoded, signatures)
+    # Also what finds and joins sentences is made ready where there are several.
+    sentences = [f"{words[0]}.\n{words[-1]}.".encode()]
+    shapes = _requests([*batches, sentences], [DEFAULT_SIGNATURE])
+    others = [name for name in signatures if name != TRANSLATE.name]
+    return shapes + _requests([sentences], others)
 
 
 def edge_case_requests(words: list[str], signatures: Iterable[str]) -> list[Request]:
     """Returns requests with malformed texts among plain ones, one text, and none.
+
+    To each of the signatures.
 
     Args:
         words: As for `warmup_requests`.
@@ -90,9 +99,7 @@ def edge_case_requests(words: list[str], signatures: Iterable[str]) -> list[Requ
 
 def _requests(batches, signatures):
     return [
-        Request(name, _inputs(name, texts))
-        for name in (DEFAULT_SIGNATURE, *signatures)
-        for texts in batches
+        Request(name, _inputs(name, texts)) for name in signatures for texts in batches
     ]
 
 

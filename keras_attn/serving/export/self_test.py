@@ -104,16 +104,17 @@ def run_requests(folder: str, outputs: str, *request_files: str) -> None:
 def _requests(*files):
     """Yields the requests to run of files.
 
-    The default signature is `translate` under another name: one request shows that,
-    and more would only make the same graph a second time.
+    The default signature is `translate` under another name: one request shows that. The
+    others go to `translate`, so that the same graph is not made ready a second time.
     """
     has_default = False
     for path in files:
         for request in read_requests(path):
             is_default = request.signature_name == DEFAULT_SIGNATURE
-            if not (is_default and has_default):
-                yield request
+            if is_default and has_default:
+                request = request._replace(signature_name=TRANSLATE.name)
             has_default |= is_default
+            yield request
 
 
 @contextlib.contextmanager

@@ -70,15 +70,16 @@ def replay(servable: Servable, folder: Path) -> int:
     path = folder / _FILE
     if not path.is_file():
         return 0
-    count = 0
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-        if count == _MAX_RECORDS:
-            raise tf.errors.InvalidArgumentError(
-                None,
-                None,
-                f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at "
-                f"{path}",
-            )
+    # All of them first: between requests, the next one can take ten seconds to come.
+    records = tf.data.TFRecordDataset(str(path)).take(_MAX_RECORDS + 1)
+    logs = list(records.as_numpy_iterator())
+    if len(logs) > _MAX_RECORDS:
+        raise tf.errors.InvalidArgumentError(
+            None,
+            None,
+            f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at {path}",
+        )
+    for record in logs:
         try:
             log = message_class("PredictionLog").FromString(record)
         except DecodeError as error:
@@ -86,8 +87,7 @@ def replay(servable: Servable, folder: Path) -> int:
                 None, None, f"Failed to parse warmup record: {record!r} from {path}"
             ) from error
         _replay_log(servable, log)
-        count += 1
-    return count
+    return len(logs)
 
 
 def _replay_log(servable, log):

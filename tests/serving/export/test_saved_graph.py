@@ -1,0 +1,89 @@
+import pytest
+import tensorflow as tf
+
+from keras_attn.serving.export.saved_graph import reduce_loading
+from keras_attn.serving.local_server.saved_model import read_meta_graph
+from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A SavedModel with equal constants, an assertion, and a call that stays one."""
+    root = tf.Module()
+    root.scale = tf.Variable(2.0)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None])],
+        experimental_attributes={"_noinline": True},
+    )
+    def scaled(values):
+        return root.scale * values[:, :2] + values[:, :2]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], name="values")])
+    def translate(values):
+        checks = [tf.debugging.assert_greater(tf.shape(values)[1], 2) for _ in "ab"]
+        with tf.control_dependencies(checks):
+            return {"scaled": scaled(values), "three": tf.constant(3.0), "last": 3.0}
+
+    function = translate.get_concrete_function()
+    signatures = {TRANSLATE.name: function, DEFAULT_SIGNATURE: function}
+    tf.saved_model.save(root, str(tmp_path), signatures=signatures)
+    return tmp_path
+
+
+def constants(folder):
+    """Returns the values of the constants of each function."""
+    library = read_meta_graph(folder).graph_def.library
+    return [
+        [
+            node.attr["value"].SerializeToString(deterministic=True)
+            for node in function.node_def
+            if node.op == "Const" and not node.input
+        ]
+        for function in library.function
+    ]
+
+
+def test_a_reduced_model_computes_the_same(saved):
+    values = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    before = sum(map(len, constants(saved)))
+    reduce_loading(saved)
+    assert sum(map(len, constants(saved))) < before
+    translate = tf.saved_model.load(str(saved)).signatures[TRANSLATE.name]
+    outputs = translate(values=values)
+    assert outputs["scaled"].numpy().tolist() == [[3.0, 6.0], [12.0, 15.0]]
+    assert float(outputs["three"]) == float(outputs["last"]) == 3.0
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        translate(values=values[:, :2])
+
+
+def test_no_function_has_a_constant_twice(saved):
+    assert any(len(values) > len(set(values)) for values in constants(saved))
+    reduce_loading(saved)
+    assert all(len(values) == len(set(values)) for values in constants(saved))
+
+
+def test_calls_that_stay_calls_are_not_optimized_again(saved):
+    def calls():
+        graph = read_meta_graph(saved).graph_def
+        functions = {f.signature.name: f for f in graph.library.function}
+        nodes = [*graph.node, *(n for f in functions.values() for n in f.node_def)]
+        for node in nodes:
+            if "PartitionedCall" in node.op:
+                config = tf.compat.v1.ConfigProto.FromString(
+                    node.attr["config_proto"].s
+                )
+                rewrites = config.graph_options.rewrite_options
+                function = functions[node.attr["f"].func.name]
+                yield function.attr["_noinline"].b, rewrites.disable_meta_optimizer
+
+    before = set(calls())
+    assert (True, False) in before
+    reduce_loading(saved)
+    assert set(calls()) == {(stays, stays) for stays, _ in before}
+
+
+def test_the_default_signature_is_translate(saved):
+    reduce_loading(saved)
+    signatures = read_meta_graph(saved).signature_def
+    assert signatures[DEFAULT_SIGNATURE] == signatures[TRANSLATE.name]
