@@ -1,12 +1,13 @@
 """What is done to a saved graph, so that servers load it in less time and memory.
 
 A server makes the graph ready for each signature that it is asked for: it copies,
-optimizes and places every function that the signature reaches.
+optimizes and places every function that the signature reaches, with all that is known
+of each node.
 """
 
 from pathlib import Path
 
-from tensorflow.core.framework import function_pb2, graph_pb2
+from tensorflow.core.framework import function_pb2, graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import config_pb2, saved_model_pb2
 
 from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
@@ -14,6 +15,8 @@ from keras_attn.serving.signature import DEFAULT_SIGNATURE, TRANSLATE
 __all__ = ["reduce_loading"]
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_MERGED = ("Const", "Pack", "Range", "Shape", "Size", "StridedSlice")
+_TRACED = ("_output_shapes", "_input_shapes", "_user_specified_name")  # attributes
 
 
 def reduce_loading(folder: Path) -> None:
@@ -28,7 +31,8 @@ def reduce_loading(folder: Path) -> None:
     _share_default_signature(meta_graph.signature_def)
     _optimize_once(meta_graph.graph_def)
     for function in meta_graph.graph_def.library.function:
-        _merge_constants(function)
+        _drop_shapes(function)
+        _merge_equal_nodes(function)
     path.write_bytes(saved_model.SerializeToString(deterministic=True))
 
 
@@ -60,40 +64,66 @@ def _optimize_once(graph: graph_pb2.GraphDef) -> None:
                     node.attr["config_proto"].s = once
 
 
-def _merge_constants(function: function_pb2.FunctionDef) -> None:
-    """Keeps one of the constants of a function that have the same value.
+def _drop_shapes(function: function_pb2.FunctionDef) -> None:
+    """Removes what tracing knew of shapes and names, which servers do not read."""
+    for attributes in (
+        function.attr,
+        *(argument.attr for argument in function.arg_attr.values()),
+        *(node.attr for node in function.node_def),
+    ):
+        for name in _TRACED:
+            attributes.pop(name, None)
 
-    Every slice has three of its own: they are half of the nodes of a traced function.
+
+def _merge_equal_nodes(function: function_pb2.FunctionDef) -> None:
+    """Keeps one of the nodes of a function that compute the same from the same.
+
+    Of constants and of what computes shapes: each slice has three constants of its own,
+    which are half of the nodes of a traced function.
     """
     first: dict[bytes, str] = {}
-    same = {}
+    same: dict[str, str] = {}
     nodes = []
+    # In the order of tracing: what a node reads comes before it.
     for node in function.node_def:
-        if node.op == "Const" and not node.input:
-            value = node.attr["value"].SerializeToString(deterministic=True)
-            name = first.setdefault(value, node.name)
+        _rename_inputs(node, same)
+        if node.op in _MERGED and not any(name[0] == "^" for name in node.input):
+            name = first.setdefault(_computation(node), node.name)
             if name != node.name:
                 same[node.name] = name
                 continue
         nodes.append(node)
-
-    def renamed(tensor):
-        """Returns a tensor `node:output:0`, or an input `^node` that orders nodes."""
-        mark = "^" if tensor.startswith("^") else ""
-        name, *output = tensor.removeprefix("^").split(":")
-        return mark + ":".join([same.get(name, name), *output])
-
-    for node in nodes:
-        inputs = list(map(renamed, node.input))
-        del node.input[:]
-        # Nodes wait for a node once.
-        node.input.extend(
-            name
-            for place, name in enumerate(inputs)
-            if name[0] != "^" or name not in inputs[:place]
-        )
+    for node in nodes:  # what is read before it is made, if anything
+        _rename_inputs(node, same)
     for name, tensor in function.ret.items():
-        function.ret[name] = renamed(tensor)
+        function.ret[name] = _renamed(tensor, same)
     kept = function_pb2.FunctionDef(node_def=nodes)
     del function.node_def[:]
     function.node_def.extend(kept.node_def)
+
+
+def _computation(node):
+    """Returns what a node computes and from what, as bytes."""
+    nameless = node_def_pb2.NodeDef()
+    nameless.CopyFrom(node)
+    nameless.ClearField("name")
+    nameless.ClearField("experimental_debug_info")
+    return nameless.SerializeToString(deterministic=True)
+
+
+def _rename_inputs(node, names):
+    inputs = [_renamed(name, names) for name in node.input]
+    del node.input[:]
+    # A tensor may be read twice, but a node is waited for once.
+    node.input.extend(
+        name
+        for place, name in enumerate(inputs)
+        if name[0] != "^" or name not in inputs[:place]
+    )
+
+
+def _renamed(tensor, names):
+    """Renames the node of a tensor, `node:output:0`, or that is waited for, `^node`."""
+    mark = "^" if tensor[0] == "^" else ""
+    name, *output = tensor.removeprefix("^").split(":")
+    return mark + ":".join([names.get(name, name), *output])
