@@ -31,6 +31,8 @@ COMMANDS = {
         "experiments.long_sentences", "BLEU by length, with attention and without"
     ),
     "whole_texts": ("whole_texts", "BLEU of texts of several sentences, and the cost"),
+    "markup": ("markup", "tags around the words that gold links name"),
+    "alignment": ("alignment", "AER of attention, of an aligner, of learned links"),
     "table": ("tables", "write the stored results into README and docs"),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from keras_attn.lazy import lazy_names
 from keras_attn.registration import register_classes
 
 if TYPE_CHECKING:
+    from keras_attn.layers import Aligner as Aligner
     from keras_attn.layers import Attention as Attention
     from keras_attn.layers import AttentionCell as AttentionCell
     from keras_attn.layers import AttentionDecoder as AttentionDecoder
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from keras_attn.layers import ScaledEmbedding as ScaledEmbedding
     from keras_attn.models import Seq2Seq as Seq2Seq
     from keras_attn.models import Seq2SeqConfig as Seq2SeqConfig
+    from keras_attn.translation import Link as Link
     from keras_attn.translation import Token as Token
     from keras_attn.translation import Translation as Translation
     from keras_attn.translator import Translator as Translator
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "Aligner": "keras_attn.layers",
     "Attention": "keras_attn.layers",
     "AttentionCell": "keras_attn.layers",
     "AttentionDecoder": "keras_attn.layers",
@@ -58,6 +61,7 @@ _HOMES = {
     "LayerNormGRUCell": "keras_attn.layers",
     "LayerNormLSTMCell": "keras_attn.layers",
     "LayerNormSimpleRNNCell": "keras_attn.layers",
+    "Link": "keras_attn.translation",
     "LocalAttention": "keras_attn.layers",
     "LocationAttention": "keras_attn.layers",
     "LuongCell": "keras_attn.layers",

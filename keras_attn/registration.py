@@ -19,6 +19,7 @@ __all__ = ["REGISTERED", "register_classes"]
 # Modules and the classes in them that are registered as `keras_attn>NAME`.
 REGISTERED = {
     "keras_attn.layers": (
+        "Aligner",
         "AttentionCell",
         "AttentionDecoder",
         "BahdanauAttention",

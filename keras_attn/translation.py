@@ -14,6 +14,8 @@ import numpy as np
 __all__ = [
     "MAX_ATTENTION_TOKENS",
     "SOURCE_OUTPUTS",
+    "TOKEN_WEIGHTS",
+    "Link",
     "Sentence",
     "Token",
     "Translation",
@@ -34,8 +36,12 @@ MAX_ATTENTION_TOKENS = 1024
 # Beginnings of the names of outputs that all hypotheses of a text share.
 SOURCE_OUTPUTS = ("source_", "sentence_begin", "sentence_end", "sentence_source_length")
 
-# Height in a notebook: of the frame, and of a row of its attention map.
-_FRAME_PIXELS, _ROW_PIXELS = 420, 36
+# Outputs `(B, T, S)`: weights between target and source tokens.
+TOKEN_WEIGHTS = ("attention", "alignment")
+
+# Height in a notebook: of the frame, of a row of its attention map, and of the choice
+# between that and alignment.
+_FRAME_PIXELS, _ROW_PIXELS, _CHOICE_PIXELS = 420, 36, 110
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +85,29 @@ class Sentence:
     target_tokens: tuple[int, int]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Link:
+    """A source word, or token, and a target word that translates it.
+
+    Attributes:
+        source: Number of the source word, from 0.
+        target: Number of the target word, from 0.
+        weight: Probability of the link, or attention.
+        source_begin: Offset of the source word's first byte in the UTF-8 source.
+        source_end: One past its last byte.
+        target_begin: Offset of the target word's first byte in the UTF-8 translation.
+        target_end: One past its last byte.
+    """
+
+    source: int
+    target: int
+    weight: float
+    source_begin: int
+    source_end: int
+    target_begin: int
+    target_end: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Translation:
     """A translated text with its scores, tokens and attention.
@@ -102,6 +131,10 @@ class Translation:
         constraints_met: Whether the translation begins with its prefix and contains all
             required phrases; `None` without constraints.
         sentences: What was translated by itself, in order; at least one.
+        alignment: `(T, S)` float32, the probability that target token `t` translates
+            source token `s`; what a row lacks to 1 is that it translates none. It is
+            zero between sentences. `None` where the translator has no aligner, or
+            attention was left out.
 
     Example:
 
@@ -129,6 +162,7 @@ class Translation:
     target_truncated: bool = False
     constraints_met: bool | None = None
     sentences: tuple[Sentence, ...] = ()
+    alignment: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Makes the text one sentence unless its sentences are given."""
@@ -192,12 +226,57 @@ class Translation:
             target_tokens=shift_tokens(self.target_tokens[rows], -target_begin),
             token_scores=self.token_scores[rows],
             attention=self.attention[rows, columns],
+            alignment=(
+                None if self.alignment is None else self.alignment[rows, columns]
+            ),
         )
+
+    def links(
+        self, threshold: float | None = None, *, unit: str = "words"
+    ) -> list["Link"]:
+        """Returns which source words each target word translates.
+
+        Read off `alignment` or, without one, off `attention`. Target words without a
+        link translate nothing that stands in the source.
+
+        Args:
+            threshold: Smallest weight of a link, in (0, 1]. `None`: each target word is
+                linked to the source word of the largest weight, unless "no source"
+                weighs more.
+            unit: `"words"`, those of `keras_attn.text.word_spans`, or `"tokens"`. End
+                tokens have no links.
+
+        Returns:
+            Links in the order of target and then source words.
+
+        Raises:
+            ValueError: If `threshold` or `unit` is none of these.
+
+        Example:
+
+        >>> translation = Translation(
+        ...     source="der Hund", text="dog", score=-0.5,
+        ...     source_tokens=(Token("▁der", 0, 3), Token("▁Hund", 4, 8),
+        ...                    Token("</s>", 8, 8)),
+        ...     target_tokens=(Token("▁dog", 0, 3), Token("</s>", 3, 3)),
+        ...     token_scores=np.float32([-0.25, -0.25]),
+        ...     attention=np.float32([[0.6, 0.3, 0.1], [0.2, 0.0, 0.8]]),
+        ...     alignment=np.float32([[0.1, 0.8, 0.0], [0.0, 0.0, 0.9]]),
+        ... )
+        >>> [link] = translation.links()
+        >>> (link.source, link.target), (link.source_begin, link.source_end)
+        ((1, 0), (4, 8))
+        """
+        # Imported late: reading a translation needs no words.
+        from keras_attn.text.links import translation_links
+
+        return translation_links(self, threshold, unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the translation as values that `json.dumps` accepts.
 
-        Without constraints there is no `constraints_met`.
+        Without constraints there is no `constraints_met`, without an aligner no
+        `alignment`.
         """
         values = {
             **{
@@ -212,6 +291,7 @@ class Translation:
             ],
             "token_scores": self.token_scores.tolist(),
             "attention": self.attention.tolist(),
+            "alignment": None if self.alignment is None else self.alignment.tolist(),
             "sentences": [
                 {
                     **dataclasses.asdict(sentence),
@@ -221,8 +301,9 @@ class Translation:
                 for sentence in self.sentences
             ],
         }
-        if self.constraints_met is None:
-            del values["constraints_met"]
+        for name in ("constraints_met", "alignment"):
+            if values[name] is None:
+                del values[name]
         return values
 
     def _repr_html_(self) -> str:
@@ -236,6 +317,8 @@ class Translation:
 
         page = html.escape(attention_html(self, title="Translation"))
         height = min(_FRAME_PIXELS + _ROW_PIXELS * len(self.target_tokens), 800)
+        if self.alignment is not None:
+            height += _CHOICE_PIXELS
         return (
             f'<iframe title="Translation" sandbox="allow-scripts" srcdoc="{page}" '
             f'width="100%" height="{height}" frameborder="0"></iframe>'
@@ -354,8 +437,9 @@ def translations_from_outputs(
     Args:
         sources: The `B` source texts.
         outputs: The outputs of the serving signature `translate`, padded to the
-            longest row of the batch. `attention` may be missing, and the outputs
-            `sentence_*`, which older exports lack: then a text is one sentence.
+            longest row of the batch. `attention` and `alignment` may be missing, and
+            the outputs `sentence_*`, which older exports lack: then a text is one
+            sentence.
 
     Returns:
         `B` translations without padding, in the order of `sources`.
@@ -376,6 +460,12 @@ def _translation(source, outputs, row):
     source_length = int(outputs["source_length"][row])
     target_length = int(outputs["target_length"][row])
     sentences = _sentences(outputs, row)
+    attention = alignment = None
+    if has_joint_attention(len(sentences), source_length):
+        attention, alignment = (
+            _token_weights(outputs, name, row, (target_length, source_length))
+            for name in TOKEN_WEIGHTS
+        )
     return Translation(
         source=source,
         text=_text(outputs["translation"][row]),
@@ -384,10 +474,7 @@ def _translation(source, outputs, row):
         target_tokens=_tokens(outputs, "target", row, target_length),
         token_scores=np.array(outputs["token_scores"][row, :target_length]),
         attention=(
-            np.array(outputs["attention"][row, :target_length, :source_length])
-            if "attention" in outputs
-            and has_joint_attention(len(sentences), source_length)
-            else np.zeros((target_length, 0), np.float32)
+            np.zeros((target_length, 0), np.float32) if attention is None else attention
         ),
         source_truncated=int(outputs["source_truncated"][row]),
         target_truncated=bool(outputs["target_truncated"][row]),
@@ -397,7 +484,16 @@ def _translation(source, outputs, row):
             else None
         ),
         sentences=sentences,
+        alignment=alignment,
     )
+
+
+def _token_weights(outputs, name, row, shape):
+    """Returns weights between the tokens of a text, or `None` where there are none."""
+    if name not in outputs:
+        return None
+    target_length, source_length = shape
+    return np.array(outputs[name][row, :target_length, :source_length])
 
 
 def has_joint_attention(sentences: int, source_length: int) -> bool:

@@ -27,6 +27,7 @@ API_PAGES = {
     "decoding": "keras_attn/decoding",
     "text": "keras_attn/text",
     "metrics": "keras_attn/metrics",
+    "markup": "keras_attn/markup",
     "plotting": "keras_attn/plotting",
     "translator": "keras_attn/translator/translator.py",
     "translation": "keras_attn/translation.py",

@@ -1,5 +1,6 @@
 """Keras layers of the attention encoder-decoder: attention, cells, encoder, decoder."""
 
+from keras_attn.layers.aligner import Aligner
 from keras_attn.layers.attention.bahdanau_attention import BahdanauAttention
 from keras_attn.layers.attention.base import Attention, History
 from keras_attn.layers.attention.concat_attention import ConcatAttention
@@ -32,6 +33,7 @@ from keras_attn.layers.encoder.encoder import Encoder
 from keras_attn.layers.encoder.pyramidal_encoder import PyramidalEncoder
 
 __all__ = [
+    "Aligner",
     "Attention",
     "AttentionCell",
     "AttentionDecoder",

@@ -1,4 +1,4 @@
-"""Pictures of where the decoder looked: for the terminal, the browser, the page.
+"""Pictures of attention and alignment: for the terminal, the browser, the page.
 
 Names are imported when first used, so that the terminal map and the HTML page need
 neither matplotlib nor Keras.

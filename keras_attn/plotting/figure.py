@@ -1,4 +1,4 @@
-"""Attention as a matplotlib figure, made without pyplot and its global state."""
+"""Attention or alignment as a matplotlib figure, without pyplot's global state."""
 
 import os
 from typing import TYPE_CHECKING
@@ -21,9 +21,13 @@ _INK = "#1d2b45"
 
 
 def plot_attention(
-    translation: Translation, *, words: bool = True, title: str | None = None
+    translation: Translation,
+    *,
+    words: bool = True,
+    title: str | None = None,
+    show: str | None = None,
 ) -> "Figure":
-    """Draws attention as a heat map: target words down, source words across.
+    """Draws attention or alignment as a heat map: target words down, source across.
 
     Darkness is proportional to weight: white is 0, the darkest blue 1, in even
     steps of perceived lightness. The figure grows with the sentence. Characters that no
@@ -36,20 +40,24 @@ def plot_attention(
         words: Whether to merge subwords into words; otherwise a row and a column a
             token.
         title: Text over the map, or `None` for none.
+        show: `"attention"`: where the decoder looked; `"alignment"`: what each word
+            translates, the last column being "no source"; `None`: the alignment if
+            the translation has one. Of two maps a line below says which is drawn.
 
     Returns:
         A figure on an Agg canvas that belongs to the caller: `pyplot` does not know
         it, and there is nothing to close.
 
     Raises:
-        ValueError: If tokens and attention do not fit together.
+        ValueError: If tokens and weights do not fit together, or `show` names no map
+            of the translation.
         ImportError: If matplotlib is not installed.
     """
-    grid = attention_grid(translation, words=words)
+    grid = attention_grid(translation, words=words, show=show)
     Figure, Canvas = _import_matplotlib()
     rows, columns = grid.weights.shape
     cell = min(_CELL_INCHES, _MAX_MAP_INCHES / max(rows, columns))
-    texts = [*grid.targets, *grid.sources, *grid.notes, title or ""]
+    texts = [*grid.targets, *grid.sources, *grid.notes, grid.caption, title or ""]
     families, missing = fonts_for(frozenset("".join(texts)))
     warn_of_missing(missing)
     font = {
@@ -77,6 +85,7 @@ def save_attention_png(
     words: bool = True,
     title: str | None = None,
     dpi: int = 150,
+    show: str | None = None,
 ) -> None:
     """Writes the heat map of `plot_attention` as a PNG file.
 
@@ -86,13 +95,15 @@ def save_attention_png(
         words: As in `plot_attention`.
         title: As in `plot_attention`.
         dpi: Dots per inch; a cell is 0.36 inches wide.
+        show: As in `plot_attention`.
 
     Raises:
-        ValueError: If tokens and attention do not fit together.
+        ValueError: If tokens and weights do not fit together, or `show` names no map
+            of the translation.
         ImportError: If matplotlib is not installed.
         OSError: If the file cannot be written.
     """
-    figure = plot_attention(translation, words=words, title=title)
+    figure = plot_attention(translation, words=words, title=title, show=show)
     figure.savefig(path, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.2)
 
 
@@ -153,7 +164,7 @@ def _draw_texts(axes, grid: AttentionGrid, title, font, missing):
             loc="left",
             pad=12,
         )
-    notes = list(grid.notes)
+    notes = [note for note in (grid.caption, *grid.notes) if note]
     if grid.is_blank:
         notes.insert(0, "No attention to draw: every weight is zero.")
     if notes:

@@ -1,6 +1,7 @@
 
 "use strict";
-for (const map of document.querySelectorAll(".map")) {
+for (const map of document.querySelectorAll(".map, .view")) {
+  if (map.querySelector(".view")) continue;  // its two views are maps themselves
   const rows = [...map.querySelectorAll("tbody tr")].map((row) =>
     [...row.querySelectorAll("td")].map((cell) => Number(cell.dataset.percent)));
   const words = [...map.querySelectorAll("button")];
@@ -34,4 +35,19 @@ for (const map of document.querySelectorAll(".map")) {
   map.addEventListener("focusin", show);
   map.addEventListener("mouseleave", clear);
   map.addEventListener("focusout", clear);
+  const linked = map.querySelector(".linked");
+  const drawLines = () => {
+    const origin = linked.getBoundingClientRect();
+    for (const line of linked.querySelectorAll("path")) {
+      const [source, target] = ["source", "target"].map((side) => linked
+        .querySelector(`button[data-${side}="${line.dataset[side]}"]`)
+        .getBoundingClientRect());
+      const x = ({ left, right }) => (left + right) / 2 - origin.left + linked.scrollLeft;
+      const [top, bottom] = [source.bottom - origin.top, target.top - origin.top];
+      const middle = (top + bottom) / 2;
+      line.setAttribute("d", `M${x(source)} ${top}C${x(source)} ${middle} ` +
+        `${x(target)} ${middle} ${x(target)} ${bottom}`);
+    }
+  };
+  if (linked) new ResizeObserver(drawLines).observe(linked);
 }

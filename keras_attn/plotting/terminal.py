@@ -1,4 +1,4 @@
-"""Attention as text: a map of shaded cells for terminals, logs and e-mail.
+"""Attention or alignment as text: a map of shaded cells for terminals and logs.
 
 Every label ends its line, so a terminal that disagrees about the width of a
 character, joins an emoji or writes from right to left cannot shift the map.
@@ -32,8 +32,9 @@ def attention_text(
     width: int | None = None,
     color: bool | None = None,
     ascii_only: bool | None = None,
+    show: str | None = None,
 ) -> str:
-    """Draws attention as lines of text.
+    """Draws attention or alignment as lines of text.
 
     Source words stand as steps above their columns, target words beside their
     rows. A sentence too long for `width` continues in further panels, and a word too
@@ -50,12 +51,16 @@ def attention_text(
             `None`: if standard output is a terminal and `NO_COLOR` is not set.
         ascii_only: Whether to draw with ASCII signs (labels stay as they are);
             `None`: if standard output cannot encode block characters.
+        show: `"attention"`: where the decoder looked; `"alignment"`: what each word
+            translates, the last column being "no source"; `None`: the alignment if
+            the translation has one. Of two maps a last line says which is drawn.
 
     Returns:
         The lines, without a line break at the end.
 
     Raises:
-        ValueError: If tokens and attention do not fit together.
+        ValueError: If tokens and weights do not fit together, or `show` names no map
+            of the translation.
 
     Example:
 
@@ -89,16 +94,21 @@ def attention_text(
         ascii_only = not _can_encode("█╷│", getattr(sys.stdout, "encoding", None))
     lines: list[str] = []
     notes: list[str] = []
-    for part in sentences_to_draw(translation):
-        grid = attention_grid(part, words=words)
+    grids = [
+        attention_grid(part, words=words, show=show)
+        for part in sentences_to_draw(translation, show)
+    ]
+    for grid in grids:
         lines += [""] * bool(lines)
         if grid.is_blank:
             lines.append("No attention to draw: every weight is zero.")
         else:
             lines += _draw(grid, max(int(width), _MIN_WIDTH), color, ascii_only)
         notes += grid.notes
-    if np.any(translation.attention):
+    if not all(grid.is_blank for grid in grids):
         lines.append(_DIGITS_KEY if ascii_only else _SHADES_KEY)
+    if grids[0].caption:
+        lines.append(grids[0].caption)
     return "\n".join([*lines, *notes])
 
 

@@ -11,7 +11,8 @@ token, and attention is zero between sentences: `sentence_source_length` and
 `sentence_target_length` cut every output into blocks. A text of several sentences with
 more than 1,024 source tokens has no attention, whatever is in its batch: zeros, which
 add neither rows nor columns to the output, so that its `T` and `S` may be smaller than
-the lengths. Of a text, 1 MiB is read; `source_truncated` says if there was more.
+the lengths. All this holds for `alignment` as well, which models with an aligner return
+beside it. Of a text, 1 MiB is read; `source_truncated` says if there was more.
 
 Requests ask for all outputs of a signature, without an `output_filter`: those of the
 client, of REST, and the warm-up requests of an export. For any other set of outputs a
@@ -59,11 +60,23 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A named function of the exported model."""
+    """A named function of the exported model.
+
+    Attributes:
+        name: Name in requests.
+        inputs: All inputs.
+        outputs: The outputs that every model has.
+        aligner_outputs: Further outputs of a model with an aligner.
+    """
 
     name: str
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
+    aligner_outputs: tuple[Field, ...] = ()
+
+    def outputs_of_model(self, has_aligner: bool) -> tuple[Field, ...]:
+        """Returns the outputs of a model with an aligner, or of one without."""
+        return self.outputs + (self.aligner_outputs if has_aligner else ())
 
 
 _B, _BT, _BS, _BU = ("B",), ("B", "T"), ("B", "S"), ("B", "U")
@@ -104,6 +117,13 @@ _TARGET = (
     Field("sentence_target_length", "int32", _BU, "number of its target tokens"),
 )
 _TRANSLATED = (_TRANSLATION, *_TARGET)
+_ALIGNMENT = Field(
+    "alignment",
+    "float32",
+    ("B", "T", "S"),
+    "probability that target token t translates source token s; what a row lacks to 1 "
+    "is that it translates none",
+)
 
 
 def _per_hypothesis(field):
@@ -111,7 +131,12 @@ def _per_hypothesis(field):
     return dataclasses.replace(field, axes=(first, "K", *others))
 
 
-TRANSLATE = Signature("translate", inputs=(_TEXT,), outputs=(*_SOURCE, *_TRANSLATED))
+TRANSLATE = Signature(
+    "translate",
+    inputs=(_TEXT,),
+    outputs=(*_SOURCE, *_TRANSLATED),
+    aligner_outputs=(_ALIGNMENT,),
+)
 
 SIGNATURES = {
     signature.name: signature
@@ -121,12 +146,14 @@ SIGNATURES = {
             "nbest",
             inputs=(_TEXT,),
             outputs=(*_SOURCE, *map(_per_hypothesis, _TRANSLATED)),
+            aligner_outputs=(_per_hypothesis(_ALIGNMENT),),
         ),
         Signature(
             "align",
             # Tokens and offsets are those of the input `target`.
             inputs=(_TEXT, Field("target", "string", _B, "UTF-8 translation of it")),
             outputs=(*_SOURCE, *_TARGET),
+            aligner_outputs=(_ALIGNMENT,),
         ),
         Signature(
             "translate_options",
@@ -141,9 +168,10 @@ SIGNATURES = {
                 Field("length_penalty", "float32", _B, "exponent of the length"),
             ),
             outputs=TRANSLATE.outputs,
+            aligner_outputs=(_ALIGNMENT,),
         ),
         # Tokens are words rather than subwords.
-        Signature("translate_words", inputs=(_TEXT,), outputs=TRANSLATE.outputs),
+        dataclasses.replace(TRANSLATE, name="translate_words"),
     )
 }
 
@@ -159,6 +187,7 @@ TRANSLATE_CONSTRAINED = Signature(
         *TRANSLATE.outputs,
         Field("constraints_met", "int32", _B, "1 if the translation meets both"),
     ),
+    aligner_outputs=(_ALIGNMENT,),
 )
 ALL_SIGNATURES = {
     **SIGNATURES,

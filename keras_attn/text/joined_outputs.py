@@ -11,7 +11,11 @@ from keras_attn.text.tensorflow_sentences import (
     row_sizes,
     substrings,
 )
-from keras_attn.translation import MAX_ATTENTION_TOKENS, SOURCE_OUTPUTS
+from keras_attn.translation import (
+    MAX_ATTENTION_TOKENS,
+    SOURCE_OUTPUTS,
+    TOKEN_WEIGHTS,
+)
 
 __all__ = ["join_hypotheses", "join_sentences", "sentence_outputs"]
 
@@ -30,7 +34,7 @@ def join_sentences(
     with the end token of each sentence: every row of attention sums to 1 over the
     tokens of its own sentence, and the end token of the last one is the last. A text of
     several sentences with more than 1,024 source tokens has no attention: zeros, which
-    do not make the output any larger.
+    do not make the output any larger. Alignment, where there is one, is joined alike.
 
     Args:
         text: `(B,)` strings, the texts.
@@ -119,7 +123,11 @@ def join_sentences(
     is_kept = tf.gather(has_attention, place[:, 0])
     index, place = (tf.boolean_mask(x, is_kept) for x in (index, place))
     first = tf.gather(sum_before(outputs["source_length"]), index[:, 0])
-    attention = _shift(tf.gather_nd(outputs["attention"], index), first, width)
+
+    def join_weights(name):
+        weights = _shift(tf.gather_nd(outputs[name], index), first, width)
+        return tf.scatter_nd(place, weights, [count, height, width])
+
     return {
         "translation": tf.strings.join(
             [tf.strings.unsorted_segment_join(parts, rows, count), last]
@@ -127,7 +135,7 @@ def join_sentences(
         "score": sum_rows(outputs["score"]),
         "token_scores": joined.pop("target_scores"),
         **joined,
-        "attention": tf.scatter_nd(place, attention, [count, height, width]),
+        **{name: join_weights(name) for name in TOKEN_WEIGHTS if name in outputs},
         "source_truncated": sum_rows(outputs["source_truncated"]),
         "target_truncated": tf.math.segment_max(outputs["target_truncated"], rows),
         "sentence_begin": by_text(spans.begin),
@@ -248,10 +256,10 @@ def _begins_row(rows):
     return rows[1:] != rows[:-1]
 
 
-def _shift(attention, first, width):
+def _shift(weights, first, width):
     """Moves the columns of each row `(K, S)` to those of its tokens in the text."""
-    size = tf.shape(attention)[1]
+    size = tf.shape(weights)[1]
     column = tf.range(width) - first[:, tf.newaxis]  # (K, width)
     is_inside = (column >= 0) & (column < size)
     column = tf.clip_by_value(column, 0, size - 1)
-    return tf.where(is_inside, tf.gather(attention, column, axis=1, batch_dims=1), 0.0)
+    return tf.where(is_inside, tf.gather(weights, column, axis=1, batch_dims=1), 0.0)

@@ -34,7 +34,8 @@ def join_translations(
         One translation, between whose sentences stands what stands in the source, and
         where nothing stands there, a space, but in scripts without spaces. Tokens
         follow each other, with the end token of each sentence, and attention is zero
-        outside of its sentence, or left out where it would be too large.
+        outside of its sentence, or left out where it would be too large; likewise
+        alignment, which there is if all translations have one.
     """
     encoded = utf8(source) if isinstance(source, str) else source
     # Joined once: texts that grow by each part take the square of their length.
@@ -57,11 +58,12 @@ def join_translations(
         size += len(parts[-1])
         position, previous = end, translation.text
     text = b"".join([*parts, encoded[position:]])
-    blocks = [translation.attention for translation in translations]
     has_attention = has_joint_attention(len(sentences), len(source_tokens)) and all(
         translation.attention.shape[1] == len(translation.source_tokens)
         for translation in translations
     )
+    alignments = [t.alignment for t in translations if t.alignment is not None]
+    has_alignment = has_attention and len(alignments) == len(translations)
     return Translation(
         source=source if isinstance(source, str) else encoded.decode(errors="replace"),
         text=text.decode("utf-8", "replace"),
@@ -70,13 +72,14 @@ def join_translations(
         target_tokens=tuple(target_tokens),
         token_scores=np.concatenate([t.token_scores for t in translations]),
         attention=(
-            block_diagonal(blocks)
+            block_diagonal([translation.attention for translation in translations])
             if has_attention
             else np.zeros((len(target_tokens), 0), np.float32)
         ),
         source_truncated=sum(t.source_truncated for t in translations),
         target_truncated=any(t.target_truncated for t in translations),
         sentences=tuple(sentences),
+        alignment=block_diagonal(alignments) if has_alignment else None,
     )
 
 

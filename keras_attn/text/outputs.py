@@ -31,7 +31,10 @@ def source_outputs(encoded: EncodedText) -> dict[str, Tensor]:
 
 
 def target_outputs(
-    codec: SubwordCodec, hypotheses: Any, copies: Tensor | None = None
+    codec: SubwordCodec,
+    hypotheses: Any,
+    copies: Tensor | None = None,
+    alignment: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Decodes hypotheses and returns the outputs that describe them.
 
@@ -39,6 +42,7 @@ def target_outputs(
         codec: The target's codec.
         hypotheses: `Hypotheses` of numbers beside strings, `(B, K, ...)`.
         copies: `(B, K, T)` texts of unknown tokens; `None`: no text.
+        alignment: `(B, K, T, S)` float32; `None`: no such output.
 
     Returns:
         The other outputs, with the leading axes `(B, K)`. Where there are fewer
@@ -46,6 +50,7 @@ def target_outputs(
     """
     decoded = codec.surface(hypotheses.token_ids, hypotheses.lengths, copies)
     exists = hypotheses.lengths > 0
+    aligned = {} if alignment is None else {"alignment": alignment}
     return {
         "translation": decoded.text,
         "score": graph.where(exists, hypotheses.scores, _ABSENT),
@@ -55,5 +60,6 @@ def target_outputs(
         "target_end": decoded.end,
         "target_length": hypotheses.lengths,
         "attention": hypotheses.attention,
+        **aligned,
         "target_truncated": graph.as_integers(hypotheses.truncated),
     }

@@ -1,4 +1,4 @@
-"""Replaces unknown target tokens by the source words they attend to."""
+"""Replaces unknown target tokens by the source words they translate or attend to."""
 
 import re
 
@@ -15,30 +15,30 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f]+")  # the category Cc
 
 
 def copies_for_unknown(
-    text: Tensor, encoded: EncodedText, unknown_id: int, attention: Tensor
+    text: Tensor, encoded: EncodedText, unknown_id: int, weights: Tensor
 ) -> Tensor:
-    """Returns the source word with the most attention at each target position.
+    """Returns the source word with the largest weight at each target position.
 
     Args:
         text: `(B,)` strings, the sources.
         encoded: The sources as encoded.
         unknown_id: The source vocabulary's unknown token.
-        attention: `(B, K, T, S)` float32.
+        weights: `(B, K, T, S)` float32: alignment or, without an aligner, attention.
 
     Returns:
         `(B, K, T)` strings: UTF-8 without control characters; "" where the end token
-        has the most attention.
+        has the largest weight.
 
     Reference: Luong et al., 2015, arXiv:1410.8206, section 3.3; by attention, Jean et
     al., 2015, arXiv:1412.2007, section 3.3.
     """
     words = attended_words(text, encoded, unknown_id)
-    if isinstance(attention, np.ndarray):
+    if isinstance(weights, np.ndarray):
         rows = np.arange(len(words))[:, None, None]
-        return words[rows, attention.argmax(axis=-1)]
+        return words[rows, weights.argmax(axis=-1)]
     import tensorflow as tf
 
-    position = tf.argmax(attention, axis=-1, output_type=tf.int32)
+    position = tf.argmax(weights, axis=-1, output_type=tf.int32)
     return tf.gather(words, position, batch_dims=1)
 
 

@@ -47,6 +47,7 @@ _OUTPUTS = {
     "target_end": ("int32", "T"),
     "target_length": ("int32", ""),
     "attention": ("float32", "TS"),
+    "alignment": ("float32", "TS"),  # where there is one
     "target_truncated": ("int32", ""),
 }
 
@@ -106,8 +107,10 @@ def translate_by_sentences(
     text: tf.Tensor,
     translate: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
     count: int | None,
+    has_alignment: bool,
 ) -> dict[str, tf.Tensor]:
     """Translates texts, as `whole_texts.translate_by_sentences` says."""
+    names = tuple(name for name in _OUTPUTS if has_alignment or name != "alignment")
     # Most requests are of one short sentence, which is neither split nor joined. Only
     # these steps have two ways: a server makes the graph of the translation ready for
     # each place where it stands, which takes a second and tens of megabytes.
@@ -116,11 +119,11 @@ def translate_by_sentences(
         is_whole, lambda: (_whole_spans(text), text), lambda: splitter.split(text)
     )
     size = tf.where(is_whole, tf.size(text), _CHUNK)
-    outputs = _translate_chunks(translate, sentences, spans.row, size, count)
+    outputs = _translate_chunks(translate, sentences, spans.row, size, count, names)
     return tf.cond(
         is_whole,
         lambda: sentence_outputs(text, outputs),
-        lambda: _join_function(count)(text, spans, outputs),
+        lambda: _join_function(count, names)(text, spans, outputs),
     )
 
 
@@ -135,7 +138,7 @@ def _whole_spans(text):
 
 
 @functools.cache
-def _join_function(count):
+def _join_function(count, names):
     """Returns the function that joins outputs; all signatures share it."""
 
     def join(text, spans, outputs):
@@ -149,11 +152,11 @@ def _join_function(count):
         return {**joined, "source_truncated": truncated}
 
     spans = Spans(*[_INTEGERS] * 3)
-    return _by_itself(join, [_TEXT, spans, _specifications(count)])
+    return _by_itself(join, [_TEXT, spans, _specifications(count, names)])
 
 
 @functools.cache
-def _append_function(count):
+def _append_function(count, names):
     """Returns the function that puts the outputs of more sentences behind others."""
 
     def append(outputs, more):
@@ -174,16 +177,15 @@ def _append_function(count):
 
         return {
             name: tf.concat([pad(name, outputs[name]), pad(name, more[name])], axis=0)
-            for name in _OUTPUTS
+            for name in names
         }
 
-    return _by_itself(append, [_specifications(count)] * 2)
+    return _by_itself(append, [_specifications(count, names)] * 2)
 
 
-def _specifications(count):
+def _specifications(count, names):
     return {
-        name: tf.TensorSpec(_shape(name, count), dtype)
-        for name, (dtype, _) in _OUTPUTS.items()
+        name: tf.TensorSpec(_shape(name, count), _OUTPUTS[name][0]) for name in names
     }
 
 
@@ -207,23 +209,23 @@ def _by_itself(function, signature):
     )
 
 
-def _translate_chunks(translate, sentences, rows, size, count):
+def _translate_chunks(translate, sentences, rows, size, count, names):
     """Translates `size` sentences at a time, and returns the outputs of all."""
     total = tf.size(sentences)
 
     def translate_chunk(first, outputs):
         chunk = slice(first, first + size)
         more = translate(sentences[chunk], rows[chunk])
-        more = {name: more[name] for name in _OUTPUTS}
+        more = {name: more[name] for name in names}
         return first + size, tf.cond(
             first == 0,
             lambda: more,
-            lambda: _append_function(count)(outputs, more),
+            lambda: _append_function(count, names)(outputs, more),
         )
 
-    specifications = _specifications(count)
+    specifications = _specifications(count, names)
     none = {
-        name: tf.zeros([size or 0 for size in shape.shape], shape.dtype)
+        name: tf.zeros([width or 0 for width in shape.shape], shape.dtype)
         for name, shape in specifications.items()
     }
     shapes = {name: shape.shape for name, shape in specifications.items()}

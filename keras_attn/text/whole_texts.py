@@ -126,6 +126,7 @@ def translate_by_sentences(
     text: Tensor,
     translate: Callable[[Tensor, Tensor | None], dict[str, Tensor]],
     count: int | None = None,
+    has_alignment: bool = False,
 ) -> dict[str, Tensor]:
     """Translates the sentences of all texts as one batch, and joins the outputs.
 
@@ -137,6 +138,7 @@ def translate_by_sentences(
             `(N,)`, or `None` for whole texts, to the outputs of the serving signature
             `translate`, or of `nbest`.
         count: `K`, number of hypotheses on an axis of their own; `None`: no such axis.
+        has_alignment: Whether `alignment` is among the outputs.
 
     Returns:
         The outputs for the texts, and the outputs `sentence_*`, as `join_sentences`
@@ -146,7 +148,7 @@ def translate_by_sentences(
         from keras_attn.text import tensorflow_whole_texts
 
         return tensorflow_whole_texts.translate_by_sentences(
-            splitter.in_graph, text, translate, count
+            splitter.in_graph, text, translate, count, has_alignment
         )
     text = as_bytes(text)
     spans = splitter.split(text)
@@ -168,7 +170,8 @@ def translate_by_sentences(
                     row, row_spans, [next(translations) for _ in row_spans]
                 )
                 for row, row_spans in zip(text, spans, strict=True)
-            ]
+            ],
+            has_alignment,
         )
 
     return join(outputs) if count is None else _join_hypotheses(join, rows, outputs)
@@ -223,19 +226,15 @@ def _join_hypotheses(join, rows, outputs):
     }
 
 
-def _outputs(translations: Sequence[Translation]) -> dict[str, np.ndarray]:
+def _outputs(
+    translations: Sequence[Translation], has_alignment: bool
+) -> dict[str, np.ndarray]:
     """Reverses `translations_from_outputs`."""
     outputs: dict[str, Any] = {
         "translation": as_bytes([row.text for row in translations]),
         "score": np.array([row.score for row in translations], np.float32),
         "token_scores": _padded([row.token_scores for row in translations], np.float32),
-        "attention": _padded(
-            [
-                row.attention if row.attention.size else np.zeros((0, 0))
-                for row in translations
-            ],
-            np.float32,
-        ),
+        "attention": _padded_weights([row.attention for row in translations]),
         "sentence_begin": _integers(
             [[x.source_begin for x in row.sentences] for row in translations]
         ),
@@ -243,6 +242,8 @@ def _outputs(translations: Sequence[Translation]) -> dict[str, np.ndarray]:
             [[x.source_end for x in row.sentences] for row in translations]
         ),
     }
+    if has_alignment:
+        outputs["alignment"] = _padded_weights([row.alignment for row in translations])
     for side in ("source", "target"):
         rows = [getattr(row, f"{side}_tokens") for row in translations]
         ranges = [
@@ -265,6 +266,15 @@ def _outputs(translations: Sequence[Translation]) -> dict[str, np.ndarray]:
             ),
         }
     return outputs
+
+
+def _padded_weights(weights):
+    """Pads weights `(T, S)`; those that were left out add no rows and columns."""
+    left_out = np.zeros((0, 0))
+    return _padded(
+        [left_out if row is None or not row.size else row for row in weights],
+        np.float32,
+    )
 
 
 def _integers(rows):

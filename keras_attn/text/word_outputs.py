@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_attn.translation import TOKEN_WEIGHTS
 from keras_attn.typing import Tensor
 
 __all__ = ["merge_words"]
@@ -41,9 +42,9 @@ def merge_words(
 ) -> dict[str, tf.Tensor]:
     """Replaces the subwords of a batch of translations by words.
 
-    Words are those of `word_spans`. Attention is summed over the source tokens of a
-    word and averaged over the target tokens of a word, as `merge_attention` does it;
-    log p is summed. The end token stays, the last of each row. Source words
+    Words are those of `word_spans`. Attention and alignment are summed over the source
+    tokens of a word and averaged over the target tokens of a word, as `merge_attention`
+    does it; log p is summed. The end token stays, the last of each row. Source words
     beyond what the model read are left out, and there are at most 8 words a token.
 
     Args:
@@ -75,16 +76,24 @@ def merge_words(
     """
     source = _words(text, outputs, "source")
     target = _words(outputs["translation"], outputs, "target")
-    summed = tf.matmul(target.shares, outputs["attention"], transpose_a=True)
-    summed = tf.matmul(summed, source.shares)
     tokens_in_word = tf.reduce_sum(target.shares, axis=1)[:, :, tf.newaxis]
+
+    def merge_weights(weights):
+        summed = tf.matmul(target.shares, weights, transpose_a=True)
+        summed = tf.matmul(summed, source.shares)
+        return tf.math.divide_no_nan(summed, tokens_in_word)
+
     scores = outputs["token_scores"][:, :, tf.newaxis]
     return {
         **outputs,
         **_named(source, "source"),
         **_named(target, "target"),
         "token_scores": tf.reduce_sum(target.shares * scores, axis=1),
-        "attention": tf.math.divide_no_nan(summed, tokens_in_word),
+        **{
+            name: merge_weights(outputs[name])
+            for name in TOKEN_WEIGHTS
+            if name in outputs
+        },
     }
 
 

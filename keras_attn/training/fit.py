@@ -15,7 +15,10 @@ import tensorflow as tf
 import keras_attn
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
 from keras_attn.command_line import atomic_write, check_output
+from keras_attn.metrics import alignment_scores, parse_pharaoh
 from keras_attn.text import SubwordCodec, learn_subwords
+from keras_attn.training.alignment.aligner_training import train_aligner
+from keras_attn.training.alignment.forced_links import forced_links
 from keras_attn.training.alignment.guidance import add_token_links, align_corpus
 from keras_attn.training.alignment.shortlist import learn_shortlist
 from keras_attn.training.batches.pipeline import Pipeline, make_pipeline
@@ -106,6 +109,9 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
         run.begin(recipe)
     keras.utils.set_random_seed(options.seed)
     links = recipe.alignment.links
+    unguided = corpus
+    if recipe.alignment.aligner == "corpus":  # refused now, not after the training
+        align_corpus(corpus, "corpus", recipe.corpus.words, log, "alignment.aligner")
     if links is not None:
         corpus = align_corpus(corpus, links, recipe.corpus.words, log)
     codecs = _make_codecs(recipe, start, corpus, log)
@@ -162,9 +168,16 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
             )
             weights = weights if average is None else average
             report |= averaging
-        _save_translator(
-            run, recipe, start, seq2seq.config, weights, codecs, train, log
+        translator = _make_translator(
+            recipe, start, seq2seq.config, weights, codecs, train, log
         )
+        if recipe.alignment.aligner is not None:
+            translator, metrics = _add_aligner(
+                translator, recipe, unguided, corpus, log
+            )
+            report |= metrics
+        with atomic_write(run.translator) as temporary:
+            translator.in_precision(recipe.decoding.precision).save(temporary)
         report["total_seconds"] = round(time.monotonic() - started, 1)
         run.write_report(report)
         run.remove_checkpoints()
@@ -280,13 +293,13 @@ def _translator_codecs(recipe, codecs):
     return source_codec, None if recipe.text.shared else target_codec
 
 
-def _save_translator(run, recipe, start, config, weights, codecs, train, log):
+def _make_translator(recipe, start, config, weights, codecs, train, log):
     # A model that was never compiled, so that no optimizer state is saved with it; in
     # float32, whatever the precision of training.
     seq2seq = Seq2Seq(config)
     seq2seq.set_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
-    precision = decoding.pop("precision")
+    del decoding["precision"]
     decoding["trained_source_length"] = recipe.training.max_length
     earlier = None
     if start is not None:
@@ -300,6 +313,42 @@ def _save_translator(run, recipe, start, config, weights, codecs, train, log):
         decoding["shortlist"] = learn_shortlist(
             train, *codecs, recipe.decoding.shortlist, earlier
         )
-    translator = Translator(seq2seq, *_translator_codecs(recipe, codecs), **decoding)
-    with atomic_write(run.translator) as temporary:
-        translator.in_precision(precision).save(temporary)
+    return Translator(seq2seq, *_translator_codecs(recipe, codecs), **decoding)
+
+
+def _add_aligner(translator, recipe, corpus, guided_corpus, log):
+    """Returns the translator with an aligner, and metrics of that.
+
+    A run that is killed here repeats it from the last checkpoint of the translator.
+    """
+    started = time.monotonic()
+    links, words = recipe.alignment.aligner, recipe.corpus.words
+    aligned = guided_corpus
+    if links != recipe.alignment.links:
+        aligned = align_corpus(corpus, links, words, log, "alignment.aligner")
+    result = train_aligner(
+        translator,
+        aligned.train,
+        aligned.validation,
+        words=words,
+        max_pairs=recipe.alignment.aligner_pairs,
+        seed=recipe.training.seed,
+        log=log,
+    )
+    translator = translator.with_aligner(result.aligner)
+    metrics = {"aligner_validation_loss": result.loss}
+    gold = [pair for pair in corpus.validation if pair.alignment is not None]
+    if gold:
+        predicted = forced_links(
+            translator,
+            [pair.source for pair in gold],
+            [pair.target for pair in gold],
+            words=words,
+        )
+        scores = alignment_scores(
+            predicted.links, [parse_pharaoh(pair.alignment) for pair in gold]
+        )
+        metrics["alignment_aer"] = scores["aer"]
+        log(f"AER of the aligner on validation pairs: {scores['aer']:.3f}")
+    metrics["aligner_seconds"] = round(time.monotonic() - started, 1)
+    return translator, metrics

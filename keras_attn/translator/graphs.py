@@ -14,6 +14,8 @@ from keras_attn.text import graph
 from keras_attn.text.outputs import source_outputs, target_outputs
 from keras_attn.text.replace_unknown import copies_for_unknown
 from keras_attn.text.whole_texts import sentence_outputs, translate_by_sentences
+from keras_attn.translator.alignment import align_hypotheses
+from keras_attn.translator.search import SearchResult, values_for_aligner
 from keras_attn.typing import Tensor
 
 if TYPE_CHECKING:
@@ -65,14 +67,20 @@ def whole_text_outputs(
     if splitter is None:
         outputs = sentence_outputs(sources, translate(sources, None))
     else:
-        outputs = translate_by_sentences(splitter, sources, translate, count)
+        outputs = translate_by_sentences(
+            splitter,
+            sources,
+            translate,
+            count,
+            has_alignment=translator.aligner is not None,
+        )
     return _first_rows(outputs, text)
 
 
 def translate_outputs(
     translator: "Translator",
     text: Tensor,
-    search: Callable[..., Hypotheses],
+    search: Callable[..., SearchResult],
     count: int | None = None,
     constraints: Any = None,
 ) -> dict[str, Tensor]:
@@ -81,7 +89,7 @@ def translate_outputs(
     Args:
         translator: `keras_attn.Translator`.
         text: `(B,)` strings.
-        search: From source ids `(B, S)` and lengths `(B,)` to `Hypotheses`.
+        search: From source ids `(B, S)` and lengths `(B,)` to a `SearchResult`.
         count: Number of hypotheses per row, on an axis of their own; `None`: the best
             one, without that axis.
         constraints: The `Constraints` that `search` meets, for the output
@@ -95,26 +103,36 @@ def translate_outputs(
     source_codec, target_codec = translator.source_codec, translator.target_codec
     sources = graph.at_least_one_row(text)
     encoded = source_codec.encode(sources, translator.max_source_length)
-    hypotheses = search(
-        graph.to_backend(encoded.ids), graph.to_backend(encoded.lengths)
-    )
-    backend_hypotheses = hypotheses
-    hypotheses = Hypotheses(
-        *(graph.from_backend(field)[:, : count or 1] for field in hypotheses)
-    )
+    source_ids = graph.to_backend(encoded.ids)
+    hypotheses, memory_values = search(source_ids, graph.to_backend(encoded.lengths))
+    best = Hypotheses(*(field[:, : count or 1] for field in hypotheses))
+    aligner, alignment = translator.aligner, None
+    if aligner is not None and memory_values is not None:
+        alignment = graph.from_backend(
+            align_hypotheses(
+                translator.seq2seq,
+                aligner,
+                source_ids,
+                memory_values,
+                best,
+                count or 1,
+            )
+        )
+    hypotheses = Hypotheses(*map(graph.from_backend, best))
     copies = None
     if translator.replace_unknown:
         copies = copies_for_unknown(
-            sources, encoded, source_codec.unknown_id, hypotheses.attention
+            sources,
+            encoded,
+            source_codec.unknown_id,
+            hypotheses.attention if alignment is None else alignment,
         )
-    targets = target_outputs(target_codec, hypotheses, copies)
+    targets = target_outputs(target_codec, hypotheses, copies, alignment)
     if count is None:
         targets = {name: tensor[:, 0] for name, tensor in targets.items()}
     outputs = source_outputs(encoded) | targets
     if constraints is not None:
-        outputs["constraints_met"] = constraints.are_met(
-            backend_hypotheses, targets["translation"]
-        )
+        outputs["constraints_met"] = constraints.are_met(best, targets["translation"])
     return _first_rows(outputs, text)
 
 
@@ -133,7 +151,8 @@ def align_outputs(
         translator: `keras_attn.Translator`.
         text: `(B,)` strings.
         target: `(B,)` strings, the translation of each; written as it is.
-        posterior: Whether attention is posterior attention.
+        posterior: Whether attention is posterior attention; then there is no
+            alignment, since an aligner reads the attention of the decoder.
     """
     targets = graph.at_least_one_row(target)
     encoded = translator.target_codec.encode(targets, translator.max_target_length)
@@ -167,7 +186,8 @@ def _forced_scoring(translator, encoded_targets, posterior):
             at_position=seq2seq.restrict_to_position if posterior else None,
         )
         truncated = ops.greater(graph.to_backend(encoded_targets.truncated), 0)
-        return hypotheses._replace(truncated=truncated[:, None])
+        values = None if posterior else values_for_aligner(translator, memory)
+        return SearchResult(hypotheses._replace(truncated=truncated[:, None]), values)
 
     return score
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_LENGTH_PENALTY",
     "SPLIT_SENTENCES",
+    "SearchResult",
     "check_limits",
     "check_penalties",
     "check_split_sentences",
     "clamp_penalties",
     "make_search",
     "search_compiled",
+    "values_for_aligner",
 ]
 
 # Limit of the length penalties of requests, far more than anyone needs: a hypothesis of
@@ -40,6 +42,14 @@ SPLIT_SENTENCES = ("never", "long", "always")
 _TARGET_PER_SOURCE, _TARGET_MORE = 3, 10
 # XLA compiles each shape once, which takes seconds: sizes are rounded up to multiples.
 _XLA_SOURCE_WIDTHS, _XLA_WORDS = 16, 256
+
+
+class SearchResult(NamedTuple):
+    """What the search of a batch returns."""
+
+    hypotheses: Hypotheses
+    # (B, S, M): encoder states, for the aligner; None where there is none
+    memory_values: Tensor | None
 
 
 class _Words(NamedTuple):
@@ -62,7 +72,7 @@ def make_search(
     row_seeds: Tensor | None = None,
     full_vocabulary: bool = False,
     jit_compile: bool = False,
-) -> Callable[..., Hypotheses]:
+) -> Callable[..., SearchResult]:
     """Returns the search of a translator.
 
     Args:
@@ -82,7 +92,7 @@ def make_search(
 
     Returns:
         A function from source ids `(N, S)`, lengths `(N,)` and, where these are
-        sentences of the rows of a request, the row of each, `(N,)`, to `Hypotheses`.
+        sentences of the rows of a request, the row of each, `(N,)`, to `SearchResult`.
 
     Raises:
         ValueError: If a Python number is out of range.
@@ -128,8 +138,12 @@ def make_search(
 
     def search_ids(ids, lengths, words, most_steps=None, rows=None):
         """Token ids of the result are positions in `words`, unless that is `None`."""
-        step = seq2seq.step if words is None else seq2seq.shortlist_step(words.ids)
         state, memory = seq2seq.encode(ids)
+        hypotheses = search_memory(state, memory, ids, lengths, words, most_steps, rows)
+        return SearchResult(hypotheses, values_for_aligner(translator, memory))
+
+    def search_memory(state, memory, ids, lengths, words, most_steps, rows):
+        step = seq2seq.step if words is None else seq2seq.shortlist_step(words.ids)
         options = {
             **special_ids,
             "max_lengths": row_limits(lengths, rows),
@@ -167,7 +181,7 @@ def make_search(
 
             words = _Words(*add_words(*words, constraints))
         if jit_compile:
-            hypotheses = search_compiled(
+            hypotheses, memory_values = search_compiled(
                 functools.partial(search_ids, rows=rows),
                 ids,
                 lengths,
@@ -176,15 +190,20 @@ def make_search(
                 length_limit,
             )
         else:
-            hypotheses = search_ids(ids, lengths, words, rows=rows)
+            hypotheses, memory_values = search_ids(ids, lengths, words, rows=rows)
         if words is not None:
             token_ids = ops.take(words.ids, hypotheses.token_ids)
             hypotheses = hypotheses._replace(token_ids=token_ids)
         # The empty translation of an empty text is complete.
         truncated = ops.logical_and(hypotheses.truncated, lengths[:, None] > 1)
-        return hypotheses._replace(truncated=truncated)
+        return SearchResult(hypotheses._replace(truncated=truncated), memory_values)
 
     return search
+
+
+def values_for_aligner(translator: "Translator", memory: Any) -> Tensor | None:
+    """Returns the encoder states that the translator's aligner reads, if it has one."""
+    return None if translator.aligner is None else memory.values
 
 
 def _constrained(constraints, words, max_lengths, adjust):
@@ -239,7 +258,7 @@ def search_compiled(
     words: Tensor,
     pad_id: int,
     length_limit: Callable[[Tensor], Tensor],
-) -> Hypotheses:
+) -> SearchResult:
     """Runs a search that XLA compiles for each shape that it meets.
 
     Sources are padded to a multiple of 16 tokens and words to one of 256, so that there
@@ -247,7 +266,7 @@ def search_compiled(
 
     Args:
         search_ids: From ids `(B, S)`, lengths `(B,)`, words and the number of steps to
-            `Hypotheses` of so many steps.
+            a `SearchResult` of so many steps.
         ids: `(B, S)`.
         lengths: `(B,)`.
         words: The words of a shortlist, `ids` `(U,)` and `allowed` `(B, U)`, or `None`.
@@ -255,7 +274,7 @@ def search_compiled(
         length_limit: From a source length to the number of steps.
 
     Returns:
-        `Hypotheses`, without the added padding.
+        A `SearchResult`, without the added padding.
 
     Raises:
         ValueError: On another backend than TensorFlow.
@@ -276,13 +295,16 @@ def search_compiled(
             ids, lengths, words, length_limit(ops.shape(ids)[1])
         )
     )
-    hypotheses = compiled(ids, lengths, words)
+    hypotheses, memory_values = compiled(ids, lengths, words)
     longest = ops.max(hypotheses.lengths, initial=0)
-    return hypotheses._replace(
+    hypotheses = hypotheses._replace(
         token_ids=hypotheses.token_ids[:, :, :longest],
         token_scores=hypotheses.token_scores[:, :, :longest],
         attention=hypotheses.attention[:, :, :longest, :width],
     )
+    if memory_values is not None:
+        memory_values = memory_values[:, :width]
+    return SearchResult(hypotheses, memory_values)
 
 
 def _pad_to_multiple(values, multiple, value):

@@ -14,6 +14,8 @@ from keras_attn.decoding import Sampling
 from keras_attn.decoding.prefix import Adjust
 from keras_attn.decoding.sampling import signed_word
 from keras_attn.deprecation import renamed_method
+from keras_attn.layers import Aligner
+from keras_attn.layers.aligner import check_aligner
 from keras_attn.layers.arguments import deserialize_parts
 from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
 from keras_attn.models import Ensemble, Seq2Seq
@@ -31,6 +33,7 @@ from keras_attn.translation import (
     check_texts,
     utf8,
 )
+from keras_attn.translator.alignment import cast_aligner, prepare_aligner
 from keras_attn.translator.finite_weights import check_finite_weights
 from keras_attn.translator.search import (
     check_limits,
@@ -48,7 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Translator"]
 
-_FORMAT_VERSION = 1  # of the saved file
+_FORMAT_VERSION = 2  # the newest of saved files: one with an aligner
+_FORMAT_WITHOUT_ALIGNER = 1  # which older releases read
 _DTYPES = {"row_seeds": "int32"}  # of columns that are not of strings
 _REASON_LENGTH = 200  # Keras quotes whole configurations
 _PRECISIONS = ("float32", "bfloat16")
@@ -82,19 +86,24 @@ class Translator(keras.Model):
         coverage_penalty: Weight of the coverage penalty when hypotheses are ranked
             (see `beam_search`); 0: none.
         replace_unknown: Whether the unknown token may be predicted; it is replaced by
-            the source word with the most attention. `False`: it is never predicted.
+            the source word that the aligner links to it or, without one, the word with
+            the most attention. `False`: it is never predicted.
         split_sentences: Which texts are split into sentences, each translated by
             itself: `"always"`, all with more than one sentence; `"long"`, those with
             more source tokens than a text had in training; `"never"`, none.
         trained_source_length: Maximum number of source tokens of a text in training,
             end token included; `None`: unknown, so that `max_source_length` stands for
             it.
+        aligner: An `Aligner` trained on the states of `seq2seq`, which computes
+            `Translation.alignment` of every translation; `None`: no alignment.
         format_version: Version of the saved file's format.
         **kwargs: Passed to `keras.Model`.
 
     Raises:
+        TypeError: If `aligner` is no `Aligner`.
         ValueError: If `seq2seq` is not a model that translates, an option is out of
-            range, or the file was written by a newer format.
+            range, the aligner belongs to another model or comes with an `Ensemble`, or
+            the file was written by a newer format.
 
     Example:
 
@@ -124,19 +133,21 @@ class Translator(keras.Model):
         replace_unknown: bool = False,
         split_sentences: str = "always",
         trained_source_length: int | None = None,
+        aligner: Aligner | None = None,
         format_version: int = _FORMAT_VERSION,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
+        # First: a newer format may have arguments that Keras would refuse.
+        if format_version > _FORMAT_VERSION:
+            raise ValueError(
+                f"This release reads translators up to format {_FORMAT_VERSION}. "
+                f"Received: format_version={format_version}. Install a newer one."
+            )
         super().__init__(**kwargs)
         if not isinstance(seq2seq, Seq2Seq | Ensemble):
             raise ValueError(
                 "`seq2seq` must be a `Seq2Seq` or an `Ensemble` of them. "
                 f"Received: seq2seq={seq2seq!r}."
-            )
-        if format_version > _FORMAT_VERSION:
-            raise ValueError(
-                f"This release reads translators up to format {_FORMAT_VERSION}. "
-                f"Received: format_version={format_version}. Install a newer one."
             )
         check_limits(
             beam_size=beam_size,
@@ -146,13 +157,16 @@ class Translator(keras.Model):
         check_penalties(
             length_penalty=length_penalty, coverage_penalty=coverage_penalty
         )
-        if replace_unknown and seq2seq.config.attention is None:
+        if aligner is not None:
+            prepare_aligner(aligner, seq2seq)
+        elif replace_unknown and seq2seq.config.attention is None:
             raise ValueError(
                 "`replace_unknown` copies the word with the most attention, so the "
                 f"model must have one. Received: replace_unknown={replace_unknown!r} "
                 "for a model with attention=None."
             )
         self.seq2seq = seq2seq
+        self.aligner = aligner
         self.source_codec = source_codec
         self.target_codec = source_codec if target_codec is None else target_codec
         self.beam_size = beam_size
@@ -291,7 +305,8 @@ class Translator(keras.Model):
             precision: `"float32"` or `"bfloat16"`.
 
         Returns:
-            A new translator; codecs and shortlist are shared with this one.
+            A new translator, its aligner in that precision too; codecs and shortlist
+            are shared with this one.
 
         Raises:
             ValueError: If `precision` is neither of them.
@@ -301,10 +316,18 @@ class Translator(keras.Model):
                 f"`precision` must be one of {', '.join(map(repr, _PRECISIONS))}. "
                 f"Received: precision={precision!r}."
             )
-        return self.with_model(_cast_model(self.seq2seq, precision))
+        aligner = self.aligner
+        return self._with(
+            _cast_model(self.seq2seq, precision),
+            self.shortlist,
+            None if aligner is None else cast_aligner(aligner, precision),
+        )
 
     def with_model(self, seq2seq: Seq2Seq | Ensemble) -> Translator:
         """Returns a translator with the same options around another model.
+
+        It has no aligner: an aligner reads the states of the model that it was trained
+        on. Train one for the new model and add it by `with_aligner`.
 
         Args:
             seq2seq: A `Seq2Seq` or an `Ensemble` with the same vocabularies.
@@ -315,7 +338,7 @@ class Translator(keras.Model):
         Raises:
             ValueError: If `seq2seq` is neither.
         """
-        return self._with(seq2seq, self.shortlist)
+        return self._with(seq2seq, self.shortlist, None)
 
     def with_shortlist(self, shortlist: LexicalShortlist | None) -> Translator:
         """Returns a translator with the same model and options, and another shortlist.
@@ -324,16 +347,40 @@ class Translator(keras.Model):
             shortlist: The words that a source can be translated by; `None`: all.
 
         Returns:
-            A new translator; model and codecs are shared with this one.
+            A new translator; model, codecs and aligner are shared with this one.
         """
-        return self._with(self.seq2seq, shortlist)
+        return self._with(self.seq2seq, shortlist, self.aligner)
 
-    def _with(self, seq2seq, shortlist):
+    def with_aligner(self, aligner: Aligner | None) -> Translator:
+        """Returns a translator with the same model and options, and another aligner.
+
+        Translations, scores and attention stay the same; translations get an
+        `alignment`.
+
+        Args:
+            aligner: An `Aligner` trained on the states of this translator's model;
+                `None`: no alignment.
+
+        Returns:
+            A new translator; model, codecs and shortlist are shared with this one.
+
+        Raises:
+            TypeError: If `aligner` is no `Aligner`.
+            ValueError: If it was trained on another translator, or this translator's
+                model is an `Ensemble`.
+        """
+        translator = self._with(self.seq2seq, self.shortlist, aligner)
+        if aligner is not None:
+            check_aligner(aligner, translator)
+        return translator
+
+    def _with(self, seq2seq, shortlist, aligner):
         return Translator(
             seq2seq,
             self.source_codec,
             None if self.shares_codec else self.target_codec,
             shortlist=shortlist,
+            aligner=aligner,
             **self._options(),
         )
 
@@ -471,7 +518,8 @@ class Translator(keras.Model):
             posterior: Whether to return posterior attention (`posterior_weights`),
                 computed once the target token is known. It takes one more decoder step
                 per source token, and memory for them: choose a smaller batch for long
-                sentences.
+                sentences. There is no alignment then, for which an aligner reads the
+                decoder's own attention.
             batch_size: Pairs per batch.
             parallel_batches: As in `translate`.
 
@@ -755,6 +803,9 @@ class Translator(keras.Model):
             "target_codec": None if self.shares_codec else self.target_codec,
             "shortlist": self.shortlist,
         }
+        version = _FORMAT_WITHOUT_ALIGNER
+        if self.aligner is not None:
+            parts["aligner"], version = self.aligner, _FORMAT_VERSION
         serialize = keras.saving.serialize_keras_object
         parts = {name: serialize(part) for name, part in parts.items()}
         # Without optimizer, loss and metrics: a translator is not trained.
@@ -763,12 +814,12 @@ class Translator(keras.Model):
             **parts,
             "name": self.name,
             **self._options(),
-            "format_version": _FORMAT_VERSION,
+            "format_version": version,
         }
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        parts = ("seq2seq", "source_codec", "target_codec", "shortlist")
+        parts = ("seq2seq", "source_codec", "target_codec", "shortlist", "aligner")
         return cls(**deserialize_parts(config, *parts))
 
     def build_from_config(self, config: Config) -> None:

@@ -18,6 +18,7 @@ LIBRARY = (
     "keras_attn.inputs",
     "keras_attn.layers",
     "keras_attn.lazy",
+    "keras_attn.markup",
     "keras_attn.masking",
     "keras_attn.metrics",
     "keras_attn.models",
@@ -53,8 +54,8 @@ MAY_IMPORT = {
     "keras_attn.registration": (),
     "keras_attn.presets": (),
     "keras_attn.saved": ("keras_attn.presets",),
-    # Late, inside of the method that notebooks call.
-    "keras_attn.translation": ("keras_attn.plotting",),
+    # Late, inside of the methods that draw it and find its links.
+    "keras_attn.translation": ("keras_attn.plotting", "keras_attn.text.links"),
     "keras_attn.scanning": (),
     "keras_attn.seq2seq_config": (),
     "keras_attn.step_ops": (),
@@ -84,6 +85,7 @@ MAY_IMPORT = {
         "keras_attn.portable",
         "keras_attn.translation",
     ),
+    "keras_attn.markup": ("keras_attn.text.words", "keras_attn.translation"),
     "keras_attn.plotting": (
         "keras_attn.lazy",
         "keras_attn.translation",
@@ -92,6 +94,7 @@ MAY_IMPORT = {
     "keras_attn.translator": (
         "keras_attn.decoding",
         "keras_attn.layers",
+        "keras_attn.markup",
         "keras_attn.models",
         "keras_attn.parallel",
         "keras_attn.presets",
@@ -267,6 +270,7 @@ def test_the_client_reaches_neither_tensorflow_nor_keras(module):
         ("keras_attn.text.codec", "import keras_attn.layers", "layers"),
         ("keras_attn.plotting.page", "import keras_attn.text.codec", "text.codec"),
         ("keras_attn.plotting.page", "import tensorflow", "tensorflow"),
+        ("keras_attn.markup.spans", "import keras_attn.text.codec", "text.codec"),
         ("keras_attn.metrics.loss", "import tensorflow", "tensorflow"),
         ("keras_attn.translator.search", "import tensorflow", "tensorflow"),
         (
@@ -332,6 +336,7 @@ LIGHT = [
     ("keras_attn", "assert 'Translator' in dir(keras_attn)"),
     ("keras_attn.translation", "keras_attn.Translation"),
     ("keras_attn.plotting", "keras_attn.plotting.attention_text"),
+    ("keras_attn.markup", "keras_attn.markup.translate_markup"),
     ("keras_attn.text.words", "keras_attn.text.words.word_spans"),
     ("keras_attn.cli", "keras_attn.cli.main"),
     ("keras_attn.serving.client", "keras_attn.serving.client.Client"),

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from browser_tools import SENTENCE, ask, best, words
+from browser_tools import READ_PAGE, SENTENCE, ask, best, words
 
 from keras_attn.plotting.grid import attention_grid
 
@@ -25,25 +25,6 @@ def test_a_link_restores_the_view(served, open_page):
         words(other, "source").all_inner_texts()
         == words(page, "source").all_inner_texts()
     )
-
-
-# Returns policy, style and script of an HTML page, and all that it shows.
-READ_PAGE = """
-(html) => {
-  const page = new DOMParser().parseFromString(html, "text/html");
-  const attributes = (e) => [...e.attributes].map((a) => `${a.name}=${a.value}`).sort();
-  return [
-    page.querySelector("meta[http-equiv]").content,
-    page.querySelector("style").textContent,
-    page.querySelector("script").textContent,
-    [...page.querySelectorAll("body *:not(script)")].map((e) => [
-      e.localName,
-      e.children.length ? "" : e.textContent,
-      ...attributes(e),
-    ]),
-  ];
-}
-"""
 
 
 def test_downloads_agree_with_python(served, open_page):

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import numpy as np
@@ -59,6 +60,28 @@ def dog():
     return make(
         "Der kleine Hund hat geschlafen .", "The little dog has slept .", attention
     )
+
+
+@pytest.fixture
+def aligned_dog(dog):
+    """The same with an alignment: `has` translates nothing, most likely."""
+    alignment = np.zeros((7, 7), "float32")
+    np.fill_diagonal(alignment, 0.9)
+    alignment[3] = [0, 0, 0, 0.2, 0.125, 0, 0.0625]
+    return dataclasses.replace(dog, alignment=alignment)
+
+
+@pytest.fixture
+def aligned(joined):
+    """The two sentences with an alignment that is random in its blocks."""
+    random = np.random.default_rng(1)
+    alignment = np.zeros(joined.attention.shape, "float32")
+    for sentence in joined.sentences:
+        rows, columns = slice(*sentence.target_tokens), slice(*sentence.source_tokens)
+        height, width = alignment[rows, columns].shape
+        drawn = random.dirichlet([0.3] * (1 + width), height)
+        alignment[rows, columns] = drawn[:, 1:]  # the first is that of no source
+    return dataclasses.replace(joined, alignment=alignment)
 
 
 @pytest.fixture

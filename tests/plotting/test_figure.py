@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 import warnings
@@ -190,3 +191,29 @@ def test_pyplot_is_never_loaded(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "map.png").exists()
+
+
+def test_the_figure_says_which_of_two_maps_it_is(aligned_dog):
+    axes = plot_attention(aligned_dog).axes[0]
+    assert labels(axes.xaxis)[-1] == "(no source)"
+    drawn = axes.collections[0].get_array().reshape(7, 7)
+    np.testing.assert_allclose(drawn[3], [0, 0, 0, 0.2, 0.125, 0, 0.675])
+    assert axes.texts[0].get_text().startswith("Alignment: what each word translates")
+    axes = plot_attention(aligned_dog, show="attention").axes[0]
+    assert labels(axes.xaxis)[-1] == "</s>"
+    drawn = axes.collections[0].get_array().reshape(7, 7)
+    np.testing.assert_allclose(drawn, aligned_dog.attention)
+    assert axes.texts[0].get_text().startswith("Attention: where the model looked")
+
+
+def test_a_picture_of_either_map_is_written(tmp_path, aligned_dog):
+    for show in ("alignment", "attention"):
+        save_attention_png(aligned_dog, tmp_path / f"{show}.png", dpi=30, show=show)
+    bare = dataclasses.replace(aligned_dog, alignment=None)
+    save_attention_png(bare, tmp_path / "bare.png", dpi=30)
+    pixels = {
+        name: imread(tmp_path / f"{name}.png")
+        for name in ("alignment", "attention", "bare")
+    }
+    assert not np.array_equal(pixels["alignment"], pixels["attention"])
+    assert pixels["attention"].shape[0] > pixels["bare"].shape[0]  # the caption

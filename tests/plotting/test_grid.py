@@ -106,3 +106,53 @@ def test_attention_that_was_left_out_is_blank(joined):
     grid = attention_grid(bare)
     assert grid.is_blank
     assert grid.weights.shape == attention_grid(joined).weights.shape
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_an_alignment_says_what_has_no_source(aligned_dog, words):
+    grid = attention_grid(aligned_dog, words=words)
+    assert grid.sources[-1] == "(no source)"
+    assert grid.targets[-1] == "</s>"
+    np.testing.assert_allclose(grid.weights[0], [0.9, 0, 0, 0, 0, 0, 0.1], atol=1e-6)
+    # The source's end token counts as no source, as in links.
+    np.testing.assert_allclose(grid.weights[3], [0, 0, 0, 0.2, 0.125, 0, 0.675])
+    np.testing.assert_allclose(grid.weights.sum(axis=1), 1)
+    assert grid.caption.startswith("Alignment: ")
+    looked = attention_grid(aligned_dog, words=words, show="attention")
+    bare = dataclasses.replace(aligned_dog, alignment=None)
+    expected = attention_grid(bare, words=words)
+    np.testing.assert_array_equal(looked.weights, expected.weights)
+    assert looked.sources == expected.sources
+    assert looked.caption.startswith("Attention: ")
+    assert expected.caption == ""
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_sentences_of_an_alignment_are_blocks(aligned, words):
+    grid = attention_grid(aligned, words=words)
+    parts = [attention_grid(part, words=words) for part in aligned.by_sentence()]
+    rows, columns = parts[0].weights.shape
+    np.testing.assert_array_equal(grid.weights[:rows, :columns], parts[0].weights)
+    np.testing.assert_array_equal(grid.weights[rows:, columns:], parts[1].weights)
+    assert grid.sources == parts[0].sources + parts[1].sources
+    np.testing.assert_allclose(grid.weights.sum(axis=1), 1)
+
+
+def test_a_map_that_does_not_exist_is_refused(dog, aligned_dog):
+    with pytest.raises(ValueError, match="of a translation without"):
+        attention_grid(dog, show="alignment")
+    with pytest.raises(ValueError, match=r"`show` must be .*show='links'"):
+        attention_grid(aligned_dog, show="links")
+    bad = dataclasses.replace(aligned_dog, alignment=aligned_dog.alignment[1:])
+    with pytest.raises(ValueError, match=r"Alignment must.*alignment.shape=\(6, 7\)"):
+        attention_grid(bad)
+
+
+def test_an_alignment_is_drawn_where_attention_was_left_out(aligned):
+    bare = dataclasses.replace(aligned, attention=aligned.attention[:, :0])
+    grid = attention_grid(bare)
+    np.testing.assert_array_equal(grid.weights, attention_grid(aligned).weights)
+    assert grid.notes == ()
+    assert attention_grid(bare, show="attention").is_blank
+    neither = dataclasses.replace(bare, alignment=aligned.alignment[:, :0])
+    assert "left out" in attention_grid(neither).notes[0]

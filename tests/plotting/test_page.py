@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import hashlib
 import re
 from html.parser import HTMLParser
@@ -27,7 +28,7 @@ class Page(HTMLParser):
             self.cells[-1].append("")
         if tag == "button":
             self.buttons.append("")
-        if tag != "meta":
+        if tag not in ("meta", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -165,3 +166,90 @@ def test_a_notebook_shows_the_page_in_a_frame_of_its_own(make_translation, text)
 
 def test_each_sentence_has_a_map(joined):
     assert attention_html([joined]) == attention_html(joined.by_sentence())
+
+
+def links_of(page):
+    """Lines and framed cells of a page of one map, as (target, source)."""
+    lines, cells, row, column = [], [], -1, 0
+    for tag, attrs in page.tags:
+        if tag == "path":
+            lines.append((int(attrs["data-target"]), int(attrs["data-source"])))
+        row += tag == "tr"
+        column = 0 if tag == "tr" else column + (tag == "td")
+        if tag == "td" and "data-link" in attrs:
+            cells.append((row - 1, column - 1))  # below and right of the heads
+    return lines, cells
+
+
+@pytest.mark.parametrize("unit", ["words", "tokens"])
+def test_words_are_linked_as_the_translation_says(aligned, unit):
+    count = 0
+    for part in aligned.by_sentence():
+        html = attention_html(part, words=unit == "words")
+        page = Page(html[: html.rindex('<div class="view"')])  # the first of two views
+        expected = [(link.target, link.source) for link in part.links(unit=unit)]
+        assert links_of(page) == (expected, expected)
+        count += len(expected)
+    assert count > 1
+
+
+def test_two_maps_have_a_choice_between_them(aligned_dog):
+    text = attention_html(aligned_dog)
+    page = Page(text)
+    radios = [attrs for tag, attrs in page.tags if tag == "input"]
+    assert [a["value"] for a in radios] == ["alignment", "attention"]
+    assert ["checked" in a for a in radios] == [True, False]
+    assert {a["name"] for a in radios} == {"map-1"}
+    (group,) = [a for _, a in page.tags if a.get("role") == "radiogroup"]
+    assert group["aria-label"]
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    described = {a["aria-describedby"] for _, a in page.tags if "aria-describedby" in a}
+    assert described == set(ids)
+    assert "Alignment: the source words" in page.text["p"]
+    assert page.text["span"].count("(no source)") == 1  # a head of the table
+    titles = [attrs["title"] for tag, attrs in page.tags if tag == "button"]
+    assert titles[7 + 3] == "(no source) 67%, hat 20%, geschlafen 12%"
+    assert titles[14 + 7 + 3] == "hat 66%, geschlafen 28%, Hund 6%"
+    other = attention_html(aligned_dog, show="attention")
+    checked = re.compile(r' value="(\w+)" checked>')
+    assert checked.findall(text) == ["alignment"]
+    assert checked.findall(other) == ["attention"]
+    assert checked.sub(r' value="\1">', text) == checked.sub(r' value="\1">', other)
+
+
+def test_a_page_may_have_translations_with_and_without_an_alignment(dog, aligned_dog):
+    page = Page(attention_html([dog, aligned_dog]))
+    assert [tag for tag, _ in page.tags].count("table") == 3
+    (name,) = {attrs["name"] for tag, attrs in page.tags if tag == "input"}
+    assert name == "map-2"
+    with pytest.raises(ValueError, match="of a translation without"):
+        attention_html([dog, aligned_dog], show="alignment")
+
+
+def test_one_map_is_drawn_as_if_there_were_no_other(dog):
+    text = attention_html(dog)
+    body = text[text.index("<main>") : text.index("<script>")]
+    assert not re.search("alignment|data-link|svg|radio|no source", body)
+
+
+def test_hostile_text_stays_text_in_alignments(make_translation):
+    def aligned(text):
+        translation = make_translation(text, text)
+        return dataclasses.replace(translation, alignment=translation.attention)
+
+    harmless = Page(attention_html(aligned("a")))
+    for text in HOSTILE:
+        page = Page(attention_html(aligned(text), title=text))
+        assert {tag for tag, _ in page.tags} <= {tag for tag, _ in harmless.tags}
+        assert page.text["script"] == harmless.text["script"]
+        for _, attrs in page.tags:
+            assert not [n for n in attrs if n.startswith("on") or n == "style"]
+
+
+def test_an_alignment_is_shown_where_attention_was_left_out(aligned):
+    bare = dataclasses.replace(aligned, attention=aligned.attention[:, :0])
+    page = Page(attention_html(bare))
+    assert [tag for tag, _ in page.tags].count("table") == 2
+    assert page.text["p"].count("No attention: every weight is zero.") == 2
+    assert "Attention was left out" in page.text["p"]

@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,3 +180,41 @@ def test_texts_whose_attention_was_left_out(joined):
     first, note = attention_text(bare).splitlines()
     assert first == "No attention to draw: every weight is zero."
     assert "more than 1,024 source tokens" in note
+
+
+def test_an_alignment_is_drawn_where_there_is_one(aligned_dog):
+    lines = draw(aligned_dog, ascii_only=True).splitlines()
+    assert lines == [
+        ", Der",
+        "| , kleine",
+        "| | , Hund",
+        "| | | , hat",
+        "| | | | , geschlafen",
+        "| | | | | , .",
+        "| | | | | | , (no source)",
+        "9 . . . . . 1  The",
+        ". 9 . . . . 1  little",
+        ". . 9 . . . 1  dog",
+        ". . . 2 1 . 7  has",
+        ". . . . 9 . 1  slept",
+        ". . . . . 9 1  .",
+        ". . . . . . #  </s>",
+        "digits are tenths: 4 is 40 %; . under 5 %, # 95 % or more",
+        "Alignment: what each word translates. Not attention: where the model looked.",
+    ]
+    assert max(map(len, lines)) <= 80
+    looked = draw(aligned_dog, show="attention").splitlines()
+    bare = dataclasses.replace(aligned_dog, alignment=None)
+    assert looked[:-1] == draw(bare).splitlines()
+    assert looked[-1].startswith("Attention: where the model looked. ")
+
+
+def test_sentences_of_an_alignment_have_maps_and_one_caption(aligned):
+    shown = draw(aligned)
+    assert shown.count("(no source)") == 2
+    assert shown.count("Alignment: ") == 1
+
+
+def test_the_documentation_shows_the_alignment_as_it_is_drawn(aligned_dog):
+    page = Path(__file__).parents[2] / "docs" / "attention_maps.md"
+    assert f"```text\n{draw(aligned_dog)}\n```" in page.read_text("utf-8")

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attn import Seq2Seq, Seq2SeqConfig, Translator
+from keras_attn.layers import Aligner
 from keras_attn.serving.export import export_translator
 from keras_attn.serving.local_server.server import LocalServer
 from keras_attn.serving.signature import TRANSLATE
@@ -180,7 +181,7 @@ def models_dir(tmp_path):
 def translator():
     """A `Translator` with large random weights, so that some translations end early.
 
-    One vocabulary, low limits; tests must not change it.
+    One vocabulary, low limits, and an aligner; tests must not change it.
     """
     keras.utils.set_random_seed(7)
     sentences = ["der Hund schläft", "die Katze trinkt", "ein Hund und eine Katze"]
@@ -198,6 +199,8 @@ def translator():
         Seq2Seq(config), codec, beam_size=3, max_source_length=20, max_target_length=15
     )
     layer_tools.randomise(translator.seq2seq, 0, 1.0)
+    translator = translator.with_aligner(Aligner(5))
+    layer_tools.randomise(translator.aligner, 1, 1.0)
     return translator
 
 

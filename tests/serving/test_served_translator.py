@@ -43,7 +43,28 @@ def test_translations_are_those_of_the_translator(translator, address, batch_siz
         assert got.target_truncated == want.target_truncated
         # Another batch means another order of sums.
         np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
+        np.testing.assert_allclose(got.alignment, want.alignment, atol=1e-4)
         np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
+
+
+def test_every_call_returns_alignments_and_links(address):
+    texts = [SENTENCES[0], PARAGRAPH]
+    with Client(address) as client:
+        targets = [translation.text for translation in client.translate(texts)]
+        results = [
+            *client.translate_words(texts),
+            *client.translate(texts, max_length=9),
+            *(ranked[-1] for ranked in client.nbest(texts)),
+            *client.align(texts, targets),
+        ]
+        slim = client.align(texts, targets, attention=False)
+        outputs = client.metadata()["align"].outputs
+    for result in results:
+        assert result.alignment.shape == result.attention.shape
+        assert result.alignment.any()
+        assert all(0 < link.weight <= 1 + 1e-5 for link in result.links())
+    assert [result.alignment for result in slim] == [None] * 2
+    assert outputs["alignment"] == outputs["attention"]
 
 
 def test_rest_answers_as_grpc_does(addresses):

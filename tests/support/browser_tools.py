@@ -7,6 +7,24 @@ from keras_attn.translation import SOURCE_OUTPUTS, Token, Translation
 
 SENTENCE = "der kleine Hund schläft"
 
+# Returns policy, style and script of an HTML page, and all that it shows.
+READ_PAGE = """
+(html) => {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const attributes = (e) => [...e.attributes].map((a) => `${a.name}=${a.value}`).sort();
+  return [
+    page.querySelector("meta[http-equiv]").content,
+    page.querySelector("style").textContent,
+    page.querySelector("script").textContent,
+    [...page.querySelectorAll("body *:not(script)")].map((e) => [
+      e.localName,
+      e.children.length ? "" : e.textContent,
+      ...attributes(e),
+    ]),
+  ];
+}
+"""
+
 
 def ask(page, text=SENTENCE):
     page.get_by_label("Sentence", exact=True).fill(text)
@@ -55,6 +73,7 @@ def translation(outputs, source, text=None, k=None):
         attention=np.array(one["attention"])[:t, :s],
         source_truncated=one["source_truncated"],
         target_truncated=bool(one["target_truncated"]),
+        alignment=np.array(one["alignment"])[:t, :s] if "alignment" in one else None,
     )
 
 

@@ -125,15 +125,14 @@ class Case:
         padded = {}
         for name, value in inputs.items():
             kind, axes = self.spec(name)
-            if "S" not in axes:  # else the second axis
+            if "S" not in axes:
                 padded[name] = value
                 continue
-            wide = np.pad(
-                value, [(0, 0), (0, EXTRA_PADDING), *[(0, 0)] * (value.ndim - 2)]
-            )
+            widths = [(0, EXTRA_PADDING if letter == "S" else 0) for letter in axes]
+            wide = np.pad(value, widths)
             if kind in ("float", "ids"):
                 junk = _junk(kind, wide.shape, generator)
-                wide = np.where(_real(wide.shape), wide, junk)
+                wide = np.where(_real(axes, wide.shape), wide, junk)
             padded[name] = wide.astype(value.dtype)
         return padded
 
@@ -153,7 +152,7 @@ def _draw(kind, axes, generator):
     if kind == "float":
         return generator.normal(size=shape).astype("float32")
     if kind == "weights":
-        weights = generator.uniform(size=shape) * (np.arange(SIZES["S"]) < LENGTHS)
+        weights = generator.uniform(size=shape) * _real(axes, shape)
         return (weights / weights.sum(axis=-1, keepdims=True)).astype("float32")
     ids = generator.integers(1, SIZES["V"], size=shape).astype("int32")
     if kind == "padded" and "S" in axes:
@@ -167,7 +166,8 @@ def _junk(kind, shape, generator):
     return 1e3 * generator.normal(size=shape)
 
 
-def _real(shape):
-    """True at real tokens, beside an array `(B, S, ...)` of this shape."""
-    real = np.arange(shape[1]) < LENGTHS
-    return real.reshape(real.shape + (1,) * (len(shape) - 2))
+def _real(axes, shape):
+    """True at real tokens, beside an array with axes B and S and others."""
+    at = axes.index("S")
+    real = np.arange(shape[at]) < LENGTHS
+    return real.reshape([size if i in (0, at) else 1 for i, size in enumerate(shape)])

@@ -289,6 +289,21 @@ DECODERS = [
 
 PARTS = [
     Case(
+        name="Aligner",
+        layer=lambda: ours.Aligner(A),
+        inputs={
+            "target_embeddings": "float BTE",
+            "source_embeddings": "float BSE",
+            "memory": "float BSM",
+            "attention": "weights BTS",
+            "source_mask": "mask BS",
+        },
+        attention_outputs=(0,),
+        sums_to_one=False,
+        zero_outputs=(0,),
+        layer_with_dropout=lambda: ours.Aligner(A, dropout=0.5),
+    ),
+    Case(
         name="Bridge",
         layer=lambda: ours.Bridge([Q, 3]),
         inputs={"summary": "float BM"},

@@ -86,6 +86,15 @@ def translator(codecs=1, seed=0, scale=0.5, **options):
     return Translator(seq2seq, *parts, **options)
 
 
+def aligned(translator, seed=1, scale=1.0):
+    """The translator with an aligner of random weights."""
+    from keras_attn.layers import Aligner
+
+    with_aligner = translator.with_aligner(Aligner(5))
+    layer_tools.randomise(with_aligner.aligner, seed, scale)
+    return with_aligner
+
+
 def shortlist(translator, candidates, frequent, seed=0):
     """A shortlist of random words for every source subword."""
     from keras_attn.layers.decoder.lexical_shortlist import LexicalShortlist
@@ -126,3 +135,7 @@ def check_same(one, other):
     np.testing.assert_allclose(one.score, other.score, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(one.token_scores, other.token_scores, atol=1e-4)
     np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
+    assert (one.alignment is None) == (other.alignment is None)
+    if one.alignment is not None:
+        assert one.alignment.dtype == other.alignment.dtype == np.float32
+        np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)

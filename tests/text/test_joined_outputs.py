@@ -23,7 +23,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def answers():
     """The texts' joined outputs, their spans, and the translations of these."""
-    translator = tiny.translator()
+    translator = tiny.aligned(tiny.translator())
     text = tf.constant(TEXTS)
     spans = split_texts(translator.source_codec, text, 12)
     sentences = substrings(text, spans)
@@ -64,6 +64,7 @@ def test_the_graph_joins_as_python_does(answers):
         assert got.score == pytest.approx(want.score, rel=1e-6)
         np.testing.assert_array_equal(got.token_scores, want.token_scores)
         np.testing.assert_array_equal(got.attention, want.attention)
+        np.testing.assert_array_equal(got.alignment, want.alignment)
 
 
 def test_separators_and_tokens_stand_where_they_stood(answers):
@@ -107,7 +108,7 @@ def test_words_do_not_stick_together(before, behind, between):
 
 
 @pytest.mark.parametrize("tokens", [MAX_ATTENTION_TOKENS, MAX_ATTENTION_TOKENS + 1])
-def test_very_long_texts_have_no_attention(tokens):
+def test_very_long_texts_have_no_attention_and_no_alignment(tokens):
     lengths = [tokens - 9, 9, 4]
     spans = Spans(*map(tf.constant, ([0, 1, 0], [1, 2, 1], [0, 0, 1])))
     source = tf.RaggedTensor.from_row_lengths(
@@ -128,6 +129,7 @@ def test_very_long_texts_have_no_attention(tokens):
         "target_end": tf.ones([3, 2], tf.int32),
         "token_scores": tf.zeros([3, 2]),
         "attention": tf.ones([3, 2, lengths[0]]),
+        "alignment": tf.ones([3, 2, lengths[0]]) / 2,
     }
     outputs = as_arrays(join_sentences(tf.constant(["ab", "c"]), spans, outputs))
     long, short = translations_from_outputs(["ab", "c"], outputs)
@@ -135,6 +137,8 @@ def test_very_long_texts_have_no_attention(tokens):
     assert outputs["attention"].shape == ((2, 1, 4) if is_long else (2, 3, tokens))
     assert long.attention.shape == ((3, 0) if is_long else (3, tokens))
     assert short.attention.shape == (1, 4)
+    assert (long.alignment is None) == is_long
+    np.testing.assert_array_equal(outputs["alignment"], outputs["attention"] / 2)
 
 
 def test_attention_stays_inside_of_its_sentence(answers):

@@ -128,6 +128,7 @@ def test_token_scores_are_summed_by_hand():
             "target_end": numbers(0, 3, 3),
             "target_length": tf.constant([3]),
             "attention": tf.constant([[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]]),
+            "alignment": tf.constant([[[0.5, 0.0], [0.25, 0.25], [0.0, 0.5]]]),
         },
     )
     np.testing.assert_allclose(merged["token_scores"], [[-2.0, -1.0, -4.0]])
@@ -135,6 +136,7 @@ def test_token_scores_are_summed_by_hand():
     row = [(1 + 0.25) / 1.5, 0.25 / 1.5]
     want = [[row[0] / 2, row[0] / 2, row[1]], [0.25, 0.25, 0.5], [0.0, 0.0, 1.0]]
     np.testing.assert_allclose(merged["attention"], [want], rtol=1e-6)
+    np.testing.assert_allclose(merged["alignment"], np.array([want]) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_attn.decoding import Hypotheses
 from keras_attn.text import graph
-from keras_attn.translator.search import search_compiled
+from keras_attn.translator.search import SearchResult, search_compiled
 
 TEXTS = ["die Katze sieht den Hund", "", "der Hund", "schläft"]
 
@@ -16,7 +16,7 @@ TEXTS = ["die Katze sieht den Hund", "", "der Hund", "schläft"]
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_compiled_translations_are_those_of_the_graph(beam_size, short):
-    translator = tiny.translator(codecs=2)
+    translator = tiny.aligned(tiny.translator(codecs=2))
     if short:
         translator = translator.with_shortlist(tiny.shortlist(translator, 3, 4))
     want = translator.translate(TEXTS, beam_size=beam_size)
@@ -43,7 +43,7 @@ def test_sources_are_padded_to_few_widths():
         """Empty hypotheses of as many steps as XLA needs."""
         shapes.append(tuple(ids.shape))
         rows, width = ids.shape
-        return Hypotheses(
+        hypotheses = Hypotheses(
             token_ids=ops.zeros((rows, 1, most_steps), "int32"),
             lengths=ops.full((rows, 1), 4, "int32"),
             scores=ops.zeros((rows, 1)),
@@ -51,9 +51,10 @@ def test_sources_are_padded_to_few_widths():
             attention=ops.zeros((rows, 1, most_steps, width)),
             truncated=ops.zeros((rows, 1), "bool"),
         )
+        return SearchResult(hypotheses, ops.ones((rows, width, 5)))
 
     for width in (3, 16):
-        hypotheses = search_compiled(
+        hypotheses, memory_values = search_compiled(
             search_ids,
             ops.ones((1, width), "int32"),
             tf.constant([3]),
@@ -63,6 +64,7 @@ def test_sources_are_padded_to_few_widths():
         )
         # Without the added padding.
         assert hypotheses.attention.shape == (1, 1, 4, width)
+        assert memory_values.shape == (1, width, 5)
         assert hypotheses.token_ids.shape == hypotheses.token_scores.shape == (1, 1, 4)
     assert shapes == [(1, 16), (1, 16)]
 

@@ -1,4 +1,4 @@
-"""Unknown target tokens are replaced by the source words they attend to."""
+"""Unknown target tokens are replaced by the source words they translate."""
 
 import layer_tools
 import numpy as np
@@ -73,12 +73,27 @@ def reference_word(translation, number):
 
 @pytest.mark.parametrize("beam_size", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_source_words_are_copied_and_offsets_refer_to_them(copying, beam_size):
+    check_copies(copying.translate(TEXTS, beam_size=beam_size), "attention")
+
+
+def test_an_aligner_says_which_word_is_copied(copying):
+    aligned = tiny.aligned(copying, scale=3.0)
+    translations = tiny.translate_eagerly(aligned, TEXTS)
+    check_copies(translations, "alignment")
+    by_attention = tiny.translate_eagerly(copying, TEXTS)
+    for one, other in zip(translations, by_attention, strict=True):
+        pieces = [[token.piece for token in x.target_tokens] for x in (one, other)]
+        assert pieces[0] == pieces[1]
+    assert [x.text for x in translations] != [x.text for x in by_attention]
+
+
+def check_copies(translations, weights_name):
     copied = 0
-    for translation in copying.translate(TEXTS, beam_size=beam_size):
+    for translation in translations:
         parts = []
         text = translation.text.encode()
         for token, weights in zip(
-            translation.target_tokens, translation.attention, strict=True
+            translation.target_tokens, getattr(translation, weights_name), strict=True
         ):
             part = token.piece.replace("▁", " ")
             if token.piece == "<unk>":

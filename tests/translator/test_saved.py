@@ -52,7 +52,7 @@ def newer_format(path, good):
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     config = json.loads(members["config.json"])
-    config["config"]["format_version"] = 99
+    config["config"] |= {"format_version": 99, "an_argument_of_then": 1}
     members["config.json"] = json.dumps(config)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():

@@ -242,8 +242,8 @@ def test_bad_parts_are_refused(translator):
     codec = translator.source_codec
     with pytest.raises(ValueError, match=r"`seq2seq` must be a `Seq2Seq`.*3"):
         Translator(3, codec)
-    with pytest.raises(ValueError, match=r"up to format 1. Received: format_version=2"):
-        Translator(translator.seq2seq, codec, translator.target_codec, format_version=2)
+    with pytest.raises(ValueError, match=r"up to format 2. Received: format_version=3"):
+        Translator(translator.seq2seq, codec, translator.target_codec, format_version=3)
     with pytest.raises(ValueError, match=r"positive integer.*max_target_length=0"):
         Translator(
             translator.seq2seq, codec, translator.target_codec, max_target_length=0

@@ -20,7 +20,9 @@ TEXTS = [PARAGRAPH, "der Hund läuft", "", " \r\n\t\n", LONG, "Katze。Hund", "e
 
 @pytest.fixture(scope="module")
 def translator():
-    return tiny.translator(beam_size=1, max_source_length=40, trained_source_length=20)
+    return tiny.aligned(
+        tiny.translator(beam_size=1, max_source_length=40, trained_source_length=20)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,9 @@ def test_sentences_are_translated_as_one_by_one(run_whole, whole):
             np.testing.assert_allclose(
                 got.attention[rows, columns], row.attention, atol=1e-5
             )
+            np.testing.assert_allclose(
+                got.alignment[rows, columns], row.alignment, atol=1e-4
+            )
 
 
 def test_a_lone_sentence_is_translated_as_without_splitting(run, run_whole):
@@ -100,13 +105,17 @@ def test_a_text_alone_is_translated_as_in_a_batch(run, whole):
     assert run([]) == []
 
 
-def test_attention_is_zero_between_sentences(whole):
+def test_attention_and_alignment_are_zero_between_sentences(whole):
     for translation in whole:
-        outside = translation.attention.copy()
-        np.testing.assert_allclose(outside.sum(axis=1), 1, atol=1e-5)
-        for sentence in translation.sentences:
-            outside[slice(*sentence.target_tokens), slice(*sentence.source_tokens)] = 0
-        assert not outside.any()
+        sums = translation.attention.sum(axis=1)
+        np.testing.assert_allclose(sums, 1, atol=1e-5)
+        assert (translation.alignment.sum(axis=1) <= 1 + 1e-5).all()
+        for weights in (translation.attention, translation.alignment):
+            outside = weights.copy()
+            for sentence in translation.sentences:
+                rows, columns = sentence.target_tokens, sentence.source_tokens
+                outside[slice(*rows), slice(*columns)] = 0
+            assert not outside.any()
 
 
 def test_sentences_cover_the_text_and_the_tokens(whole):
@@ -157,7 +166,7 @@ def test_constraints_belong_to_the_whole_text(translator):
 @pytest.mark.slow  # many small operations, not compiled
 @pytest.mark.parametrize("count", [None, 2])
 def test_without_tensors_of_strings_it_is_the_same(monkeypatch, count):
-    translator = tiny.translator(beam_size=2, max_source_length=40)
+    translator = tiny.aligned(tiny.translator(beam_size=2, max_source_length=40))
     translate = (
         translator.translate_graph
         if count is None

@@ -14,7 +14,7 @@ TEXTS = ["die Katze sieht", "", "ẞ ﬁ 🙂 é", "a\x00b"]
 
 @pytest.fixture(scope="module")
 def translator():
-    """It writes and copies unknown tokens, too."""
+    """It writes and copies unknown tokens, too, and has an aligner."""
     codecs = [SubwordCodec(tiny.subwords(0, 40)), SubwordCodec(tiny.subwords(1, 30))]
     source, target = codecs
     config = tiny.config(
@@ -26,8 +26,10 @@ def translator():
     bias = np.zeros(target.vocabulary_size, "float32")
     bias[target.unknown_id] = 2.0
     seq2seq.projection.bias.assign(bias)
-    return Translator(
-        seq2seq, *codecs, beam_size=2, max_target_length=6, replace_unknown=True
+    return tiny.aligned(
+        Translator(
+            seq2seq, *codecs, beam_size=2, max_target_length=6, replace_unknown=True
+        )
     )
 
 

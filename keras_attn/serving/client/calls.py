@@ -25,6 +25,7 @@ from keras_attn.text.sentences import (
 )
 from keras_attn.translation import (
     SOURCE_OUTPUTS,
+    TOKEN_WEIGHTS,
     Translation,
     check_prefixes,
     check_required,
@@ -254,7 +255,7 @@ class ModelCalls:
         Args:
             signature: Name of the signature.
             columns: Lists of texts, or arrays `(B,)`, by input name.
-            attention: Whether results have attention.
+            attention: Whether results have attention, and alignment.
             read_outputs: Makes results of the batch's columns and `outputs=`.
             by_sentences: Whether a text over the limit of bytes goes out in parts,
                 whose results are `Part`.
@@ -324,7 +325,8 @@ class ModelCalls:
             yield slice(start, len(sizes))
 
     def _batch_call(self, signature, batch, attention, read_outputs):
-        # Older exports translate whole texts, and say nothing of sentences.
+        # Older exports translate whole texts, and say nothing of sentences; and a model
+        # need not have an aligner.
         names = [
             field.name
             for field in ALL_SIGNATURES[signature].outputs
@@ -347,7 +349,11 @@ class ModelCalls:
                     "Was it exported by another version of keras-attn?"
                 )
             if not attention:
-                del outputs["attention"]
+                outputs = {
+                    name: output
+                    for name, output in outputs.items()
+                    if name not in TOKEN_WEIGHTS
+                }
             return read_outputs(*batch.values(), outputs=outputs)
 
         return dataclasses.replace(call, parse_response=parse_response)

@@ -91,12 +91,14 @@ class Client(BaseClient):
             required: Phrases that each translation must contain; likewise.
                 `Translation.constraints_met` tells whether it does: the model leaves
                 out what its vocabulary lacks and what its length limit has no room for.
-            attention: False leaves attention, the largest part, out of the results:
-                `Translation.attention` is then `(T, 0)`. (The server sends it all the
-                same; `predict` asks for some outputs only.)
+            attention: False leaves attention and alignment, the largest parts, out of
+                the results: `Translation.attention` is then `(T, 0)` and `alignment`
+                `None`. (The server sends them all the same; `predict` asks for some
+                outputs only.)
 
         Returns:
-            One `Translation` for each text, in order.
+            One `Translation` for each text, in order. It has an `alignment` if the
+            model has an aligner: see `metadata`.
 
         Raises:
             TypeError: If `texts` is a single text, or an item is not text; likewise
@@ -215,6 +217,8 @@ class Client(BaseClient):
 
     def metadata(self) -> dict[str, SignatureInfo]:
         """Returns the model's signatures by name.
+
+        A model with an aligner has the output `alignment` in each of them.
 
         Raises:
             ServingError: If the server cannot be reached or has no such model.

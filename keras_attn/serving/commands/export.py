@@ -73,9 +73,10 @@ def export(
     """Export a translator as a SavedModel version for TensorFlow Serving.
 
     The model takes raw strings and returns translations with scores, tokens, byte
-    offsets and attention. The version is written to a temporary folder together with
-    warm-up requests, run in a separate process, compared with the translator and only
-    then renamed, so a server never sees a part of it. Prints the version's folder.
+    offsets and attention, and alignment if the translator has an aligner. The version
+    is written to a temporary folder together with warm-up requests, run in a separate
+    process, compared with the translator and only then renamed, so a server never sees
+    a part of it. Prints the version's folder.
 
     Example: keras-attn export runs/demo models/translator
     """
@@ -112,5 +113,9 @@ def export(
             run=path.parent,
             log=log,
         )
-    result = {"folder": folder, "version": int(folder.name)}
+    result = {
+        "folder": folder,
+        "version": int(folder.name),
+        "aligner": loaded.aligner is not None,
+    }
     print_result(result, str(folder), as_json)

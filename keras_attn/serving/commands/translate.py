@@ -1,6 +1,7 @@
 """`keras-attn translate`: translates text locally or by a server."""
 
 import contextlib
+import dataclasses
 import importlib.util
 import itertools
 import os
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +30,10 @@ from keras_attn.serving.files.translate_file import (
     TranslateTexts,
     translate_file,
 )
-from keras_attn.translation import MAX_ATTENTION_TOKENS, Translation
+from keras_attn.translation import MAX_ATTENTION_TOKENS, Translation, utf8
+
+if TYPE_CHECKING:
+    from keras_attn.markup import MarkupTranslation
 
 __all__ = ["translate"]
 
@@ -42,6 +46,21 @@ class AttentionFormat(str, Enum):
     text = "text"
     html = "html"
     png = "png"
+
+
+class Show(str, Enum):
+    """Which weights are drawn."""
+
+    attention = "attention"
+    alignment = "alignment"
+
+
+class Markup(str, Enum):
+    """What is markup in the texts."""
+
+    html = "html"
+    xml = "xml"
+    placeholders = "placeholders"
 
 
 def translate(
@@ -134,6 +153,31 @@ def translate(
         AttentionFormat | None,
         typer.Option(help="Show the attention weights in the terminal or in a file."),
     ] = None,
+    show: Annotated[
+        Show | None,
+        typer.Option(
+            help="What --attention draws: attention, where the model looked, or "
+            "alignment, which words translate which.",
+            show_default="alignment, if the translator has an aligner",
+        ),
+    ] = None,
+    links: Annotated[
+        bool,
+        typer.Option(
+            "--links",
+            help="Print which source words each word translates: a second line under "
+            "each translation, or with --json a list. By the translator's aligner or, "
+            "without one, by attention.",
+        ),
+    ] = False,
+    markup: Annotated[
+        Markup | None,
+        typer.Option(
+            help="Keep tags and placeholders such as {name} as they are, in their "
+            "places: in HTML, in XML, or placeholders alone.",
+            show_default="all is text",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -144,7 +188,9 @@ def translate(
     ] = None,
     subwords: Annotated[
         bool,
-        typer.Option("--subwords", help="Show attention of subwords, not of words."),
+        typer.Option(
+            "--subwords", help="Show attention or links of subwords, not of words."
+        ),
     ] = False,
     beam_size: Annotated[
         int | None,
@@ -221,9 +267,13 @@ def translate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Translate text, optionally with attention.
+    """Translate text, optionally with attention, links or markup.
 
     Examples: keras-attn translate -t demo "Der Hund schläft." --attention text
+
+    keras-attn translate -t demo "Der Hund schläft." --links
+
+    keras-attn translate -t demo "Der <b>Hund</b> schläft." --markup html
 
     keras-attn translate -t runs/mine < source.txt > target.txt
 
@@ -271,6 +321,18 @@ def translate(
             "A server draws no samples. Received: --sample, --temperature, --top-k, "
             "--top-p or --seed with --server. Give --translator."
         )
+    if show is not None and attention is None:
+        raise ValueError(
+            "--show says what --attention draws. "
+            f"Received: --show {show.value} without --attention."
+        )
+    drawn = attention is not None or links
+    if markup is not None and (drawn or prefix is not None or require):
+        raise ValueError(
+            "With --markup the text between tags is translated, and nothing is drawn "
+            f"or required. Received: --markup {markup.value} with --attention, "
+            "--links, --prefix or --require."
+        )
     if file is None and (wrapped or column or field):
         raise ValueError(
             "--wrapped, --column and --field say how --file is read. Received: one of "
@@ -311,18 +373,25 @@ def translate(
             )
 
     if file is None:
-        output = _Output(attention, out, not subwords, as_json)
+        output = _Output(attention, show, links, out, not subwords, as_json)
         with translating() as translate_chunk, _input_texts(texts) as lines:
             for chunk in _chunks(lines):
+                if markup is not None:
+                    names = [
+                        f"text {output.count + row}" for row, _ in enumerate(chunk, 1)
+                    ]
+                    for result in _with_markup(translate_chunk, chunk, names, markup):
+                        output.add_markup(result)
+                    continue
                 constraints = _constraints(prefix, require, len(chunk))
                 for translation in translate_chunk(chunk, **constraints):
                     output.add(translation)
         output.close()
         return
-    if texts or attention is not None or out is None:
+    if texts or drawn or out is None:
         raise ValueError(
             "--file is translated as a whole and written to --out. Received: --file "
-            f"{file} with TEXTS or --attention, or without --out."
+            f"{file} with TEXTS, --attention or --links, or without --out."
         )
     document = open_document(file, column or (), field or (), wrapped=wrapped)
     options: dict[str, Any] = {
@@ -334,6 +403,7 @@ def translate(
         "--split-sentences": split_sentences,
         "--prefix": prefix,
         "--require": require,
+        "--markup": None if markup is None else markup.value,
         "sampling": sampling_options if samples else None,
         "--seed": seed,
     }
@@ -349,10 +419,14 @@ def translate(
         with translating(done) as translate_chunk:
 
             def translate_texts(texts, lines):
+                names = [f"a text of line {line}" for line in lines]
+                if markup is not None:
+                    results = _with_markup(translate_chunk, texts, names, markup)
+                    return [result.text for result in results]
                 constraints = _constraints(prefix, require, len(texts))
                 translations = translate_chunk(texts, **constraints)
-                for translation, line in zip(translations, lines, strict=True):
-                    _warn_of_limits(translation, f"a text of line {line}")
+                for translation, name in zip(translations, names, strict=True):
+                    _warn_of_limits(translation, name)
                 return [translation.text for translation in translations]
 
             yield translate_texts
@@ -365,6 +439,21 @@ def _newest_version(client):
     """Returns the number of the newest version that is ready, or `None`."""
     ready = (s.version for s in client.status() if s.state == "AVAILABLE")
     return max(ready, default=None)
+
+
+def _with_markup(translate_chunk, texts, names, markup):
+    """Returns the `MarkupTranslation` of each text; `names` are those of messages."""
+    from keras_attn.markup import translate_markup
+
+    syntax = None if markup is Markup.placeholders else markup.value
+    try:
+        results = translate_markup(translate_chunk, texts, markup=syntax)
+    except ValueError as error:
+        raise ValueError(f"{error} texts[0] is {names[0]}.") from error
+    for result, name in zip(results, names, strict=True):
+        for part in result.parts:
+            _warn_of_limits(part, name)
+    return results
 
 
 def _constraints(prefix, require, count):
@@ -480,10 +569,12 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 class _Output:
-    """Prints translations and draws their attention."""
+    """Prints translations and their links, and draws their attention."""
 
-    def __init__(self, attention, out, words, as_json):
+    def __init__(self, attention, show, links, out, words, as_json):
         self.attention = attention
+        self.show = None if show is None else show.value
+        self.links = links
         self.out = out
         if attention in (AttentionFormat.html, AttentionFormat.png):
             self.out = out or Path(f"attention.{attention.value}")
@@ -496,12 +587,17 @@ class _Output:
     def add(self, translation: Translation) -> None:
         self.count += 1
         result = translation.to_dict() if self.as_json else {}
-        print_result(result, translation.text, self.as_json)
+        lines = [translation.text]
+        if self.links:
+            links = translation.links(unit="words" if self.words else "tokens")
+            result["links"] = [dataclasses.asdict(link) for link in links]
+            lines.append(_links_line(translation, links))
+        print_result(result, "\n".join(lines), self.as_json)
         _warn_of_limits(translation, f"text {self.count}")
         if self.attention is AttentionFormat.text:
             from keras_attn.plotting import attention_text
 
-            print(attention_text(translation, words=self.words), flush=True)
+            print(self._draw(attention_text, translation), flush=True)
         elif self.attention is AttentionFormat.html:
             self.page.append(translation)
         elif self.attention is AttentionFormat.png:
@@ -519,18 +615,40 @@ class _Output:
                 path = path.with_stem(f"{path.stem}-{self.count}")
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", MissingGlyphWarning)
-                save_attention_png(translation, path, words=self.words)
+                self._draw(save_attention_png, translation, path)
             for warning in caught:
                 _warn(str(warning.message))
             _warn(f"wrote {path}", level="note")
+
+    def add_markup(self, result: "MarkupTranslation") -> None:
+        self.count += 1
+        values = {"source": result.source, "text": result.text}
+        print_result(values, result.text, self.as_json)
+
+    def _draw(self, draw, *arguments):
+        return draw(*arguments, words=self.words, show=self.show)
 
     def close(self) -> None:
         if self.page:
             from keras_attn.plotting import attention_html
 
-            page = attention_html(self.page, words=self.words)
+            page = self._draw(attention_html, self.page)
             self.out.write_text(page, encoding="utf-8")
             _warn(f"wrote {self.out}", level="note")
+
+
+def _links_line(translation, links):
+    """Returns links as one line of pairs, in the order of the translation."""
+    source, target = utf8(translation.source), utf8(translation.text)
+
+    def pair(link):
+        words = (
+            source[link.source_begin : link.source_end],
+            target[link.target_begin : link.target_end],
+        )
+        return "→".join(word.decode("utf-8", "replace") for word in words)
+
+    return "  ".join(map(pair, links))
 
 
 def _warn_of_limits(translation, text):

@@ -1,5 +1,6 @@
 """The attention explorer's page and its files as routes of a Starlette app."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from importlib import resources
 from urllib.parse import urlsplit
@@ -49,10 +50,11 @@ def explorer_routes(
     Example:
 
     >>> [route.path for route in explorer_routes(lambda: ["translator"])]
-    ['/', '/explorer/config.json', '/explorer/standalone.html', '/explorer/{name}']
+    ['/', '/explorer/config.json', '/explorer/standalone.html',
+     '/explorer/standalone-aligned.html', '/explorer/{name}']
     """
     headers = {**_HEADERS, "Content-Security-Policy": _security_policy(api)}
-    standalone = attention_html(_placeholder_translation())
+    standalone, standalone_aligned = map(attention_html, _placeholder_translations())
     files = {
         path.name: path.read_bytes()
         for path in resources.files(__package__).joinpath("static").iterdir()
@@ -72,10 +74,14 @@ def explorer_routes(
     def standalone_html(request: Request) -> Response:
         return Response(standalone, headers=headers, media_type="text/html")
 
+    def standalone_aligned_html(request: Request) -> Response:
+        return Response(standalone_aligned, headers=headers, media_type="text/html")
+
     return [
         Route("/", page),
         Route("/explorer/config.json", config_json),
         Route("/explorer/standalone.html", standalone_html),
+        Route("/explorer/standalone-aligned.html", standalone_aligned_html),
         Route("/explorer/{name}", file),
     ]
 
@@ -107,10 +113,13 @@ def _file(files, name, headers):
     return Response(files[name], headers=headers, media_type=_TYPES[suffix])
 
 
-def _placeholder_translation():
-    """Returns a translation whose page has one element of each kind to copy."""
-    # One word per side and nonzero weights, so that the heat map is drawn.
-    return Translation(
+def _placeholder_translations():
+    """Returns translations whose pages have one element of each kind to copy.
+
+    The first one has attention alone, the second one an alignment besides.
+    """
+    # One linked word per side and nonzero weights, so that everything is drawn.
+    translation = Translation(
         source="a",
         text="a",
         score=0.0,
@@ -119,3 +128,5 @@ def _placeholder_translation():
         token_scores=np.zeros(2, np.float32),
         attention=np.eye(2, dtype=np.float32),
     )
+    aligned = dataclasses.replace(translation, alignment=translation.attention)
+    return translation, aligned

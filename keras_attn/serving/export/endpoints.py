@@ -1,6 +1,7 @@
 """The traced functions of an exported translator, one for each signature."""
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -103,6 +104,7 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
     Raises:
         ValueError: If a setting is out of range.
     """
+    trace = functools.partial(_trace, translator.aligner is not None)
     options = {
         "beam_size": search.beam_size,
         "length_penalty": search.length_penalty,
@@ -122,7 +124,7 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
 
     # Three signatures share one graph of the search, since tracing it takes most of an
     # export's time, and loading it most of a server's start.
-    sentences = _trace("translate_options", translate_sentences)
+    sentences = trace("translate_options", translate_sentences)
 
     def translate_options(text, max_length, length_penalty):
         row_options = [
@@ -134,7 +136,7 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
 
         return whole_text_outputs(translator, text, translate, search.split_sentences)
 
-    endpoints = {"translate_options": _trace("translate_options", translate_options)}
+    endpoints = {"translate_options": trace("translate_options", translate_options)}
 
     def default_options(text):
         rows = tf.shape(text)
@@ -159,10 +161,10 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
             text, search.nbest, split_sentences=search.split_sentences, **options
         )
 
-    endpoints["translate"] = _trace("translate", translate)
-    endpoints["translate_words"] = _trace("translate_words", translate_words)
-    endpoints["nbest"] = _trace("nbest", nbest)
-    endpoints["align"] = _trace("align", translator.align_graph)
+    endpoints["translate"] = trace("translate", translate)
+    endpoints["translate_words"] = trace("translate_words", translate_words)
+    endpoints["nbest"] = trace("nbest", nbest)
+    endpoints["align"] = trace("align", translator.align_graph)
     if search.constrained:
 
         def translate_constrained(text, prefix, required):
@@ -171,18 +173,18 @@ def trace_endpoints(translator: "Translator", search: ExportSearch) -> dict[str,
             )
 
         name = TRANSLATE_CONSTRAINED.name
-        endpoints[name] = _trace(name, translate_constrained)
+        endpoints[name] = trace(name, translate_constrained)
     return endpoints
 
 
-def _trace(name, function):
+def _trace(has_aligner, name, function):
     signature = ALL_SIGNATURES[name]
 
     def endpoint(*columns):
         outputs = function(*_check_rows(signature.inputs, columns))
         return {
             field.name: tf.identity(outputs[field.name], name=field.name)
-            for field in signature.outputs
+            for field in signature.outputs_of_model(has_aligner)
         }
 
     return tf.function(

@@ -110,7 +110,8 @@ def export_translator(
     )
     words = _frequent_words(translator.source_codec)
     with publishing(models_dir, version) as (number, folder):
-        log(f"version {number}: tracing the graphs")
+        alignment = "" if translator.aligner is None else ", with the output alignment"
+        log(f"version {number}: tracing the graphs{alignment}")
         endpoints = trace_endpoints(translator, search)
         signatures = [name for name in ALL_SIGNATURES if name in endpoints]
         requests = warmup_requests(words, signatures)
@@ -158,6 +159,7 @@ def make_manifest(
         signatures: Names of the signatures.
         run: Folder of the training run, whose recipe and report are included.
     """
+    has_aligner = translator.aligner is not None
     return {
         "format": 1,
         "version": version,
@@ -167,10 +169,11 @@ def make_manifest(
         "signatures": {
             name: {
                 "inputs": _fields(ALL_SIGNATURES[name].inputs),
-                "outputs": _fields(ALL_SIGNATURES[name].outputs),
+                "outputs": _fields(ALL_SIGNATURES[name].outputs_of_model(has_aligner)),
             }
             for name in signatures
         },
+        "aligner": has_aligner,
         "search": search,
         "limits": {
             "max_source_length": translator.max_source_length,

@@ -1,4 +1,4 @@
-"""Word links read off a translator's attention, for given sentence pairs."""
+"""Word links by a translator's aligner or attention, for given sentence pairs."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,13 @@ from keras_attn.metrics import links_from_attention, relative_attention
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import Token, Translation
 
-__all__ = ["ForcedLinks", "attention_links", "forced_links", "word_attention"]
+__all__ = [
+    "ForcedLinks",
+    "alignment_links",
+    "attention_links",
+    "forced_links",
+    "word_attention",
+]
 
 _CHUNK = 4  # batches, among which sentences of similar length are put together
 
@@ -39,15 +45,16 @@ def forced_links(
     *,
     words: str = "marks",
     threshold: float | None = None,
+    attention: bool = False,
     relative: bool = False,
     posterior: bool = False,
     batch_size: int = 64,
     name: str = "aligning",
 ) -> ForcedLinks:
-    """Aligns the words of sentence pairs by the attention of forced decoding.
+    """Aligns the words of sentence pairs by forced decoding of the given targets.
 
-    The translator decodes the given target; a target token is linked by the attention
-    of the step that predicts it.
+    Links are those of the translator's aligner. Without one, a target token is linked
+    by the attention of the step that predicts it.
 
     Args:
         translator: A `keras_attn.Translator`.
@@ -55,8 +62,10 @@ def forced_links(
         targets: Their translations.
         words: Rule by which links count words, see `word_spans`.
         threshold: As in `links_from_attention`.
+        attention: Whether links are read off attention, though there is an aligner.
         relative: Whether links are read off `relative_attention`.
-        posterior: As in `Translator.align`.
+        posterior: Whether they are read off posterior attention, see
+            `Translator.align`.
         batch_size: Number of pairs in a batch.
         name: Name of the work, for the progress bar.
 
@@ -84,7 +93,11 @@ def forced_links(
             batch_size=batch_size,
         )
         for alignment in _with_given_targets(translator, alignments, targets[chunk]):
-            links.append(attention_links(alignment, words, threshold, relative))
+            if alignment.alignment is None or attention or relative or posterior:
+                pair_links = attention_links(alignment, words, threshold, relative)
+            else:
+                pair_links = alignment_links(alignment, words, threshold)
+            links.append(pair_links)
             truncated += bool(alignment.source_truncated or alignment.target_truncated)
     return ForcedLinks(links, truncated)
 
@@ -133,6 +146,22 @@ def attention_links(
     return links_from_attention(attention, threshold)
 
 
+def alignment_links(
+    translation: Translation, words: str = "marks", threshold: float | None = None
+) -> set[Link]:
+    """Returns the word links (source, target) of a translation with an alignment.
+
+    Args:
+        translation: A translation with an `alignment`.
+        words: Rule by which links count words, see `word_spans`.
+        threshold: As in `Translation.links`.
+    """
+    weights = _merge_words(translation, translation.alignment, words)
+    # What a row lacks to 1 is "no source"; the end token is none either.
+    weights[:, -1] = 1 - weights[:, :-1].sum(axis=1)
+    return links_from_attention(weights, threshold)
+
+
 def word_attention(translation: Translation, words: str = "marks") -> np.ndarray:
     """Returns attention between words, merged from subwords by `merge_attention`.
 
@@ -140,8 +169,12 @@ def word_attention(translation: Translation, words: str = "marks") -> np.ndarray
         translation: A translation with attention between the tokens of its two texts.
         words: A rule of `word_spans`.
     """
+    return _merge_words(translation, translation.attention, words)
+
+
+def _merge_words(translation, weights, words):
     return merge_attention(
-        translation.attention,
+        weights,
         translation.source_tokens,
         translation.target_tokens,
         word_spans(translation.source, words),

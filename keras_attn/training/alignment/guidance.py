@@ -25,7 +25,11 @@ _CHUNK = 1024  # sentences that are encoded together
 
 
 def align_corpus(
-    corpus: Corpus, links: str, words: str, log: Callable[[str], None]
+    corpus: Corpus,
+    links: str,
+    words: str,
+    log: Callable[[str], None],
+    option: str = "alignment.links",
 ) -> Corpus:
     """Returns the corpus with an alignment for each training and validation pair.
 
@@ -35,6 +39,7 @@ def align_corpus(
             these pairs; those of the corpus are only compared with them.
         words: Rule by which links count words, see `word_spans`.
         log: Gets lines for people.
+        option: Name of the recipe's option that `links` is the value of.
 
     Raises:
         CorpusError: If `links` is `corpus`, and a pair has no alignment.
@@ -44,10 +49,10 @@ def align_corpus(
             if any(pair.alignment is None for pair in split):
                 languages = f"{corpus.source_language}-{corpus.target_language}"
                 raise CorpusError(
-                    "With alignment.links=corpus each pair must come with its links. "
+                    f"With {option}=corpus each pair must come with its links. "
                     f"Received: pairs of {name!r} without. The built-in corpus has "
                     f"them; two files have them in STEM.{languages}.align. Or set "
-                    "alignment.links=learned."
+                    f"{option}=learned."
                 )
         return corpus
     pairs = [*corpus.train, *corpus.validation]
@@ -169,9 +174,9 @@ def token_links(
     """
     if pair.alignment is None:
         raise CorpusError(
-            "Every pair must have an alignment to guide attention by. Received: none "
-            f"for {pair.source!r}. Set alignment.links=learned, or give the corpus "
-            "its links."
+            "Every pair must have an alignment to learn from. Received: none for "
+            f"{pair.source!r}. Set alignment.links=learned, or for an aligner "
+            "alignment.aligner=learned, or give the corpus its links."
         )
     spans = [word_spans(text, words) for text in (pair.source, pair.target)]
     word_links = _word_links(pair, parse_pharaoh(pair.alignment), *spans)

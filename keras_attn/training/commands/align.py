@@ -33,6 +33,14 @@ def align(
             "not to the one with the most."
         ),
     ] = None,
+    attention: Annotated[
+        bool,
+        typer.Option(
+            "--attention",
+            help="Read links off attention, though the translator has an aligner. "
+            "--posterior and --relative do so, too.",
+        ),
+    ] = False,
     posterior: Annotated[
         bool,
         typer.Option(
@@ -63,24 +71,73 @@ def align(
             help="Gold alignments, i-j sure, ipj possible: print scores, not links."
         ),
     ] = None,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train",
+            help="Train an aligner for the translator on these pairs, and write the "
+            "translator with it to --out.",
+        ),
+    ] = False,
+    links: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --train: links of the pairs to learn from, in the Pharaoh "
+            "format.",
+            show_default="learned from the pairs",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="With --train: replace the translator's own file, instead of --out.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the links, instead of standard output."),
+        typer.Option(
+            help="File for the links, instead of standard output; with --train, the "
+            "new .keras file."
+        ),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Align the words of sentence pairs by a translator's attention.
+    """Align the words of sentence pairs, or train an aligner.
 
-    Prints a line for each pair: links i-j of source word i and target word j, counted
-    from 0 (the Pharaoh format), or with --json an object with a list of links. With
-    --gold, prints one JSON line of AER, precision and recall.
+    Links are those of the aligner where the translator has one, otherwise those of its
+    attention. Prints a line for each pair: links i-j of source word i and target word
+    j, counted from 0 (the Pharaoh format), or with --json an object with a list of
+    links. With --gold, prints one JSON line of AER, precision and recall.
+
+    --train adds an aligner to a finished translator, whose translations stay the same,
+    and prints the path of the new file.
 
     Examples: keras-attn align runs/de-en --source test.de --target test.en
 
     keras-attn align runs/de-en --reverse runs/en-de --source a.de --target a.en
     --out a.de-en.align
+
+    keras-attn align --train runs/de-en --source a.de --target a.en --out new.keras
     """
+    if train:
+        others = {
+            "--reverse": reverse,
+            "--gold": gold,
+            "--threshold": threshold,
+            "--attention": attention,
+            "--posterior": posterior,
+            "--relative": relative,
+        }
+        _check_training(out, replace, [name for name in others if others[name]])
+        _train(translator, source, target, links, words, out, as_json)
+        return
+    if links is not None or replace:
+        raise ValueError(
+            "--links and --replace belong to --train. Received: no --train. Add it, "
+            "or leave them out."
+        )
     from keras_attn.metrics import (
         Alignment,
         alignment_scores,
@@ -101,31 +158,81 @@ def align(
     options = {
         "words": words,
         "threshold": threshold,
+        "attention": attention,
         "relative": relative,
         "posterior": posterior,
         "batch_size": batch_size,
     }
-    links = _links(paths[0], sources, targets, "aligning", options)
+    pair_links = _links(paths[0], sources, targets, "aligning", options)
     if reverse is not None:
         transposed = _links(paths[1], targets, sources, "aligning in reverse", options)
-        backward = [{(i, j) for j, i in pair_links} for pair_links in transposed]
-        links = [
-            combine(*directions, symmetrise)
-            for directions in zip(links, backward, strict=True)
+        backward = [
+            {(i, j) for j, i in reversed_links} for reversed_links in transposed
         ]
-    lines = [format_pharaoh(Alignment(pair_links)) for pair_links in links]
+        pair_links = [
+            combine(*directions, symmetrise)
+            for directions in zip(pair_links, backward, strict=True)
+        ]
+    lines = [format_pharaoh(Alignment(one)) for one in pair_links]
     if out is not None:
         write_lines(out, lines)
     if gold is not None:
         scores = alignment_scores(
-            links, [parse_pharaoh(p.alignment or "") for p in pairs]
+            pair_links, [parse_pharaoh(p.alignment or "") for p in pairs]
         )
         print_result({"pairs": len(pairs), **scores}, "", as_json=True)
     elif out is not None and as_json:
         print_result({"pairs": len(pairs), "file": out}, "", as_json)
     elif out is None:
-        for pair_links, line in zip(links, lines, strict=True):
-            print_result({"links": sorted(map(list, pair_links))}, line, as_json)
+        for one, line in zip(pair_links, lines, strict=True):
+            print_result({"links": sorted(map(list, one))}, line, as_json)
+
+
+def _check_training(out: Path | None, replace: bool, others: list[str]) -> None:
+    """Checks the options of --train before the work."""
+    from keras_attn.training.commands.output import check_new_translator
+
+    if others:
+        raise ValueError(
+            "--train writes a translator, no links. "
+            f"Received: {', '.join(others)}. Leave them out, and align by the new one."
+        )
+    if replace == (out is not None):
+        raise ValueError(
+            "--train writes a new file, --out FILE.keras, or replaces the "
+            f"translator's own by --replace. Received: --out {out}, "
+            f"{'--replace' if replace else 'no --replace'}. Give one of them."
+        )
+    if out is not None:
+        check_new_translator(out)
+
+
+def _train(path, source, target, links, words, out, as_json):
+    """Trains an aligner for a saved translator, and saves it with that."""
+    from keras_attn.presets import is_packaged
+    from keras_attn.quiet import import_tensorflow
+    from keras_attn.saved import find_translator
+    from keras_attn.training.commands.output import save_new_translator
+    from keras_attn.training.evaluation.pairs import pairs_from_files
+
+    file = find_translator(path)
+    if out is None:
+        if is_packaged(file):
+            raise ValueError(
+                "--replace changes a file of your own. "
+                f"Received: {file}, which is installed. Give --out."
+            )
+        check_output(file)
+    name, pairs = pairs_from_files(source, target, links, words)
+    with waiting(f"loading {file}"):
+        import_tensorflow()
+        from keras_attn import Translator
+        from keras_attn.training.alignment.aligner_training import add_aligner
+
+        translator = Translator.load(file)
+    new, statistics = add_aligner(translator, pairs, name, words=words, log=log)
+    save_new_translator(new, out or file)
+    print_result({"translator": out or file, **statistics}, str(out or file), as_json)
 
 
 def _links(path, sources, targets, name, options):

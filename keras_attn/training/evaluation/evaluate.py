@@ -1,4 +1,4 @@
-"""Scores a translator on sentence pairs: BLEU, chrF, and AER of its attention."""
+"""Scores a translator on sentence pairs: BLEU, chrF, and AER of its links."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from keras_attn.metrics import (
     relative_attention,
     score_corpus,
 )
-from keras_attn.training.alignment.forced_links import word_attention
+from keras_attn.training.alignment.forced_links import (
+    alignment_links,
+    word_attention,
+)
 from keras_attn.training.corpora import SentencePair
 from keras_attn.translation import Translation
 
@@ -48,9 +51,10 @@ def evaluate_translator(
 ) -> Evaluation:
     """Translates the sources and scores the translations against the targets.
 
-    BLEU and chrF are those of the translations. AER, where pairs have a gold alignment,
-    is that of the raw attention under forced decoding of the reference, which the gold
-    links are about.
+    BLEU and chrF are those of the translations. Where pairs have a gold alignment, the
+    reference, which the gold links are about, is scored by forced decoding: `aer` is
+    that of the raw attention, `aer_relative` of `relative_attention`, `alignment_aer`
+    of the translator's aligner, if it has one.
 
     Args:
         translator: A `keras_attn.Translator`.
@@ -110,5 +114,11 @@ def evaluate_translator(
         scores["alignment_precision"] = raw["precision"]
         scores["alignment_recall"] = raw["recall"]
         scores["aer_relative"] = relative["aer"]
+        if forced[0].alignment is not None:
+            links = [alignment_links(translation, words) for translation in forced]
+            aligner = alignment_scores(links, gold_links)
+            scores["alignment_aer"] = aligner["aer"]
+            scores["aligner_precision"] = aligner["precision"]
+            scores["aligner_recall"] = aligner["recall"]
         scores["aligned_sentences"] = len(aligned)
     return Evaluation(hypotheses, scores)

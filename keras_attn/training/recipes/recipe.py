@@ -134,6 +134,12 @@ class Recipe:
                 "decoding.replace_unknown=true, model.attention=none. Set "
                 "decoding.replace_unknown=false."
             )
+        if self.model.attention is None and self.alignment.aligner is not None:
+            raise RecipeError(
+                "`alignment.aligner` reads attention, so the model must have "
+                f"attention. Received: alignment.aligner={self.alignment.aligner}, "
+                "model.attention=none. Set alignment.aligner=none."
+            )
 
     @classmethod
     def from_values(

@@ -48,6 +48,12 @@ class TestTranslate:
             answer.attention, [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
         )
         assert answer.attention.dtype == np.float32
+        # As from an export of an older release: it has no such output.
+        assert answer.alignment is None
+        assert [(link.source, link.target) for link in answer.links()] == [
+            (1, 0),
+            (0, 1),
+        ]
         assert answer.source_truncated == 0
         assert answer.target_truncated is False
 

@@ -57,6 +57,7 @@ def assert_same(some, others, scores=True):
         for name in ("source", "text", "source_tokens", "target_tokens"):
             assert getattr(one, name) == getattr(other, name)
         np.testing.assert_allclose(one.attention, other.attention, atol=1e-5)
+        np.testing.assert_allclose(one.alignment, other.alignment, atol=1e-4)
         if scores:
             np.testing.assert_allclose(one.token_scores, other.token_scores, atol=1e-4)
 
@@ -107,6 +108,7 @@ def test_words(ask, translator):
         shape = (len(one.text.split()) + ends, len(one.source.split()) + ends)
         assert one.attention.shape == shape
         np.testing.assert_allclose(one.attention.sum(axis=1), 1, atol=1e-5)
+        assert one.alignment.shape == shape
 
 
 def test_attention_is_left_out_of_each(ask):
@@ -117,6 +119,7 @@ def test_attention_is_left_out_of_each(ask):
     ]:
         for one in ask(method, *arguments, attention=False):
             assert one.attention.shape == (len(one.target_tokens), 0)
+            assert one.alignment is None
 
 
 def test_nothing_asked(ask):

@@ -1,4 +1,6 @@
-"""`keras-attn translate`: encrypted connections, constraints and samples."""
+"""`keras-attn translate`: encrypted connections, links, constraints and samples."""
+
+import json
 
 import pytest
 import tiny
@@ -106,6 +108,88 @@ def test_tls_options_need_a_server(files):
     done = run(**{"--translator": "a.keras", "--tls-ca": files["--tls-ca"]})
     assert isinstance(done.exception, ValueError)
     assert "without --server" in str(done.exception)
+
+
+# The toy has no aligner: links are those of its attention.
+LINKS = {"Hund→HUND": (1, 0, 4, 8, 0, 4), "ein→EIN": (0, 1, 0, 3, 5, 8)}
+
+
+@pytest.mark.parametrize("unit", [[], ["--subwords"]])
+def test_links_stand_under_each_translation(address, files, unit):
+    done = run("der Hund", "--links", *unit, **options(address, files))
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "HUND DER",
+        "Hund→HUND  der→DER",
+        "HUND EIN",
+        "  ".join(LINKS),
+    ]
+
+
+def test_links_are_in_the_json_on_request(address, files):
+    without, done = (
+        run("--json", *given, **options(address, files)) for given in ([], ["--links"])
+    )
+    result = json.loads(done.stdout)
+    assert [tuple(link.values()) for link in result.pop("links")] == [
+        (source, target, 1.0, *offsets) for source, target, *offsets in LINKS.values()
+    ]
+    assert result == json.loads(without.stdout)
+
+
+def test_files_have_no_links(tmp_path):
+    file = tmp_path / "text"
+    file.write_text("ein Hund\n")
+    app = typer.Typer()
+    app.command()(translate)
+    words = ["--file", file, "--out", tmp_path / "out", "--server", "x:1", "--links"]
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert isinstance(done.exception, ValueError)
+    assert "--attention or --links" in str(done.exception)
+
+
+@pytest.mark.parametrize("kind", ["html", "xml"])
+def test_tags_and_placeholders_come_back_in_their_places(address, files, kind):
+    given = options(address, files, **{"--markup": kind})
+    done = run("<b>der</b> Baum {n}", **given)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "BAUM {n} <b>DER</b>\nHUND EIN\n"
+
+
+def test_without_markup_only_placeholders_come_back(address, files):
+    done = run(
+        "a < {n}", "--json", **options(address, files), **{"--markup": "placeholders"}
+    )
+    assert done.exit_code == 0, done.output
+    first, _ = map(json.loads, done.stdout.splitlines())
+    assert first == {"source": "a < {n}", "text": "< {n} A"}
+
+
+def test_broken_markup_names_the_text(address, files):
+    given = options(address, files, **{"--markup": "html"})
+    with pytest.raises(
+        ValueError, match=r"(?s)texts\[1\], at line 1, column 1.*text 1"
+    ):
+        raise run("a", "<b>b", **given).exception
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--markup", "html", "--links"], "--markup html with --attention, --links"),
+        (["--markup", "xml", "--prefix", "a"], "--markup xml with"),
+        (["--show", "alignment"], "--show alignment without --attention"),
+    ],
+)
+def test_options_that_do_not_go_together(words, message):
+    with pytest.raises(ValueError, match=message):
+        raise run(*words, "--server", "localhost:1").exception
+
+
+def test_an_alignment_is_drawn_only_where_there_is_one(address, files):
+    given = options(address, files, **{"--attention": "text", "--show": "alignment"})
+    with pytest.raises(ValueError, match="alignment"):
+        raise run(**given).exception
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,10 @@ def test_another_version_on_the_server_does_not_continue(
     [
         (["--file", "a.txt"], "without --out"),
         (["Hund", "--file", "a.txt", "--out", "b.txt"], "with TEXTS"),
-        (["--file", "a", "--out", "b", "--attention", "text"], "or --attention"),
+        (
+            ["--file", "a", "--out", "b", "--attention", "text"],
+            "--attention or --links",
+        ),
         (["Hund", "--wrapped"], "without --file"),
         (["--field", "text"], "without --file"),
         (["--file", "a.jsonl", "--out", "b.jsonl"], "Give --field NAME"),

@@ -92,12 +92,22 @@ def test_the_config_names_the_models(http):
     assert config.json() == {"models": ["de-en", "en-de"], "api": "/v1/models"}
 
 
-def test_the_empty_page_for_downloads_is_that_of_the_plots(http):
-    text = http.get("/explorer/standalone.html").text
+@pytest.mark.parametrize("name", ["standalone.html", "standalone-aligned.html"])
+def test_the_empty_page_for_downloads_is_that_of_the_plots(http, name):
+    text = http.get(f"/explorer/{name}").text
     ours = attention_html([])
     policy = re.search(r'content="(default-src[^"]+)"', text)
     assert policy
     assert policy.group(0) in ours  # the same style and script, by their hashes
+    assert ("radiogroup" in text) == ("aligned" in name)
+
+
+def test_the_maps_are_explained_as_in_the_plots(http):
+    explanation = re.compile(r">(Alignment: [^<]+ Attention: [^<]+)</p>")
+    [here] = explanation.findall(http.get("/").text)
+    assert [here] == explanation.findall(
+        http.get("/explorer/standalone-aligned.html").text
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def check_same(got, want):
     assert (got.text, got.constraints_met) == (want.text, want.constraints_met)
     assert got.target_tokens == want.target_tokens
     np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
+    np.testing.assert_allclose(got.alignment, want.alignment, atol=1e-4)
 
 
 def test_the_saved_model_translates_as_python_does(translator, constrained, expected):
@@ -48,7 +49,8 @@ def test_the_saved_model_translates_as_python_does(translator, constrained, expe
         prefix=tf.constant(PREFIXES),
         required=tf.constant(["\n".join(row) for row in REQUIRED]),
     )
-    fields = {field.name: field for field in TRANSLATE_CONSTRAINED.outputs}
+    outputs_of_model = TRANSLATE_CONSTRAINED.outputs_of_model(has_aligner=True)
+    fields = {field.name: field for field in outputs_of_model}
     assert {
         name: (out.dtype.name, out.shape.rank) for name, out in outputs.items()
     } == {name: (field.dtype, len(field.axes)) for name, field in fields.items()}

@@ -115,6 +115,7 @@ def test_two_vocabularies_stay_apart(translator, tmp_path):
     translator = Translator(Seq2Seq(config), *codecs, beam_size=2)
     folder = export_translator(translator, tmp_path, self_test=False)
     [got] = run_without_package(folder, ["der Hund"])
+    assert set(got) == {field.name for field in TRANSLATE.outputs}  # no aligner
     [want] = translator.translate(["der Hund"])
     assert got["translation"] == [want.text]
     assert set(want.text) <= set("XYZUVWQ ")
@@ -190,6 +191,9 @@ def test_the_manifest_describes_the_export(translator, exported):
     assert manifest["made_with"]["tensorflow"] == tf.__version__
     assert list(manifest["signatures"]) == list(SIGNATURES)
     assert manifest["signatures"]["align"]["inputs"][1]["name"] == "target"
+    assert manifest["aligner"] is True
+    for signature in manifest["signatures"].values():
+        assert signature["outputs"][-1]["name"] == "alignment"
     assert manifest["signature_version"] == SIGNATURE_VERSION
     assert manifest["recipe"] is manifest["report"] is None
 
@@ -255,9 +259,13 @@ def test_the_command_publishes_from_a_hostile_folder(translator, hostile_folder)
         env=environment,
     )
     assert process.returncode == 0, process.stderr
-    assert json.loads(process.stdout) == {"folder": "models/1", "version": 1}
+    assert json.loads(process.stdout) == {
+        "folder": "models/1",
+        "version": 1,
+        "aligner": True,
+    }
     assert process.stderr.splitlines() == [
-        "version 1: tracing the graphs",
+        "version 1: tracing the graphs, with the output alignment",
         "writing the model",
         "running the model in a separate process",
     ]
@@ -284,6 +292,20 @@ def test_a_model_with_other_outputs_is_not_accepted(exported, signatures):
 
     endpoints = {name: with_other_scores(name) for name in signatures}
     with pytest.raises(RuntimeError, match=r"other outputs of .* published"):
+        check_outputs(exported, warmup_file(exported), endpoints, ["Hund"])
+
+
+@pytest.mark.slow  # starts a process
+def test_a_model_with_another_alignment_is_not_accepted(exported, signatures):
+    def with_other_alignment(name):
+        def endpoint(**inputs):
+            outputs = signatures[name](**inputs)
+            return {**outputs, "alignment": outputs["alignment"] * 0.9}
+
+        return endpoint
+
+    endpoints = {name: with_other_alignment(name) for name in signatures}
+    with pytest.raises(RuntimeError, match=r"another `alignment` of .* published"):
         check_outputs(exported, warmup_file(exported), endpoints, ["Hund"])
 
 

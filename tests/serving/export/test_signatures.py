@@ -13,7 +13,9 @@ TEXTS = ["der Hund.", "", "die Katze, trinkt", " \t", "ﬁ 字 🙂", "x", "Milc
 TARGETS = ["a  ﬁne\tdog 🙂", "der Hund", "", "\u3000", "x", "Katze trinkt " * 9, "ein"]
 ODD = [b"\xff\xfe", b"\x00", b"Hund\xc3", b"\xf0\x9f \xed\xa0\x80", b"ein \xffHund"]
 TRANSLATED = [
-    field.name for field in SIGNATURES["nbest"].outputs if field.axes[1:2] == ("K",)
+    field.name
+    for field in SIGNATURES["nbest"].outputs_of_model(has_aligner=True)
+    if field.axes[1:2] == ("K",)
 ]
 
 
@@ -54,6 +56,7 @@ def check_same(got, want):
     assert got.target_truncated == want.target_truncated
     # Another batch means another order of sums.
     np.testing.assert_allclose(got.attention, want.attention, atol=1e-5)
+    np.testing.assert_allclose(got.alignment, want.alignment, atol=1e-4)
     np.testing.assert_allclose(got.token_scores, want.token_scores, atol=1e-4)
 
 
@@ -76,7 +79,8 @@ def test_names_dtypes_and_ranks_are_the_contract(served):
             for key, spec in signature.structured_outputs.items()
         }
         assert got == {
-            field.name: (field.dtype, len(field.axes)) for field in contract.outputs
+            field.name: (field.dtype, len(field.axes))
+            for field in contract.outputs_of_model(has_aligner=True)
         }
         _, inputs = signature.structured_input_signature
         assert {key: spec.dtype.name for key, spec in inputs.items()} == {
@@ -89,7 +93,7 @@ def test_axes_are_those_of_one_batch(served, name):
     for rows in (0, 1, 3):
         outputs = served(name, TEXTS[:rows], **others(name, rows))
         sizes = {"B": rows}
-        for field in SIGNATURES[name].outputs:
+        for field in SIGNATURES[name].outputs_of_model(has_aligner=True):
             for axis, size in zip(field.axes, outputs[field.name].shape, strict=True):
                 assert sizes.setdefault(axis, size) == size, field.name
 
@@ -105,6 +109,10 @@ def test_outputs_are_utf8_for_any_bytes(served, name):
     length = outputs["target_length"]
     real = np.arange(sums.shape[-1]) < length[..., np.newaxis]
     np.testing.assert_allclose(sums, real, atol=1e-5)
+    aligned = outputs["alignment"].sum(axis=-1)
+    assert (aligned <= real + 1e-5).all()
+    assert (aligned >= 0).all()
+    assert aligned.any()
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
@@ -182,6 +190,7 @@ def test_each_row_has_its_own_options(translator, served):
             beam_size=translator.beam_size,
             max_source_length=translator.max_source_length,
             max_target_length=min(length, translator.max_target_length),
+            aligner=translator.aligner,
         )
         outputs = limited.translate_graph(tf.constant([text]), length_penalty=penalty)
         outputs = {name: value.numpy() for name, value in outputs.items()}
@@ -249,13 +258,15 @@ def test_words_are_those_of_the_translation(translator, served):
                 slice(*of_plain.target_tokens),
                 slice(*of_plain.source_tokens),
             )
-            want = merge_attention(
-                plain.attention[own_rows, own_columns],
-                plain.source_tokens[own_columns],
-                plain.target_tokens[own_rows],
-                *spans,
-            )
-            np.testing.assert_allclose(words.attention[rows, columns], want, atol=1e-5)
+            for name in ("attention", "alignment"):
+                want = merge_attention(
+                    getattr(plain, name)[own_rows, own_columns],
+                    plain.source_tokens[own_columns],
+                    plain.target_tokens[own_rows],
+                    *spans,
+                )
+                got = getattr(words, name)[rows, columns]
+                np.testing.assert_allclose(got, want, atol=1e-4)
 
 
 def words_of_part(text, begin, end):

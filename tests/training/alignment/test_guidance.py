@@ -41,6 +41,9 @@ def test_links_of_the_corpus_are_taken_as_they_are():
 def test_a_corpus_without_links_is_refused():
     with pytest.raises(CorpusError, match=r"'train' without.*STEM\.de-en\.align"):
         align_corpus(corpus(links=False), "corpus", "marks", print)
+    option = "alignment.aligner"
+    with pytest.raises(CorpusError, match=r"With alignment\.aligner=corpus.*=learned"):
+        align_corpus(corpus(links=False), "corpus", "marks", print, option)
 
 
 def test_learned_links_replace_others():

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import pytest
 import tiny
 import typer
@@ -9,8 +10,14 @@ from typer.testing import CliRunner
 
 from keras_attn import Translator
 from keras_attn.metrics import read_pharaoh, symmetrise
-from keras_attn.training.alignment.forced_links import attention_links, forced_links
+from keras_attn.training.alignment import aligner_training
+from keras_attn.training.alignment.forced_links import (
+    alignment_links,
+    attention_links,
+    forced_links,
+)
 from keras_attn.training.commands.align import align
+from keras_attn.training.corpora import CorpusError
 
 app = typer.Typer()
 app.command()(align)
@@ -135,3 +142,45 @@ def test_invalid_options_are_refused(folder, arguments, message):
     assert isinstance(done.exception, ValueError)
     assert message in str(done.exception)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train"], "no --replace. Give one of them"),
+        (["--train", "--out", "new.keras", "--replace"], "--replace. Give one of them"),
+        (["--train", "--replace", "--posterior"], "Received: --posterior. Leave"),
+        (["--replace"], "belong to --train. Received: no --train"),
+        (["--train", "--out", "new.txt"], "a .keras file"),
+    ],
+)
+def test_options_of_training_are_checked_before_the_work(folder, options, message):
+    done = run(folder, *options)
+    assert isinstance(done.exception, ValueError)
+    assert message in str(done.exception)
+
+
+def test_links_beyond_a_sentence_are_refused_by_line(folder):
+    (folder / "wrong").write_text("0-0\n9-0\n\n\n\n")
+    done = run(folder, "--train", "--replace", "--links", folder / "wrong")
+    assert isinstance(done.exception, CorpusError)
+    assert f"{folder / 'wrong'}:2" in str(done.exception)
+
+
+@pytest.mark.slow  # a training
+def test_train_adds_an_aligner_whose_links_are_then_used(folder, monkeypatch):
+    pytest.importorskip("keras_attn.translator.alignment")
+    monkeypatch.setattr(aligner_training, "_EPOCHS", 1)
+    (folder / "gold").write_text("0-0 1-1 2-2\n" * 2 + "0-0 1-1\n" * 2 + "\n")
+    new = folder / "new.keras"
+    done = run(folder, "--train", "--links", folder / "gold", "--out", new, "--json")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["translator"] == str(new)
+    assert result["pairs"] == 3  # one of the four with text is for validation
+    aligned = keras.saving.load_model(new)
+    texts = SOURCES[:-1], TARGETS[:-1]
+    by_aligner = [alignment_links(each) for each in aligned.align(*texts)]
+    by_attention = [attention_links(each) for each in aligned.align(*texts)]
+    assert forced_links(aligned, *texts).links == by_aligner
+    assert forced_links(aligned, *texts, attention=True).links == by_attention

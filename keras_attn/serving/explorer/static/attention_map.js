@@ -1,8 +1,10 @@
-// The server's outputs as translations, and their attention maps for the views.
+// The server's outputs as translations, and their maps for the views.
 import { byteLength, indexOfByte, slice } from "./bytes.js";
+import { links } from "./links.js";
 import { mergeAttention, mergeScores, wordSpans } from "./words.js";
 
 export const END = "</s>";
+const NO_SOURCE = "(no source)";
 
 // Returns a translation for each hypothesis, best first: the fields of keras_attn's
 // `Translation`, without padding.
@@ -15,6 +17,10 @@ export function readTranslations(outputs, source, target) {
     const field = (name) => (isNbest ? column(name)?.[k] : column(name));
     const targetTokens = tokens(field, "target");
     const text = target ?? field("translation");
+    const weights = (name) =>
+      field(name)
+        .slice(0, targetTokens.length)
+        .map((row) => row.slice(0, sourceTokens.length));
     return {
       source,
       text,
@@ -22,9 +28,10 @@ export function readTranslations(outputs, source, target) {
       source_tokens: sourceTokens,
       target_tokens: targetTokens,
       token_scores: field("token_scores").slice(0, targetTokens.length),
-      attention: field("attention")
-        .slice(0, targetTokens.length)
-        .map((row) => row.slice(0, sourceTokens.length)),
+      attention: weights("attention"),
+      // Very long texts have none, nor have models without an aligner, nor hypotheses that
+      // the search did not find, which are without tokens.
+      ...(targetTokens.length && field("alignment")?.[0].length && { alignment: weights("alignment") }),
       source_truncated: column("source_truncated") ?? 0,
       target_truncated: Boolean(field("target_truncated")),
       sentences: sentences(column, field("sentence_target_length"), targetTokens) ?? [
@@ -73,6 +80,9 @@ export function sentenceOf(translation, number) {
       .slice(...sentence[`${side}_tokens`])
       .map(({ piece, begin, end }) => ({ piece, begin: begin - sentence[`${side}_begin`], end: end - sentence[`${side}_begin`] }));
   const sourceTokens = shifted("source");
+  // Very long texts come without attention.
+  const block = (weights) =>
+    weights.slice(first, stop).map((row) => sourceTokens.map((_, s) => row[sentence.source_tokens[0] + s] ?? 0));
   return {
     source: part(translation.source, "source"),
     text: part(translation.text, "target"),
@@ -80,10 +90,8 @@ export function sentenceOf(translation, number) {
     source_tokens: sourceTokens,
     target_tokens: shifted("target"),
     token_scores: scores,
-    // Very long texts come without attention.
-    attention: translation.attention
-      .slice(first, stop)
-      .map((row) => sourceTokens.map((_, s) => row[sentence.source_tokens[0] + s] ?? 0)),
+    attention: block(translation.attention),
+    ...(translation.alignment && { alignment: block(translation.alignment) }),
   };
 }
 
@@ -93,10 +101,28 @@ function tokens(field, side) {
   return pieces.map((piece, index) => ({ piece, begin: begins[index], end: ends[index] }));
 }
 
-// Returns {source, target, weights, blank}: `weights` has a row for each of
-// target.units and a column for each of source.units, the end token last in both.
-export function makeAttentionMap(translation, unit) {
-  const { source_tokens, target_tokens, attention, token_scores } = translation;
+// Returns the maps of a translation by name: {attention} or {alignment, attention}.
+export function makeMaps(translation, unit) {
+  const maps = { attention: makeMap(translation, translation.attention, unit) };
+  if (translation.alignment) maps.alignment = toAlignment(makeMap(translation, translation.alignment, unit));
+  return maps;
+}
+
+// Turns the last column into "no source", what the words of a row lack to 1.
+function toAlignment(map) {
+  map.weights = map.weights.map((row) => {
+    const words = row.slice(0, -1);
+    return [...words, Math.min(1, Math.max(0, 1 - words.reduce((sum, weight) => sum + weight, 0)))];
+  });
+  map.source.units.at(-1).label = NO_SOURCE;
+  return { ...map, name: "alignment", links: links(map.weights) };
+}
+
+// Returns {name, source, target, weights, links, blank}: `weights` has a row for each of
+// target.units and a column for each of source.units, the end token last in both;
+// `links` has [target, source] of linked words, `null` for attention.
+function makeMap(translation, attention, unit) {
+  const { source_tokens, target_tokens, token_scores } = translation;
   if (unit === "subwords") {
     const source = side(translation.source, source_tokens, (token) => token.piece);
     const target = side(translation.text, target_tokens, (token) => token.piece);
@@ -114,7 +140,7 @@ export function makeAttentionMap(translation, unit) {
 
 function buildMap(source, target, weights, scores) {
   target.units.forEach((unit, index) => (unit.score = scores[index]));
-  return { source, target, weights, blank: !weights.some((row) => row.some((w) => w > 0)) };
+  return { name: "attention", source, target, weights, links: null, blank: !weights.some((row) => row.some((w) => w > 0)) };
 }
 
 function withEnd(spans, text) {

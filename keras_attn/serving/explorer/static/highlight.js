@@ -1,4 +1,4 @@
-// Pointing at a word highlights the words that it attends to, or that attend to it.
+// Pointing at a word highlights the words that it attends to or translates, and the reverse.
 import { VISIBLE, shade } from "./dom.js";
 
 const PARTNERS = 3;
@@ -12,7 +12,7 @@ export function highlightWords(panel, attentionMap, announce) {
   const listen = (name, act) => panel.addEventListener(name, act, { signal: stop.signal });
   const focused = () => position(panel.contains(document.activeElement) ? document.activeElement : null);
   let shown = null;
-  const refresh = () => highlight(panel, attentionMap.weights, shown);
+  const refresh = () => highlight(panel, attentionMap, shown);
   const show = (at) => {
     shown = at;
     refresh();
@@ -44,7 +44,7 @@ function partners(weights, { side, index }) {
   return row.map((weight, index) => ({ side: other, index, weight }));
 }
 
-function highlight(panel, weights, at) {
+function highlight(panel, { weights, links }, at) {
   panel.classList.toggle("active", Boolean(at));
   const weightOf = { source: [], target: [] };
   if (at?.side) for (const word of partners(weights, at)) weightOf[word.side][word.index] = word.weight;
@@ -56,6 +56,7 @@ function highlight(panel, weights, at) {
     const { side, index } = word.dataset;
     shade(word, weightOf[side][index] ?? 0);
     word.classList.toggle("here", at?.side === side && at.index === Number(index));
+    word.classList.toggle("linked", Boolean(at?.side) && isLinked(links, at, { side, index: Number(index) }));
   }
   for (const link of panel.querySelectorAll("[data-source][data-target]")) {
     const [source, target] = [Number(link.dataset.source), Number(link.dataset.target)];
@@ -64,15 +65,29 @@ function highlight(panel, weights, at) {
   }
 }
 
+// Whether a word of one sentence and a word of the other are linked.
+function isLinked(links, ...words) {
+  const [target, source] = ["target", "source"].map((side) => words.find((word) => word.side === side)?.index);
+  return Boolean(links?.some((link) => link[0] === target && link[1] === source));
+}
+
+const VERBS = {
+  attention: { target: "looked at", source: "was looked at by" },
+  alignment: { target: "translates", source: "is translated by" },
+};
+
 // Describes the highlighted words.
 function describe(attentionMap, at) {
+  const verbs = VERBS[attentionMap.name];
   if (!at.side) {
     const [source, target] = [attentionMap.source.units[at.source], attentionMap.target.units[at.target]];
-    return `“${target.label}” looked at ${source.label} ${Math.round(attentionMap.weights[at.target][at.source] * 100)}%`;
+    return `“${target.label}” ${verbs.target} ${source.label} ${Math.round(attentionMap.weights[at.target][at.source] * 100)}%`;
   }
-  const { label } = attentionMap[at.side].units[at.index];
-  const verb = at.side === "target" ? "looked at" : "was looked at by";
-  return `“${label}” ${verb} ${partnersText(attentionMap, at) || "nothing with 5% or more"}`;
+  const { label, isEnd } = attentionMap[at.side].units[at.index];
+  if (attentionMap.links && at.side === "source" && isEnd) {
+    return `Without a source: ${partnersText(attentionMap, at) || "no word with 5% or more"}`;
+  }
+  return `“${label}” ${verbs[at.side]} ${partnersText(attentionMap, at) || "nothing with 5% or more"}`;
 }
 
 // Returns the strongest partners of a word: "Hund 81%, der 12%", or "" without any.

@@ -1,34 +1,47 @@
-// The attention map as a page that works offline. The template with its style, its script
-// and their policy comes from keras_attn.plotting.attention_html; its elements are copied
-// and filled in here.
+// The maps as a page that works offline. The templates with their style, their script and
+// its policy come from keras_attn.plotting.attention_html; their elements are copied and
+// filled in here.
 import { partnersText } from "./highlight.js";
 
 const SHADES = 20;
 const MIN_PERCENT = 5;  // smaller weights are not written into a cell
+export const NO_ATTENTION = "No attention: every weight is zero.";
 
-// Returns the text of the page for one translation.
-export function toHtml(template, translation, attentionMap) {
+// Returns the text of the page for one translation, whose map `show` is seen first.
+export function toHtml(templates, translation, maps, show) {
+  const template = maps.alignment ? templates.alignment : templates.attention;
   // Parses only the part with words: this page's policy would block the template's style.
   const [, before, content, after] = template.match(/^(.*<main>)(.*)(<\/main>.*)$/s);
   const page = new DOMParser().parseFromString(content, "text/html");
   const map = page.querySelector(".map");
-  for (const side of ["source", "target"]) fillSentence(map, side, attentionMap);
-  map.querySelector(".score").textContent = `log p = ${translation.score.toFixed(2)}`;
-  if (attentionMap.blank) for (const part of map.querySelectorAll(".key, .scroll")) part.remove();
-  else fillTable(map.querySelector("table"), attentionMap);
-  for (const text of notes(translation, attentionMap)) {
-    const note = page.createElement("p");
-    note.className = "note";
-    note.textContent = text;
-    map.append(note);
-  }
+  const views = map.querySelectorAll(".view");
+  if (!views.length) fillView(map, translation, maps.attention);
+  for (const view of views) fillView(view, translation, maps[view.dataset.show]);
+  for (const input of map.querySelectorAll("input")) input.toggleAttribute("checked", input.value === show);
+  for (const text of notes(translation)) addNote(map, text);
   return `${before}\n${page.body.innerHTML}${after}`;
 }
 
+function fillView(view, translation, map) {
+  for (const side of ["source", "target"]) fillSentence(view, side, map);
+  view.querySelector(".score").textContent = `log p = ${translation.score.toFixed(2)}`;
+  if (map.links) fillLines(view.querySelector("svg"), map);
+  if (map.blank) {
+    for (const part of view.querySelectorAll(".key, .scroll")) part.remove();
+    addNote(view, NO_ATTENTION);
+  } else fillTable(view.querySelector("table"), map);
+}
+
+function addNote(parent, text) {
+  const note = parent.ownerDocument.createElement("p");
+  note.className = "note";
+  note.textContent = text;
+  parent.append(note);
+}
+
 // Returns warnings about a translation.
-export function notes(translation, attentionMap) {
+export function notes(translation) {
   return [
-    attentionMap.blank && "No attention: every weight is zero.",
     translation.source_truncated &&
       `The last ${translation.source_truncated} source tokens were over the model's limit and not read.`,
     translation.target_truncated && "The translation was ended by the length limit.",
@@ -46,7 +59,17 @@ function fillSentence(map, side, attentionMap) {
   button.parentElement.replaceChildren(...words.slice(0, -1));
 }
 
-function fillTable(table, { source, target, weights }) {
+function fillLines(svg, { weights, links }) {
+  const lines = links.map(([target, source]) => {
+    const line = numbered(numbered(svg.querySelector("path"), "source", source), "target", target);
+    line.setAttribute("stroke-opacity", `${percent(weights[target][source])}%`);
+    return line;
+  });
+  svg.replaceChildren(...lines);
+}
+
+function fillTable(table, { source, target, weights, links }) {
+  const linked = new Set(links?.map(String));
   const column = table.querySelector("th[data-source]");
   const row = table.querySelector("tbody tr");
   const heads = source.units.map(({ label }, index) => {
@@ -59,7 +82,7 @@ function fillTable(table, { source, target, weights }) {
     const head = numbered(row.querySelector("th"), "target", index);
     head.textContent = label;
     const line = row.cloneNode(false);
-    line.append(head, ...weights[index].map((weight) => cell(row, weight)));
+    line.append(head, ...weights[index].map((weight, s) => cell(row, weight, linked.has(`${index},${s}`))));
     return line;
   });
   table.tBodies[0].replaceChildren(...rows);
@@ -71,11 +94,14 @@ function numbered(element, side, index) {
   return copy;
 }
 
-function cell(row, weight) {
+function cell(row, weight, isLink) {
   const copy = row.querySelector("td").cloneNode(false);
-  const percent = Math.floor(weight * 100 + 0.5);
+  const shown = percent(weight);
   copy.className = `w${Math.floor(weight * SHADES + 0.5)}`;
-  copy.dataset.percent = percent;
-  copy.textContent = percent < MIN_PERCENT ? "" : percent;
+  copy.dataset.percent = shown;
+  copy.toggleAttribute("data-link", isLink);
+  copy.textContent = shown < MIN_PERCENT ? "" : shown;
   return copy;
 }
+
+const percent = (weight) => Math.floor(weight * 100 + 0.5);

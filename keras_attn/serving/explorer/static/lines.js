@@ -1,4 +1,4 @@
-// Two sentences with a curve for each weight.
+// Two sentences with a curve for each weight; in an alignment those of links stand out.
 import { VISIBLE, element, svg, wordButton } from "./dom.js";
 
 const MIN_DRAWN_WEIGHT = 0.02;
@@ -9,7 +9,7 @@ export function linesView(attentionMap) {
   const source = sentence("source", attentionMap.source);
   const target = sentence("target", attentionMap.target);
   const node = element("div", { class: "lines" }, curves, source, target);
-  return { node, redraw: () => redraw(node, curves, source, target, attentionMap.weights) };
+  return { node, redraw: () => redraw(node, curves, source, target, attentionMap) };
 }
 
 function sentence(side, { units }) {
@@ -18,7 +18,7 @@ function sentence(side, { units }) {
   return element("div", { class: `sentence ${side}`, role: "group", "aria-label": name, lang: "", dir: "auto" }, ...words);
 }
 
-function redraw(node, curves, source, target, weights) {
+function redraw(node, curves, source, target, { weights, links }) {
   node.classList.remove("columns");
   const fits = (sentence) => sentence.scrollWidth <= sentence.clientWidth;
   const inColumns = !fits(source) || !fits(target);
@@ -36,16 +36,19 @@ function redraw(node, curves, source, target, weights) {
     });
   const [from, to] = [boxes(source), boxes(target)];
   const path = inColumns ? across : down;
+  const linked = links && new Set(links.map(String));
   curves.replaceChildren();
   weights.forEach((row, t) =>
     row.forEach((weight, s) => {
-      if (weight < MIN_DRAWN_WEIGHT) return;
+      const isNoSource = linked && s === row.length - 1;
+      if (weight < MIN_DRAWN_WEIGHT || isNoSource) return;
+      const isWeak = linked ? !linked.has(`${t},${s}`) : weight < VISIBLE;
       curves.append(
         svg("path", {
           d: path(from[s], to[t]),
           "data-source": s,
           "data-target": t,
-          class: weight < VISIBLE ? "weak" : "",
+          class: isWeak ? "weak" : "",
           "stroke-width": (0.75 + 3.25 * weight).toFixed(2),
           "stroke-opacity": Math.min(1, weight).toFixed(3),
         }),

@@ -30,7 +30,7 @@ async function start() {
   starting = true;
   message.waiting("Looking for the model …", { cancel: false });
   try {
-    config ??= { ...(await readConfig()), template: await readText("explorer/standalone.html") };
+    config ??= { ...(await readConfig()), templates: await readTemplates() };
     chooseModel();
     const metadata = await readModel(modelUrl(config.api, state.model));
     if (thisStart !== startCount) return;
@@ -46,6 +46,13 @@ async function start() {
   openOwn(aligns && Boolean(state.target));
   message.clear();
   if (state.text) await translate();
+}
+
+// Returns the pages that HTML downloads fill in: of translations with one map and with two.
+async function readTemplates() {
+  const names = ["explorer/standalone.html", "explorer/standalone-aligned.html"];
+  const [attention, alignment] = await Promise.all(names.map(readText));
+  return { attention, alignment };
 }
 
 function chooseModel() {
@@ -71,7 +78,7 @@ async function translate() {
     const translations = await requestTranslations(text, target, control.signal);
     if (running !== control) return;
     remember({ number: Math.min(state.number, translations.length - 1) });
-    result.show(translations, state, { isOwn: Boolean(target), template: config.template });
+    result.show(translations, state, { isOwn: Boolean(target), templates: config.templates });
     message.clear();
   } catch (error) {
     if (running === control) fail(error, control.signal.aborted);

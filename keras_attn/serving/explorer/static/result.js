@@ -1,22 +1,23 @@
 // The result: the translation, the n-best list, the selected view, saving.
-import { makeAttentionMap, sentenceOf } from "./attention_map.js";
+import { makeMaps, sentenceOf } from "./attention_map.js";
 import { byId, element, radios } from "./dom.js";
 import { heatmapView } from "./heatmap.js";
 import { highlightWords } from "./highlight.js";
-import { notes } from "./html_export.js";
+import { NO_ATTENTION, notes } from "./html_export.js";
 import { linesView } from "./lines.js";
 import { FORMATS, copy, copyText, download, render } from "./save.js";
 import { sentenceChooser } from "./sentences.js";
 import { textView } from "./text_view.js";
 
 const VIEWS = { lines: linesView, map: heatmapView, text: textView };
+const MAP_NAMES = [["alignment", "What it translates"], ["attention", "Where it looked"]];
 const VIEW_NAMES = [["lines", "Lines"], ["map", "Heat map"], ["text", "Text"]];
 const UNIT_NAMES = [["words", "Words"], ["subwords", "Subwords"]];
 
 // Returns {show}; `onChange` is called with each choice of the user.
 export function resultView(onChange) {
   // `sentence` is the part of the translation that the panel shows.
-  const shown = { panel: byId("panel"), translation: null, sentence: null, attentionMap: null, template: null };
+  const shown = { panel: byId("panel"), translation: null, sentence: null, maps: null, attentionMap: null, templates: null };
   let all = [];
   let choices = null;
   let view = null;
@@ -26,7 +27,10 @@ export function resultView(onChange) {
     shown.translation = all[choices.number];
     const number = chooser.show(shown.translation, choices.sentence);
     shown.sentence = sentenceOf(shown.translation, number);
-    shown.attentionMap = makeAttentionMap(shown.sentence, choices.unit);
+    shown.maps = makeMaps(shown.sentence, choices.unit);
+    shown.attentionMap = shown.maps[choices.show] ?? shown.maps.attention;
+    byId("map-name").textContent = shown.attentionMap.name === "alignment" ? "Alignment" : "Attention";
+    byId("maps").hidden = byId("difference").hidden = !shown.maps.alignment;
     highlight?.stop();
     byId("live").textContent = "";
     view = VIEWS[choices.view](shown.attentionMap);
@@ -49,13 +53,14 @@ export function resultView(onChange) {
   new ResizeObserver(fit).observe(shown.panel);
   listenToSaveButtons(shown);
   return {
-    // `template` is the page that an HTML download fills in.
-    show(translations, state, { isOwn, template }) {
+    // `templates` are the pages that an HTML download fills in.
+    show(translations, state, { isOwn, templates }) {
       all = translations;
-      shown.template = template;
+      shown.templates = templates;
       choices = state;
       byId("result").hidden = false;
       byId("result-heading").textContent = isOwn ? "Your translation" : "Translation";
+      byId("maps").replaceChildren(...radios("show", MAP_NAMES, state.show, choose("show")));
       byId("views").replaceChildren(...radios("view", VIEW_NAMES, state.view, choose("view")));
       byId("units").replaceChildren(...radios("unit", UNIT_NAMES, state.unit, choose("unit")));
       byId("others").hidden = all.length < 2;
@@ -81,7 +86,8 @@ function showFacts({ translation, attentionMap }) {
   const mean = Math.exp(translation.score / tokens);
   byId("facts").textContent =
     `log p ${shortNumber(translation.score)} · ${tokens} subwords · ${Math.round(mean * 100)}% a subword`;
-  byId("notes").replaceChildren(...notes(translation, attentionMap).map((note) => element("li", {}, note)));
+  const all = [...(attentionMap.blank ? [NO_ATTENTION] : []), ...notes(translation)];
+  byId("notes").replaceChildren(...all.map((note) => element("li", {}, note)));
 }
 
 const shortNumber = (value) => value.toFixed(2).replace("-", "\u2212");

@@ -9,15 +9,16 @@ export const FORMATS = {
   html: { label: "HTML page", type: "text/html" },
 };
 
-// Returns the file as a blob; `shown` has panel, translation, sentence, attentionMap and
-// template. Pictures and pages have the sentence that is shown, data the whole text.
+// Returns the file as a blob; `shown` has panel, translation, sentence, maps,
+// attentionMap and templates. Pictures and pages have the sentence that is shown, data
+// the whole text.
 export async function render(format, shown) {
-  const { panel, translation, sentence, attentionMap, template } = shown;
+  const { panel, translation, sentence, maps, attentionMap, templates } = shown;
   if (format === "png") return toPng(toSvg(panel, sentence.text));
   const text = {
     svg: () => svgText(toSvg(panel, sentence.text)),
     json: () => `${JSON.stringify(translation, null, 2)}\n`,
-    html: () => toHtml(template, { ...translation, score: sentence.score }, attentionMap),
+    html: () => toHtml(templates, { ...translation, score: sentence.score }, maps, attentionMap.name),
   }[format]();
   return new Blob([text], { type: `${FORMATS[format].type};charset=utf-8` });
 }

@@ -1,12 +1,13 @@
 // The state in a link: texts, model and view.
 
 export const CHOICES = {
+  show: ["alignment", "attention"],
   view: ["lines", "map", "text"],
   unit: ["words", "subwords"],
 };
 
 export function defaults() {
-  return { text: "", target: "", model: "", view: "lines", unit: "words", number: 0, sentence: 0 };
+  return { text: "", target: "", model: "", show: "alignment", view: "lines", unit: "words", number: 0, sentence: 0 };
 }
 
 // Returns the state that a fragment such as "#text=Hallo&view=map" means.
@@ -28,7 +29,7 @@ export function fromFragment(fragment) {
 export function toFragment(state) {
   const values = new URLSearchParams();
   const defaultState = defaults();
-  for (const name of ["text", "target", "model", "view", "unit"]) {
+  for (const name of ["text", "target", "model", "show", "view", "unit"]) {
     if (state[name] !== defaultState[name]) values.set(name, state[name]);
   }
   for (const name of ["number", "sentence"]) {

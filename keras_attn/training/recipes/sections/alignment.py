@@ -1,4 +1,4 @@
-"""The section `alignment` of a recipe: guided attention."""
+"""The section `alignment` of a recipe: guided attention, and the aligner."""
 
 import dataclasses
 from typing import ClassVar
@@ -10,7 +10,7 @@ __all__ = ["AlignmentOptions"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AlignmentOptions(Options):
-    """Guided attention: word alignments that attention is trained on."""
+    """Word alignments: those that attention is trained on, and an aligner."""
 
     section: ClassVar[str] = "alignment"
 
@@ -23,4 +23,16 @@ class AlignmentOptions(Options):
         0.3,
         help="Weight of the loss of attention against the links, in training.",
         above=0,
+    )
+    aligner: str | None = option(
+        None,
+        help="Links that an aligner is trained on, after the translator: of the "
+        "corpus, or learned; none: no aligner.",
+        choices=("corpus", "learned"),
+    )
+    aligner_pairs: int = option(
+        30_000,
+        help="Maximum number of pairs that the aligner is trained on, sampled from "
+        "all; their encoder states are in memory.",
+        at_least=1,
     )
