@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.markdown import markdown_table
 from benchmarks.measuring import timed
 from benchmarks.options import AsJson, log
 from benchmarks.report import publish
+from benchmarks.tables import links_table
 from keras_attn import Translator
 from keras_attn.metrics import alignment_scores, parse_pharaoh
 from keras_attn.saved import find_translator
@@ -87,9 +87,10 @@ def alignment(
         "seconds": _per_thousand(time.perf_counter() - started, len(both)),
     }
     if not as_json:
-        print(_table(metrics), flush=True)
+        print(links_table(metrics), flush=True)
         return
-    publish("alignment", str(gold.parent.name), metrics, as_json=True)
+    corpus_name = f"{len(pairs)} pairs with gold links"
+    publish("alignment", corpus_name, {"links": metrics}, as_json=True)
 
 
 def _diagonal(pairs: Sequence[SentencePair], words: str) -> list[set[tuple[int, int]]]:
@@ -112,13 +113,3 @@ def _scores(pairs: Sequence[SentencePair], links: Any) -> dict[str, float]:
 
 def _per_thousand(seconds: float, pairs: int) -> float:
     return round(1000 * seconds / pairs, 2)
-
-
-def _table(metrics: dict[str, dict[str, float]]) -> str:
-    columns = ("aer", "precision", "recall", "seconds")
-    head = ["links by", "AER", "precision", "recall", "seconds per 1000 pairs"]
-    rows = [
-        [name, *(values.get(column, "") for column in columns)]
-        for name, values in metrics.items()
-    ]
-    return markdown_table(head, rows)

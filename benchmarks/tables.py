@@ -445,8 +445,29 @@ def newcomer_section(result: Result) -> str:
     return "\n".join(lines)
 
 
+def alignment_section(result: Result) -> str:
+    """Returns the error rate of links by each method, and their time."""
+    return f"{links_table(result['links'])}\n\n{_measured(result)}"
+
+
+def links_table(links: Mapping[str, Mapping[str, float]]) -> str:
+    """Returns a row for each way to find links."""
+    columns = ("aer", "precision", "recall", "seconds")
+    head = ["links by, 0 is best", "AER", "precision", "recall", "s per 1,000 pairs"]
+    rows = [
+        [name, *(scores.get(column, "") for column in columns)]
+        for name, scores in links.items()
+    ]
+    return markdown_table(head, rows)
+
+
 # The page of each result, how it is drawn, and what measures it.
 SECTIONS: dict[str, tuple[str, Callable[[Result], str], str]] = {
+    "alignment": (
+        "docs/alignment.md",
+        alignment_section,
+        "python -m benchmarks alignment",
+    ),
     "soak": ("docs/serving.md", soak_section, "make soak"),
     "batching": ("docs/serving.md", batching_section, "make bench-batching"),
     "workers": ("docs/training.md", workers_section, "make bench-workers"),
