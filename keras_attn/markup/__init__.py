@@ -5,6 +5,7 @@ Plain Python and NumPy: a client without TensorFlow or Keras can use it.
 
 from keras_attn.markup.placeholders import PLACEHOLDERS
 from keras_attn.markup.translate import (
+    MarkupError,
     MarkupTranslation,
     translate_markup,
     translate_markup_async,
@@ -12,6 +13,7 @@ from keras_attn.markup.translate import (
 
 __all__ = [
     "PLACEHOLDERS",
+    "MarkupError",
     "MarkupTranslation",
     "translate_markup",
     "translate_markup_async",

@@ -48,6 +48,7 @@ class Point:
         space_before: Whether white space stands before it.
         space_after: Whether white space stands behind it.
         is_space: Whether it separates words itself, as `<br>` and `&nbsp;` do.
+        has_space: Whether a part of it does, such as that of `{name}<br>`.
         joins_left: Whether a letter or digit stands directly before it.
         joins_right: Whether one stands directly behind it.
     """
@@ -58,6 +59,7 @@ class Point:
     space_before: bool = False
     space_after: bool = False
     is_space: bool = False
+    has_space: bool = False
     joins_left: bool = False
     joins_right: bool = False
 
@@ -169,6 +171,7 @@ class _Part(NamedTuple):
     end: int
     value: str = ""  # a text without entities
     is_space: bool = False
+    has_space: bool = False  # whether a part of it is space, such as of `{name}<br>`
 
 
 class _Reader:
@@ -284,10 +287,13 @@ def _append_point(reduced, point):
 
 def _joined(parts):
     """Returns one point for parts without words."""
-    is_space = any(part.is_space for part in parts)
-    if not any(part.kind == "point" for part in parts):  # such as `<b> </b>`
-        is_space = any(any(map(str.isspace, part.value)) for part in parts)
-    return _Part("point", parts[0].begin, parts[-1].end, is_space=is_space)
+    points = [part for part in parts if part.kind == "point"]
+    has_space = any(any(map(str.isspace, part.value)) for part in parts)
+    # Without points it is such as `<b> </b>`.
+    is_space = all(part.is_space for part in points) if points else has_space
+    has_space |= any(part.is_space or part.has_space for part in points)
+    begin, end = parts[0].begin, parts[-1].end
+    return _Part("point", begin, end, is_space=is_space, has_space=has_space)
 
 
 def _build(text, parts):
@@ -316,6 +322,7 @@ def _build(text, parts):
         else:
             segment.items.append(Item("point", len(segment.points)))
             point = Point(parents[-1], code, is_space=part.is_space)
+            point.has_space = part.is_space or part.has_space
             segment.points.append(point)
             plain.add_point(point)
     segment.plain = "".join(plain.parts)
@@ -372,7 +379,7 @@ class _PlainText:
         elif self._space:
             space = self._space if self._last.isalnum() else ""
         else:
-            is_space = any(point.is_space for point in self._points)
+            is_space = any(point.has_space for point in self._points)
             is_space |= any(point.space_before for point in self._points[1:])
             space = " " if is_space else ""
         if self._points:

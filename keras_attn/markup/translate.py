@@ -14,13 +14,43 @@ from keras_attn.markup.tags import HTML, XML
 from keras_attn.text.words import word_spans
 from keras_attn.translation import Translation, check_texts, utf8
 
-__all__ = ["MarkupTranslation", "translate_markup", "translate_markup_async"]
+__all__ = [
+    "MarkupError",
+    "MarkupTranslation",
+    "translate_markup",
+    "translate_markup_async",
+]
 
 # Smallest weight of a link that places a tag whose words have no better ones.
 _MIN_WEIGHT = 0.05
 
 Translate = Callable[[list[str]], Sequence[Translation]]
 TranslateAsync = Callable[[list[str]], Awaitable[Sequence[Translation]]]
+
+
+class MarkupError(ValueError):
+    """Markup that is not well-formed.
+
+    Attributes:
+        row: Number of its text, from 0.
+        line: Line of the fault in that text, from 1.
+        column: Column of the fault, from 1.
+        fault: What it is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        row: int = 0,
+        line: int = 1,
+        column: int = 1,
+        fault: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.row = row
+        self.line = line
+        self.column = column
+        self.fault = fault
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,8 +101,9 @@ def translate_markup(
     Raises:
         TypeError: If `texts` or `placeholders` is a single string or holds anything but
             strings.
-        ValueError: If markup is broken, a placeholder is no regular expression, an
-            option is none of these, or `translate` returns another number of
+        MarkupError: A `ValueError`, if markup is broken.
+        ValueError: If a placeholder is no regular expression, an option is none of
+            these, or `translate` returns another number of
             translations or none with alignment or attention.
 
     Example: a translator that knows one sentence.
@@ -193,11 +224,15 @@ def _refuse(text, row):
     def refuse(at, what):
         line = text.count("\n", 0, at) + 1
         column = at - text.rfind("\n", 0, at)
-        raise ValueError(
+        raise MarkupError(
             "Markup must be well-formed: each `<` begins a tag, and each start tag has "
             f"an end tag. Received: texts[{row}], at line {line}, column {column}: "
             f"{what}. Mend it, write `&lt;` or `&amp;` for the character, or take it "
-            'as text by broken="text"; markup=None is for text without markup.'
+            'as text by broken="text"; markup=None is for text without markup.',
+            row,
+            line,
+            column,
+            what,
         )
 
     return refuse

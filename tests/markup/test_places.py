@@ -113,6 +113,8 @@ def test_a_tag_whose_words_have_only_weak_links_encloses_the_likeliest_word():
         # What separates words takes the place of white space.
         ("a<br>b", "A B", "0-0 1-1", "A<br>B"),
         ("a <br/> b", "A B", "0-0 1-1", "A <br/> B"),
+        ("{x}<br>a b", "B A", "0-1 1-0", "B {x}<br>A"),
+        ("a b{x}&nbsp;c", "C A B", "0-1 1-2 2-0", "C A B{x}&nbsp;"),
         ("5&nbsp;km", "5 km", "0-0 1-1", "5&nbsp;km"),
         ("5&#160;km", "km 5", "0-1 1-0", "km 5&#160;"),
         ("a<b> </b>b", "A B", "0-0 1-1", "A<b> </b>B"),
@@ -137,6 +139,8 @@ def test_a_placeholder_stands_beside_its_neighbour(source, text, links, expected
         ("a px{n} b", "a px b"),
         ("a<br>b", "a b"),
         ("a <br> b", "a b"),
+        ("a{x}<br>b", "a b"),
+        ("a{x} {y}b", "a b"),
         ("a<b>b</b>", "ab"),
         ("a <b>{x} <i>{y}b</i></b>", "a b"),
         ("a{x} <i>{y}b</i>", "a b"),

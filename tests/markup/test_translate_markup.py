@@ -1,5 +1,6 @@
 import asyncio
 import dataclasses
+import pickle
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from scripted_translations import (
 )
 
 from keras_attn.markup import (
+    MarkupError,
     MarkupTranslation,
     translate_markup,
     translate_markup_async,
@@ -138,6 +140,14 @@ def test_broken_markup_is_refused_with_its_place(texts, message):
     with pytest.raises(ValueError, match=message):
         translate_markup(identity, texts)
     assert len(translate_markup(identity, texts, broken="text")) == len(texts)
+
+
+def test_an_error_has_the_place_of_broken_markup():
+    with pytest.raises(MarkupError) as caught:
+        translate_markup(identity, ["a", "b\n c</i>"])
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert (error.row, error.line, error.column) == (1, 2, 3)
+        assert error.fault == "`</i>`, which closes nothing"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["translate"]
 
 _LINES_PER_CHUNK = 512
+_LEFT_OUT = (
+    "whose attention was left out: it has several sentences and more than "
+    f"{MAX_ATTENTION_TOKENS:,} source tokens."
+)
 
 
 class AttentionFormat(str, Enum):
@@ -443,13 +447,21 @@ def _newest_version(client):
 
 def _with_markup(translate_chunk, texts, names, markup):
     """Returns the `MarkupTranslation` of each text; `names` are those of messages."""
-    from keras_attn.markup import translate_markup
+    from keras_attn.markup import MarkupError, translate_markup
 
     syntax = None if markup is Markup.placeholders else markup.value
     try:
         results = translate_markup(translate_chunk, texts, markup=syntax)
-    except ValueError as error:
-        raise ValueError(f"{error} texts[0] is {names[0]}.") from error
+    except MarkupError as error:
+        place = f"column {error.column} of {names[error.row]}"
+        if error.line > 1:
+            place = f"line {error.line}, {place}"
+        raise ValueError(
+            "Markup must be well-formed in each text, and a line of the input is a "
+            "text: each `<` begins a tag, and each start tag has an end tag. Received: "
+            f"{place}: {error.fault}. Mend it, or write `&lt;` or `&amp;` for the "
+            "character."
+        ) from error
     for result, name in zip(results, names, strict=True):
         for part in result.parts:
             _warn_of_limits(part, name)
@@ -594,6 +606,8 @@ class _Output:
             lines.append(_links_line(translation, links))
         print_result(result, "\n".join(lines), self.as_json)
         _warn_of_limits(translation, f"text {self.count}")
+        if self.links and not translation.attention.size:
+            _warn(f"no links of text {self.count}, {_LEFT_OUT}")
         if self.attention is AttentionFormat.text:
             from keras_attn.plotting import attention_text
 
@@ -604,11 +618,7 @@ class _Output:
             from keras_attn.plotting import MissingGlyphWarning, save_attention_png
 
             if not translation.attention.size:
-                _warn(
-                    f"no picture of text {self.count}, whose attention was left out: "
-                    f"it has several sentences and more than {MAX_ATTENTION_TOKENS:,} "
-                    "source tokens."
-                )
+                _warn(f"no picture of text {self.count}, {_LEFT_OUT}")
                 return
             path = self.out
             if self.count > 1:

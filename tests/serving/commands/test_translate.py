@@ -165,12 +165,30 @@ def test_without_markup_only_placeholders_come_back(address, files):
     assert first == {"source": "a < {n}", "text": "< {n} A"}
 
 
-def test_broken_markup_names_the_text(address, files):
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("<b>b", "column 1 of text 2: `<b>`"),
+        ("c\nb <", "line 2, column 3 of text 2: a"),
+    ],
+)
+def test_broken_markup_names_the_text(address, files, text, place):
     given = options(address, files, **{"--markup": "html"})
-    with pytest.raises(
-        ValueError, match=r"(?s)texts\[1\], at line 1, column 1.*text 1"
-    ):
-        raise run("a", "<b>b", **given).exception
+    with pytest.raises(ValueError, match=place):
+        raise run("a", text, **given).exception
+
+
+def test_broken_markup_in_a_file_names_the_line(address, files, tmp_path):
+    file = tmp_path / "lines"
+    file.write_text("a\n\nb <i>c\n")
+    more = {"--markup": "html", "--file": str(file), "--out": str(tmp_path / "out")}
+    app = typer.Typer()
+    app.command()(translate)
+    given = [
+        word for option in options(address, files, **more).items() for word in option
+    ]
+    with pytest.raises(ValueError, match=r"column 3 of a text of line 3: `<i>`"):
+        raise CliRunner().invoke(app, given).exception
 
 
 @pytest.mark.parametrize(
@@ -207,6 +225,14 @@ def test_a_prefix_and_phrases_are_in_every_translation(saved):
         assert line.startswith("do")
         assert "dog" in line
     assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.slow  # traces a graph
+def test_a_text_too_long_for_attention_has_a_warning_in_place_of_links(saved):
+    done = run("der Hund. " * 600, "--links", **{"-t": saved})
+    assert done.exit_code == 0, done.output
+    assert "warning: no links of text 1, whose attention" in done.stderr
+    assert "no links of text 2" not in done.stderr
 
 
 @pytest.mark.slow  # traces a graph
