@@ -133,6 +133,11 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
         log(
             f"fine-tuning {recipe.start.translator}: {trained:,} parameters are trained"
         )
+        if start.translator.aligner is not None and recipe.alignment.aligner is None:
+            log(
+                "its aligner is left out, since it was trained on the old weights: "
+                "alignment.aligner=learned trains a new one"
+            )
     # The training loop computes loss and metrics itself.
     seq2seq.compile(make_optimizer(options, train.steps_per_epoch * options.epochs))
     callbacks = []

@@ -208,8 +208,11 @@ def _compiled_tokenizer(codec: Any) -> Callable[[Sequence[str]], Tokens]:
         ragged = codec.tokenize(texts)
         return ragged.flat_values, ragged.row_lengths()
 
+    # A function for each codec and split is no retracing, which TensorFlow warns of.
+    concrete = graph.get_concrete_function()
+
     def tokenize(texts: Sequence[str]) -> Tokens:
-        ids, lengths = graph(tf.constant(list(texts), tf.string))
+        ids, lengths = concrete(tf.constant(list(texts), tf.string))
         return Tokens.contiguous(ids.numpy(), lengths.numpy())
 
     return tokenize

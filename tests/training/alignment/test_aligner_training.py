@@ -137,3 +137,19 @@ def test_a_run_with_an_aligner_leaves_a_translator_that_aligns(links, tmp_path):
     assert without.text == translation.text
     np.testing.assert_array_equal(without.attention, translation.attention)
     assert without.alignment is None
+
+
+@pytest.mark.slow  # three runs
+def test_fine_tuning_says_that_it_leaves_the_aligner_out(tmp_path):
+    from keras_attn.training.commands.train import _resolve_recipe
+    from keras_attn.training.fit import fit
+
+    first = load_recipe("demo").override([*TINY, "alignment.aligner=learned"])
+    fit(first, tmp_path / "first", lambda line: None)
+    for aligner, is_left_out in (("none", True), ("learned", False)):
+        run = tmp_path / aligner
+        assignments = ["training.epochs=1", f"alignment.aligner={aligner}"]
+        lines = []
+        recipe = _resolve_recipe(None, assignments, run, tmp_path / "first", False)
+        fit(recipe, run, lines.append)
+        assert any("its aligner is left out" in line for line in lines) == is_left_out

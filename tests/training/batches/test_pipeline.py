@@ -1,6 +1,7 @@
 """The pipeline against the codec's own tokenising, pair by pair."""
 
 import collections
+import logging
 
 import keras
 import numpy as np
@@ -173,6 +174,19 @@ def test_pairs_without_a_token_are_dropped_and_counted(pairs, codecs):
     )
     assert (pipeline.pair_count, pipeline.dropped_empty) == (4, 1)
     assert "1 dropped with a side of no token" in pipeline.describe()
+
+
+def test_many_small_pipelines_cause_no_warning(pairs, codecs, caplog):
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(6):
+            make_pipeline(
+                pairs[:4], *codecs, batch_size=4, max_length=500, shuffle_seed=None
+            )
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.text == ""
 
 
 def arrays(dataset):
