@@ -20,7 +20,8 @@ class _Loose(NamedTuple):
     code: str
     space_before: bool = True
     space_after: bool = True
-    is_space: bool = False
+    has_space: bool = False
+    space_edges: tuple[bool, bool] = (False, False)
     is_visible: bool = True
 
 
@@ -66,7 +67,8 @@ def _loose_pieces(segment, spans, links):
             side = "right" if point.joins_right and not point.joins_left else "left"
             piece = _Loose(
                 placer.place(parent, point.at, point.at, side),
-                row, point.code, point.space_before, point.space_after, point.is_space,
+                row, point.code, point.space_before, point.space_after,
+                point.has_space, point.space_edges,
             )  # fmt: skip
         elif kind == "open" and spans[number] is None:
             element = segment.elements[number]
@@ -198,7 +200,7 @@ class _Writer:
                 starts.append(value)
                 continue
             following = value if kind == "point" else None
-            replaces_gap |= following is not None and following.is_space
+            replaces_gap |= following is not None and following.has_space
             is_edge = (previous is None and is_first) or (following is None and is_last)
             if not is_edge and _is_space(previous, following, gap_is_space, sides):
                 self._codes.append(gap or " ")
@@ -233,4 +235,5 @@ def _is_space(previous, following, gap_is_space, sides):
 
 def _keeps(piece, side):
     """Tells whether a piece has the white space of the source on a side."""
-    return piece.is_space or (piece.place.is_adjacent and piece.place.side == side)
+    is_space = piece.space_edges[0 if side == "left" else 1]
+    return is_space or (piece.place.is_adjacent and piece.place.side == side)

@@ -47,8 +47,8 @@ class Point:
         at: Its place, in bytes of the plain text.
         space_before: Whether white space stands before it.
         space_after: Whether white space stands behind it.
-        is_space: Whether it separates words itself, as `<br>` and `&nbsp;` do.
-        has_space: Whether a part of it does, such as that of `{name}<br>`.
+        has_space: Whether it separates words itself, as `<br>` and `{name}&nbsp;` do.
+        space_edges: Whether it begins and whether it ends with what does.
         joins_left: Whether a letter or digit stands directly before it.
         joins_right: Whether one stands directly behind it.
     """
@@ -58,8 +58,8 @@ class Point:
     at: int = 0
     space_before: bool = False
     space_after: bool = False
-    is_space: bool = False
     has_space: bool = False
+    space_edges: tuple[bool, bool] = (False, False)
     joins_left: bool = False
     joins_right: bool = False
 
@@ -125,7 +125,7 @@ def split_markup(
             begin = position
         elif last is not tag or tag.partner is None:
             is_space = tag.name == "br"
-            reader.parts.append(_Part("point", tag.begin, position, is_space=is_space))
+            reader.parts.append(_point(tag.begin, position, is_space))
         else:
             kind = "close" if tag.is_end else "open"
             reader.parts.append(_Part(kind, tag.begin, tag.end))
@@ -170,8 +170,12 @@ class _Part(NamedTuple):
     begin: int
     end: int
     value: str = ""  # a text without entities
-    is_space: bool = False
-    has_space: bool = False  # whether a part of it is space, such as of `{name}<br>`
+    has_space: bool = False
+    space_edges: tuple[bool, bool] = (False, False)
+
+
+def _point(begin, end, is_space):
+    return _Part("point", begin, end, "", is_space, (is_space, is_space))
 
 
 class _Reader:
@@ -202,7 +206,7 @@ class _Reader:
             self._add_text(begin, first, "".join(values))
             begin, values = stop, []
             is_space = number == entity and value is not None
-            self.parts.append(_Part("point", first, stop, is_space=is_space))
+            self.parts.append(_point(first, stop, is_space))
         values.append(self._unescaped(position, end))
         self._add_text(begin, end, "".join(values))
 
@@ -288,12 +292,13 @@ def _append_point(reduced, point):
 def _joined(parts):
     """Returns one point for parts without words."""
     points = [part for part in parts if part.kind == "point"]
-    has_space = any(any(map(str.isspace, part.value)) for part in parts)
-    # Without points it is such as `<b> </b>`.
-    is_space = all(part.is_space for part in points) if points else has_space
-    has_space |= any(part.is_space or part.has_space for part in points)
     begin, end = parts[0].begin, parts[-1].end
-    return _Part("point", begin, end, is_space=is_space, has_space=has_space)
+    has_space = any(any(map(str.isspace, part.value)) for part in parts)
+    if not points:  # such as `<b> </b>`
+        return _point(begin, end, has_space)
+    has_space |= any(part.has_space for part in points)
+    edges = points[0].space_edges[0], points[-1].space_edges[1]
+    return _Part("point", begin, end, "", has_space, edges)
 
 
 def _build(text, parts):
@@ -321,8 +326,8 @@ def _build(text, parts):
             element.last = len(segment.items)
         else:
             segment.items.append(Item("point", len(segment.points)))
-            point = Point(parents[-1], code, is_space=part.is_space)
-            point.has_space = part.is_space or part.has_space
+            point = Point(parents[-1], code)
+            point.has_space, point.space_edges = part.has_space, part.space_edges
             segment.points.append(point)
             plain.add_point(point)
     segment.plain = "".join(plain.parts)

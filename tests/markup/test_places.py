@@ -113,6 +113,8 @@ def test_a_tag_whose_words_have_only_weak_links_encloses_the_likeliest_word():
         # What separates words takes the place of white space.
         ("a<br>b", "A B", "0-0 1-1", "A<br>B"),
         ("a <br/> b", "A B", "0-0 1-1", "A <br/> B"),
+        ("a {x}&nbsp;b", "A B", "0-0 1-1", "A {x}&nbsp;B"),
+        ("a{x}<br>b", "A B", "0-0 1-1", "A{x}<br>B"),
         ("{x}<br>a b", "B A", "0-1 1-0", "B {x}<br>A"),
         ("a b{x}&nbsp;c", "C A B", "0-1 1-2 2-0", "C A B{x}&nbsp;"),
         ("5&nbsp;km", "5 km", "0-0 1-1", "5&nbsp;km"),
