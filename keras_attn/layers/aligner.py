@@ -29,7 +29,7 @@ class Aligner(keras.layers.Layer):
     target, and reads what the decoder attended to besides:
 
         k_j  = tanh(W_k [h_j; x_j] + b_k)
-        q_t  = tanh(W_q [y_{t-1}; y_t; y_{t+1}; c_t] + b_q)    c_t = sum_j a_tj h_j
+        q_t  = tanh(W_q [y_{t-1}; y_t; y_{t+1}] + b_q)
         e_tj = q_t . k_j / sqrt(d) + u log(a_tj + 1e-6) + u' log(a_{t+1,j} + 1e-6)
         r_tj = e_tj - log(exp(k_j . q_0 / sqrt(d)) + sum_t' exp(e_t'j))
         p_t  = softmax(q_t . k_0 / sqrt(d), e_t1 + v r_t1, ..., e_tS + v r_tS)
@@ -117,9 +117,7 @@ class Aligner(keras.layers.Layer):
         attention_shape: Shape,
     ) -> None:
         self.key.build((None, None, source_embeddings_shape[-1] + memory_shape[-1]))
-        self.query.build(
-            (None, None, 3 * target_embeddings_shape[-1] + memory_shape[-1])
-        )
+        self.query.build((None, None, 3 * target_embeddings_shape[-1]))
         # Query and key of what stands for no token: row 0 is q_0, row 1 is k_0.
         self.no_token = self.add_weight(
             name="no_token", shape=(2, self.units), initializer="zeros"
@@ -197,9 +195,8 @@ class Aligner(keras.layers.Layer):
 
         sources = _zero_padding(source_embeddings, source_mask, self.compute_dtype)
         keys = self._project(self.key, [memory, sources], training)  # (B, S, d)
-        contexts = ops.matmul(ops.cast(attention, memory.dtype), memory)
         neighbours = [_shift(words, 1), words, _shift(words, -1)]
-        queries = self._project(self.query, [*neighbours, contexts], training)
+        queries = self._project(self.query, neighbours, training)
         queries = queries * self.units**-0.5  # (B, T, d)
 
         log_attention = ops.log(attention + _EPSILON)

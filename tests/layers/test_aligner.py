@@ -50,8 +50,7 @@ def formula(weights, y, x, h, a):
     for t in range(targets):
         before = y[t - 1] if t > 0 else zeros
         after = y[t + 1] if t + 1 < targets else zeros
-        context = sum((a[t, j] * h[j] for j in range(sources)), np.zeros(h.shape[1]))
-        read = np.concatenate([before, y[t], after, context])
+        read = np.concatenate([before, y[t], after])
         queries.append(np.tanh(read @ query + query_bias))
         for j in range(sources):
             next_attention = a[t + 1, j] if t + 1 < targets else 0.0
