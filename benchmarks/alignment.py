@@ -59,7 +59,7 @@ def alignment(
     graph.share_cores()
     loaded = Translator.load(find_translator(translator))
     methods = dict(_METHODS)
-    if getattr(loaded, "aligner", None) is not None:
+    if loaded.aligner is not None:
         methods["aligner"] = {}
     metrics: dict[str, Any] = {"diagonal": _scores(pairs, _diagonal(pairs, words))}
     for name, options in methods.items():

@@ -133,9 +133,9 @@ def attention_grid(
             _merge_words(part, part_weights) if words else _by_token(part, part_weights)
         )
         if is_alignment:
-            block = np.hstack(
-                [block[:, :-1], 1 - block[:, :-1].sum(axis=1, keepdims=True)]
-            )
+            from keras_attn.text.words import with_no_source  # late, as below
+
+            block = with_no_source(block)
         blocks.append((targets, sources, block))
     targets, sources = (
         tuple(

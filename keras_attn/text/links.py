@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_attn.text.words import merge_attention, word_spans
+from keras_attn.text.words import merge_attention, with_no_source, word_spans
 from keras_attn.translation import Link, Translation
 
 __all__ = ["translation_links"]
@@ -83,10 +83,7 @@ def _weights(translation, unit):
             source_spans,
             target_spans,
         )
-    weights = weights[:-1]
-    # The end token translates nothing, and what a row lacks to 1 is "no source".
-    nothing = 1 - weights[:, :-1].sum(axis=1, keepdims=True)
-    return np.hstack([weights[:, :-1], nothing]), source_spans, target_spans
+    return with_no_source(weights[:-1]), source_spans, target_spans
 
 
 def _linked(row, threshold):

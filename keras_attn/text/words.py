@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_attn.translation import Token, utf8
 
-__all__ = ["merge_attention", "token_shares", "word_spans"]
+__all__ = ["merge_attention", "token_shares", "with_no_source", "word_spans"]
 
 # Characters that belong to the one before them are all read as this accent, which
 # `re`, knowing no Unicode marks, counts neither as a letter nor as a space.
@@ -128,6 +128,23 @@ def merge_attention(
     tokens_in_word = target.sum(axis=0)[:, None]
     summed = target.T @ attention @ source
     return np.divide(summed, tokens_in_word, out=summed, where=tokens_in_word > 0)
+
+
+def with_no_source(alignment: np.ndarray) -> np.ndarray:
+    """Returns an alignment whose last column is "no source", not the end token.
+
+    That is what the words of a row lack to 1: the end token translates nothing.
+
+    Args:
+        alignment: `(T, S)` probabilities, the end token as last column.
+
+    Example:
+
+    >>> with_no_source(np.array([[0.5, 0.25, 0.125]])).tolist()
+    [[0.5, 0.25, 0.25]]
+    """
+    words = alignment[:, :-1]
+    return np.hstack([words, 1 - words.sum(axis=1, keepdims=True)])
 
 
 def token_shares(

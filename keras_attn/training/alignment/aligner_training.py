@@ -19,9 +19,7 @@ from keras_attn.command_line import progress, track_progress
 from keras_attn.layers import Aligner
 from keras_attn.layers.aligner import translator_digest
 from keras_attn.masking import mask_from_ids
-from keras_attn.metrics import Alignment, format_pharaoh
-from keras_attn.training.alignment.guidance import add_token_links, casefolded_words
-from keras_attn.training.alignment.hmm_aligner import learn_links
+from keras_attn.training.alignment.guidance import add_token_links, align_pairs
 from keras_attn.training.batches.pipeline import (
     Pipeline,
     batch_dataset,
@@ -99,15 +97,7 @@ def add_aligner(
             f"Received: {len(pairs)} in {name}. Give at least 2."
         )
     if any(pair.alignment is None for pair in pairs):
-        log(f"learning the word alignments of {len(pairs):,} pairs")
-        learned = learn_links(
-            [casefolded_words(pair.source, words) for pair in pairs],
-            [casefolded_words(pair.target, words) for pair in pairs],
-        )
-        pairs = [
-            dataclasses.replace(pair, alignment=format_pharaoh(Alignment(links)))
-            for pair, links in zip(pairs, learned, strict=True)
-        ]
+        pairs = align_pairs(pairs, words, log)
     held_out = set(range(0, len(pairs), _VALIDATION_SHARE)[:_MAX_VALIDATION])
     result = train_aligner(
         translator,

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_attn.command_line import track_progress
 from keras_attn.metrics import links_from_attention, relative_attention
-from keras_attn.text.words import merge_attention, word_spans
+from keras_attn.text.words import merge_attention, with_no_source, word_spans
 from keras_attn.translation import Token, Translation
 
 __all__ = [
@@ -157,9 +157,7 @@ def alignment_links(
         threshold: As in `Translation.links`.
     """
     weights = _merge_words(translation, translation.alignment, words)
-    # What a row lacks to 1 is "no source"; the end token is none either.
-    weights[:, -1] = 1 - weights[:, :-1].sum(axis=1)
-    return links_from_attention(weights, threshold)
+    return links_from_attention(with_no_source(weights), threshold)
 
 
 def word_attention(translation: Translation, words: str = "marks") -> np.ndarray:

@@ -56,28 +56,41 @@ def align_corpus(
                 )
         return corpus
     pairs = [*corpus.train, *corpus.validation]
-    log(f"learning the word alignments of {len(pairs):,} pairs")
-    learned = learn_links(
-        [casefolded_words(pair.source, words) for pair in pairs],
-        [casefolded_words(pair.target, words) for pair in pairs],
-    )
+    aligned = align_pairs(pairs, words, log)
     with_gold = [
-        (links, parse_pharaoh(pair.alignment))
-        for links, pair in zip(learned, pairs, strict=True)
+        (parse_pharaoh(learned.alignment or "").sure, parse_pharaoh(pair.alignment))
+        for learned, pair in zip(aligned, pairs, strict=True)
         if pair.alignment is not None
     ]
     if with_gold:
         aer = alignment_scores(*zip(*with_gold, strict=True))["aer"]
         log(f"AER of the learned links against those of the corpus: {aer:.3f}")
-    aligned = tuple(
-        dataclasses.replace(pair, alignment=format_pharaoh(Alignment(links)))
-        for pair, links in zip(pairs, learned, strict=True)
-    )
     count = len(corpus.train)
     return dataclasses.replace(
         corpus,
         train=dataclasses.replace(corpus.train, pairs=aligned[:count]),
         validation=dataclasses.replace(corpus.validation, pairs=aligned[count:]),
+    )
+
+
+def align_pairs(
+    pairs: Sequence[SentencePair], words: str, log: Callable[[str], None]
+) -> tuple[SentencePair, ...]:
+    """Returns pairs with alignments that are learned from all of them.
+
+    Args:
+        pairs: The pairs; alignments of their own are replaced.
+        words: Rule by which links count words, see `word_spans`.
+        log: Gets lines for people.
+    """
+    log(f"learning the word alignments of {len(pairs):,} pairs")
+    learned = learn_links(
+        [casefolded_words(pair.source, words) for pair in pairs],
+        [casefolded_words(pair.target, words) for pair in pairs],
+    )
+    return tuple(
+        dataclasses.replace(pair, alignment=format_pharaoh(Alignment(links)))
+        for pair, links in zip(pairs, learned, strict=True)
     )
 
 
