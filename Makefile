@@ -1,6 +1,6 @@
 # The commands of this project. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching bench-workers bench-corpora test test-slow test-browser conformance compatibility bench bench-long-sentences bench-peers results ablation check release-check format clean
+.PHONY: help setup quickstart newcomer docs serve-demo soak bench-batching bench-workers bench-corpora test test-slow test-browser conformance compatibility bench bench-long-sentences bench-peers time-to-quality results ablation check release-check format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -110,6 +110,10 @@ bench-long-sentences: $(READY) ## Measure BLEU by length, with and without atten
 
 bench-peers: $(READY) ## Measure speed beside other toolkits [DATA=folder TRANSLATOR=run]
 	@$(call bench_to,peers $(CORPUS) $(SAVED))
+	@$(BIN)/python -m benchmarks table
+
+time-to-quality: $(READY) ## Measure seconds of training until a BLEU, hours, and resumes [DATA=folder RECIPE=name]
+	@$(call bench_to,time_to_quality $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)))
 	@$(BIN)/python -m benchmarks table
 
 results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]

@@ -22,6 +22,9 @@ COMMANDS = {
     "workers": ("workers", "training by 1, 2, 4 ... processes of this machine"),
     "corpus_memory": ("corpus_memory", "memory of preparing and reading a corpus"),
     "peers": ("peers.command", "training and translation speed of other toolkits"),
+    "time_to_quality": (
+        "time_to_quality.command", "seconds of training until a BLEU, beside peers"
+    ),
     "soak": ("soak.command", "a server under load while things go wrong"),
     "loading": ("loading", "what loading an exported version costs"),
     "stop": ("stop", "how soon a server ends that is told to stop while it loads"),

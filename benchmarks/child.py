@@ -10,7 +10,7 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,33 @@ def child_process(
         `RuntimeError` if the process has ended; its messages are on standard error.
     """
     name = f"{make.__module__}:{make.__name__}"
+    command = [sys.executable, "-m", "benchmarks.child", name]
+    with json_process(command, name, arguments) as ask:
+        yield ask
+
+
+@contextlib.contextmanager
+def json_process(
+    command: Sequence[str],
+    name: str,
+    arguments: Mapping[str, Any],
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Callable[..., Any]]:
+    """Starts a program that reads its arguments, then questions, a JSON line each.
+
+    Args:
+        command: The program and its words.
+        name: Name of the program in messages.
+        arguments: The first line that it reads, which has no answer.
+        env: Its environment; `None`: that of this process.
+
+    Yields:
+        As `child_process`.
+    """
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.child", name],
+        command,
         cwd=_ROOT,
+        env=env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
-import tensorflow as tf
 import typer
 
 from benchmarks.child import child_process
@@ -35,7 +34,8 @@ from benchmarks.options import (
     load_sizes,
     log,
 )
-from benchmarks.peers.plain_keras import load_weights, make_greedy, plain_keras
+from benchmarks.peers.plain_keras import load_weights, plain_keras
+from benchmarks.peers.plain_text import MOST_TOKENS, make_text_search
 from benchmarks.peers.weights import check_config, export_weights
 from benchmarks.report import publish
 from benchmarks.training import training_pipeline
@@ -53,9 +53,6 @@ from keras_attn.text import graph
 from keras_attn.training.alignment.shortlist import learn_shortlist
 from keras_attn.training.corpora import SentencePair, load_corpus
 from keras_attn.translator.batches import map_in_batches
-
-# The limits of a `Translator`, for plain Keras.
-_MOST_TOKENS, _PER_SOURCE_TOKEN, _MORE = 256, 3, 10
 
 Times = Sequence[Mapping[str, Any]]
 _T = TypeVar("_T")
@@ -215,7 +212,7 @@ def _floor_cases(
     words: list[int | None] = [None] * len(options["texts"])
     if shortlist is not None:
         for row, text in enumerate(options["texts"][: options["singly"]]):
-            encoded = codec.encode(graph.strings([text]), _MOST_TOKENS)
+            encoded = codec.encode(graph.strings([text]), MOST_TOKENS)
             words[row] = len(shortlist(graph.to_backend(encoded.ids))[0])
     cases = {}
     for name, rows in outputs.items():
@@ -388,28 +385,7 @@ def _plain_keras_search(
     weights = export_weights(translator.seq2seq)
     model = plain_keras(translator.seq2seq.config, learning_rate=0.0, clip_norm=1.0)
     load_weights(model, weights)
-    search = make_greedy(
-        model,
-        start_id=target.start_id,
-        end_id=target.end_id,
-        pad_id=target.pad_id,
-        forbidden_ids=(target.pad_id, target.unknown_id, target.start_id),
-    )
-
-    def translate(texts: Sequence[str]) -> list[list[Any]]:
-        ragged = source.tokenize(tf.constant(texts))[:, : _MOST_TOKENS - 1]
-        ends = tf.fill([len(texts), 1], source.end_id)
-        ragged = tf.concat([ragged, ends], axis=1)
-        lengths = tf.cast(ragged.row_lengths(), tf.int32)
-        limits = tf.minimum(_PER_SOURCE_TOKEN * lengths + _MORE, _MOST_TOKENS)
-        ids = search(ragged.to_tensor(source.pad_id), limits)
-        real = (ids != target.pad_id) & (ids != target.end_id)
-        written = target.tokenizer.detokenize(tf.ragged.boolean_mask(ids, real))
-        counts = 1 + tf.math.count_nonzero(real, axis=1)
-        columns = written.numpy(), lengths.numpy(), counts.numpy()
-        return [
-            [text.decode(), int(n), int(m)] for text, n, m in zip(*columns, strict=True)
-        ]
+    translate = make_text_search(model, source, target)
 
     def translate_all(texts: Sequence[str]) -> Any:
         def rows_of(rows: Sequence[int]) -> Any:

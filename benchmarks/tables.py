@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 from benchmarks.experiments import ablation, translation
 from benchmarks.markdown import circumstances, fill, markdown_table, shown_command
 from benchmarks.report import RESULTS, ROOT, Result, read_result, read_results
+from benchmarks.time_to_quality.page import (
+    time_to_quality_headline,
+    time_to_quality_section,
+)
 
 
 class Row(NamedTuple):
@@ -473,6 +477,11 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], str], str]] = {
     "workers": ("docs/training.md", workers_section, "make bench-workers"),
     "corpus_memory": ("docs/training.md", corpus_memory_section, "make bench-corpora"),
     "peers": ("docs/results.md", peers_section, "make bench-peers"),
+    "time_to_quality": (
+        "docs/results.md",
+        time_to_quality_section,
+        "make time-to-quality",
+    ),
     "whole_texts": (
         "docs/text.md",
         whole_texts_section,
@@ -495,7 +504,10 @@ def drawn_pages() -> dict[str, str]:
     for mark, draw in (("ablation", ablation.draw), ("results", translation.draw)):
         folder = "translation" if mark == "results" else mark
         parts.append(("docs/results.md", mark, draw(read_results(RESULTS / folder))))
-    for name, (path, draw_one, command) in SECTIONS.items():
+    drawn = [(name, *section) for name, section in SECTIONS.items()]
+    _, _, command = SECTIONS["time_to_quality"]
+    drawn.append(("time_to_quality", "README.md", time_to_quality_headline, command))
+    for name, path, draw_one, command in drawn:
         result = read_result(name)
         text = f"Not measured yet: `{command}`." if result is None else draw_one(result)
         parts.append((path, name, text))

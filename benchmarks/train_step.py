@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
+import keras
 import numpy as np
 import typer
 
@@ -47,7 +48,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "keras_attn_whole_batch": {"batch_parts": 1},
     "keras_attn_xla": {"batch_parts": 1, "jit_compile": True},
 }
-CONTENDERS = (*_OPTIONS, "keras_attn_fit", "plain_keras")
+_PLAIN = {"plain_keras": "float32", "plain_keras_bfloat16": "mixed_bfloat16"}
+CONTENDERS = (*_OPTIONS, "keras_attn_fit", *_PLAIN)
 
 
 def train_step(
@@ -163,7 +165,8 @@ def make_contender(
         model = make_model(dataclasses.replace(parsed, training=training), steps)
         train = make_pass(model, training, dataset)
     else:  # as many threads as TensorFlow takes
-        if name == "plain_keras":
+        if name in _PLAIN:
+            keras.config.set_dtype_policy(_PLAIN[name])
             options = parsed.training
             model = plain_keras(
                 make_config(parsed), options.learning_rate, options.clip_norm

@@ -204,7 +204,7 @@ def run_script(
             *words, "--threads", str(threads), *peer.options,
         ],
         cwd=_ROOT,
-        env=_environment(threads),
+        env=script_environment(threads),
         capture_output=True,
         text=True,
         check=False,
@@ -223,7 +223,12 @@ def run_script(
         ) from None
 
 
-def _environment(threads: int) -> dict[str, str]:
+def script_environment(threads: int) -> dict[str, str]:
+    """Returns the environment variables of a peer's script.
+
+    Args:
+        threads: Number of threads for computing.
+    """
     # What is set for one interpreter would mislead another.
     ours = {
         name: value

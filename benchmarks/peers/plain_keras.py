@@ -73,7 +73,9 @@ class PlainTranslator(keras.Model):
         self.decoder.cell.memory = memory, self.keys(memory), mask
         outputs = self.decoder(previous, initial_state=[state])
         features = self.mix(ops.concatenate([outputs, previous], axis=-1))
-        return self.projection(self.drop[3](features, training=training))
+        logits = self.projection(self.drop[3](features, training=training))
+        # As Keras's guide on mixed precision has it: the softmax of 32 bits.
+        return ops.cast(logits, "float32")
 
 
 def plain_keras(config, learning_rate, clip_norm):
@@ -158,7 +160,7 @@ def make_greedy(model, *, start_id, end_id, pad_id, forbidden_ids):
             previous = model.embedding(ids)
             output, [state] = cell(previous, [state])
             features = model.mix(tf.concat([output, previous], axis=-1))
-            scores = model.projection(features) + lowered
+            scores = tf.cast(model.projection(features), tf.float32) + lowered
             ids = tf.argmax(scores, axis=-1, output_type=tf.int32)
             ids = tf.where(t + 1 >= limits, end_id, ids)
             outputs = outputs.write(t, tf.where(running, ids, pad_id))

@@ -12,7 +12,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # Colours of text and grid in each theme.
 THEMES = {"light": ("#1d2b45", "#d5dbe5"), "dark": ("#dfe5f0", "#48505f")}
-_COLOURS = ("#2a8f86", "#e0813c")
+_COLOURS = ("#2a8f86", "#e0813c", "#6a6fc4", "#b8467a", "#8a8f3a")
 _NAMES = ("batch", "source", "target", "vocabulary")
 
 
@@ -95,7 +95,23 @@ def bleu_series():
     }
 
 
+def time_to_quality_curves():
+    """Validation BLEU over minutes of training, by contender."""
+    results = read("time_to_quality")
+    if results is None:
+        return None
+    return {
+        "title": "Validation BLEU, greedy, by minutes of training",
+        "curves": {
+            name: [(seconds / 60, bleu) for seconds, bleu, _ in curve]
+            for name, curve in results["curves"].items()
+        },
+        "marks": results["marks"],
+    }
+
+
 CHARTS = {
+    "time_to_quality": time_to_quality_curves,
     "request": request_series,
     "growth": growth_series,
     "share": share_series,
@@ -119,10 +135,14 @@ def draw(chart, theme):
     figure = Figure(figsize=(7, 2.8), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.add_subplot()
-    series_count = len(chart["series"])
-    for number, (label, values) in enumerate(chart["series"].items()):
-        _bars(axes, number, series_count, label, values, chart["form"], ink)
-    axes.set_xticks(range(len(chart["labels"])), chart["labels"], color=ink)
+    if "curves" in chart:
+        series_count = len(chart["curves"])
+        _lines(axes, chart["curves"], chart["marks"])
+    else:
+        series_count = len(chart["series"])
+        for number, (label, values) in enumerate(chart["series"].items()):
+            _bars(axes, number, series_count, label, values, chart["form"], ink)
+        axes.set_xticks(range(len(chart["labels"])), chart["labels"], color=ink)
     axes.set_title(chart["title"], color=ink, loc="left", fontsize=11)
     axes.tick_params(length=0, colors=ink)
     axes.grid(axis="y", color=grid)
@@ -138,6 +158,14 @@ def draw(chart, theme):
     with matplotlib.rc_context(options):
         figure.savefig(page, format="svg", transparent=True, metadata={"Date": None})
     return page.getvalue()
+
+
+def _lines(axes, curves, marks):
+    for number, (label, points) in enumerate(curves.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        minutes, bleu = zip(*points, strict=True)
+        axes.plot(minutes, bleu, color=colour, label=label, marker=".")
+    axes.set_yticks([0, 10, 20, *marks])
 
 
 def _bars(axes, number, series_count, label, values, form, ink):

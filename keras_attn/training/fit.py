@@ -5,7 +5,7 @@ import dataclasses
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +49,18 @@ from keras_attn.training.loop.workers import Workers, find_workers
 from keras_attn.training.recipes import Recipe
 from keras_attn.training.runs.run_folder import RunFolder
 
-__all__ = ["fit"]
+__all__ = ["fit", "make_codecs"]
+
+# From the translator in training and its batches to callbacks.
+MakeCallbacks = Callable[[Translator, Pipeline], Sequence[keras.callbacks.Callback]]
 
 
-def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]:
+def fit(
+    recipe: Recipe,
+    out: Path,
+    log: Callable[[str], None],
+    make_callbacks: MakeCallbacks | None = None,
+) -> dict[str, Any]:
     """Trains a translator as the recipe says and saves it in the run folder.
 
     An unfinished run of the same recipe in the folder is resumed. With several workers,
@@ -63,6 +71,9 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
         recipe: Every option of the run.
         out: The run folder: new, empty, or of an unfinished run.
         log: Called with a line for people at each stage.
+        make_callbacks: Called by the chief before the first epoch, with a greedy
+            translator that has the weights in training, and with the batches; returns
+            callbacks of the training loop, which follow the run's own.
 
     Returns:
         The report that is also written to `report.json`.
@@ -90,12 +101,14 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     lock = run.lock() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.connected():
         run.check(recipe)  # again: another process may have trained here just now
-        report = _fit(recipe, start, run, workers, log, started)
+        report = _fit(recipe, start, run, workers, log, started, make_callbacks)
         workers.wait()  # the connection lives as long as the chief writes
     return report
 
 
-def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
+def _fit(
+    recipe, start: Start | None, run, workers: Workers, log, started, make_callbacks
+):
     options = recipe.training
     cache = cache_folder(recipe.corpus.cache, run, workers)
     corpus = load_corpus(recipe.corpus, cache)
@@ -114,7 +127,7 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
         align_corpus(corpus, "corpus", recipe.corpus.words, log, "alignment.aligner")
     if links is not None:
         corpus = align_corpus(corpus, links, recipe.corpus.words, log)
-    codecs = _make_codecs(recipe, start, corpus, log)
+    codecs = make_codecs(recipe, start, corpus, log)
     train, validation = _make_pipelines(recipe, corpus, codecs, cache, log)
     log(f"train: {train.describe()}")
     log(f"validation: {validation.describe()}")
@@ -142,7 +155,9 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
     seq2seq.compile(make_optimizer(options, train.steps_per_epoch * options.epochs))
     callbacks = []
     if workers.is_chief:
-        callbacks = _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log)
+        callbacks = _make_callbacks(
+            seq2seq, recipe, codecs, corpus, train, run, log, make_callbacks
+        )
     loop = TrainingLoop(
         seq2seq, recipe, train, validation, run, workers, callbacks, log
     )
@@ -189,8 +204,20 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
     return report
 
 
-def _make_codecs(recipe, start: Start | None, corpus: Corpus, log):
-    """Returns those of the translator, or learns them from the training split alone."""
+def make_codecs(
+    recipe: Recipe, start: Start | None, corpus: Corpus, log: Callable[[str], None]
+) -> tuple[SubwordCodec, SubwordCodec]:
+    """Returns the codecs of source and target, one and the same if they share it.
+
+    They are those of the translator that is fine-tuned, or are learned from the
+    training split alone.
+
+    Args:
+        recipe: Options of the text.
+        start: What is fine-tuned; `None`: nothing.
+        corpus: The corpus.
+        log: Called with a line for people.
+    """
     if start is not None:
         codecs = start.translator.source_codec, start.translator.target_codec
         sizes = [f"{codec.vocabulary_size:,}" for codec in codecs]
@@ -264,7 +291,9 @@ def _model_config(recipe, codecs, start: Start | None) -> Seq2SeqConfig:
     )
 
 
-def _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log):
+def _make_callbacks(
+    seq2seq, recipe, codecs, corpus, train, run, log, make_callbacks=None
+):
     """Returns the callbacks of the chief."""
     options = recipe.training
     samples = SampleTranslations(
@@ -289,6 +318,8 @@ def _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log):
         )
     if options.tensorboard:
         callbacks.append(TensorBoardWriter(run.tensorboard, lambda: samples.latest))
+    if make_callbacks is not None:
+        callbacks += make_callbacks(samples.translator, train)
     return callbacks
 
 

@@ -45,6 +45,18 @@ def test_an_unknown_benchmark_is_refused(monkeypatch, capsys):
         ("long_sentences", ["model.unit=3"], "no such key"),
         ("long_sentences", ["--report", "none.json"], "No such file"),
         ("peers", ["--peer", "fairseq"], "opennmt_py"),
+        ("time_to_quality", ["--recipe", "demo", "--until", "35"], "30, 34, 36, 38"),
+        ("time_to_quality", ["--recipe", "demo", "--every", "0"], "Received: 0."),
+        (
+            "time_to_quality",
+            ["--recipe", "demo", "--contender", "fairseq"],
+            "keras_attn, plain_keras",
+        ),
+        (
+            "time_to_quality",
+            ["--recipe", "demo", "--contender", "plain_keras"],
+            "Add text.shared=true.",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_exit_code_2(

@@ -305,4 +305,4 @@ def test_every_environment_has_its_requirements_pinned():
 
 
 def test_every_peer_keeps_freed_memory():
-    assert environments._environment(2)["MALLOC_MMAP_MAX_"] == "0"
+    assert environments.script_environment(2)["MALLOC_MMAP_MAX_"] == "0"

@@ -7,4 +7,5 @@ collect_ignore = [
     "pytorch.py",
     "pytorch_model.py",
     "pytorch_search.py",
+    "pytorch_training.py",
 ]
