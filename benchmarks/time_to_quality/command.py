@@ -136,7 +136,7 @@ def time_to_quality(
 
     Example: python -m benchmarks time_to_quality --data multi30k --recipe multi30k
     """
-    marks = sorted(mark or _MARKS)
+    marks = sorted(set(mark or _MARKS))
     until = marks[-1] if until is None else until
     if until not in marks:
         raise ValueError(
@@ -152,9 +152,9 @@ def time_to_quality(
         raise ValueError(
             f"`--learning-rate` must be above 0. Received: {min(rates):g}."
         )
-    recipes = load_recipes(
-        recipe or [_RECIPE], [*corpus_overrides(data), *(overrides or [])]
-    )
+    # Child processes have another working directory.
+    corpus_options = corpus_overrides(None if data is None else data.resolve())
+    recipes = load_recipes(recipe or [_RECIPE], [*corpus_options, *(overrides or [])])
     chosen = _choose(contender, recipes)
     first = next(iter(recipes.values()))
     if not first.text.shared and any(name in PEERS for name in chosen):
@@ -169,6 +169,8 @@ def time_to_quality(
         try:
             python = str(python_of(find_peer(PYTORCH), log))
         except Unavailable as error:
+            if chosen == [PYTORCH]:
+                raise
             log(f"{PYTORCH} is skipped: {error}")
             skipped[PYTORCH] = str(error)
             chosen.remove(PYTORCH)
