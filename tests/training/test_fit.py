@@ -10,7 +10,7 @@ from tiny_run import SHARED, TINY, read_lines
 from keras_attn import Translator
 from keras_attn.training.corpora.builtin import generate
 from keras_attn.training.fit import fit
-from keras_attn.training.recipes import load_recipe
+from keras_attn.training.recipes import load_recipe, recipe_names
 
 
 def test_the_folder_holds_the_documented_files(trained_run):
@@ -94,6 +94,18 @@ def test_the_vocabulary_is_learnt_from_the_training_split_only(trained_run):
     )
     special = set("▁<unk>s/pad")
     assert vocabulary <= seen | special
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_trains_with_its_own_options(tmp_path, name):
+    options = [*TINY, "corpus.kind=builtin", "training.epochs=1"]
+    recipe = load_recipe(name).override(options)
+    report = fit(recipe, tmp_path / "run", lambda line: None)
+    assert np.isfinite(report["validation"]["loss"])
+    translator = Translator.load(tmp_path / "run" / "translator.keras")
+    [translation] = translator.translate(["der Hund schläft"])
+    assert np.isfinite(translation.score)
 
 
 @pytest.mark.slow  # XLA compiles every shape

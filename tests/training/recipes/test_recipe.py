@@ -33,8 +33,8 @@ def keys(recipe):
 
 
 def test_the_shipped_recipes_can_be_loaded_by_name():
-    assert recipe_names() == ["demo", "multi30k", "multi30k-best"]
-    demo, multi30k, best = map(load_recipe, recipe_names())
+    assert recipe_names() == ["demo", "fast", "multi30k", "multi30k-best"]
+    demo, fast, multi30k, best = map(load_recipe, recipe_names())
     assert demo.corpus.kind == "builtin"
     assert multi30k.corpus.kind == "files"
     assert (multi30k.corpus.source_language, multi30k.corpus.target_language) == (
@@ -43,6 +43,10 @@ def test_the_shipped_recipes_can_be_loaded_by_name():
     )
     for section in ("corpus", "text", "model", "decoding"):  # only trained otherwise
         assert getattr(best, section) == getattr(multi30k, section)
+    less_dropout = dataclasses.replace(multi30k.model, dropout=fast.model.dropout)
+    for section in ("corpus", "text", "decoding"):
+        assert getattr(fast, section) == getattr(multi30k, section)
+    assert fast.model == less_dropout
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -220,7 +224,7 @@ def test_options_that_exclude_each_other_are_refused(assignments, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("multi3k", "Did you mean 'multi30k'? Known recipes: demo, multi30k"),
+        ("multi3k", "Did you mean 'multi30k'? Known recipes: demo, fast, multi30k"),
         ("nowhere/x.toml", "nowhere/x.toml"),
     ],
 )
