@@ -364,7 +364,7 @@ def _measure(
             for kind, indices in by_kind.items()
         },
         "lengths": lengths,
-        "stated": _stated(lengths, runs[0].recipe.training.join_sentences),
+        "stated": stated(lengths, runs[0].recipe.training.join_sentences),
         "bleu_signature": signature,
     }
 
@@ -444,18 +444,24 @@ def _describe(
     }
 
 
-def _stated(
+def stated(
     lengths: Sequence[Mapping[str, Any]], join_sentences: int | None
 ) -> list[dict[str, Any]]:
+    """Returns what was claimed beforehand, and what came of it.
+
+    Args:
+        lengths: The scores by number of sentences a line.
+        join_sentences: The recipe's `training.join_sentences`.
+    """
     shares = {
         kind: {row["joined"]: row[kind]["share_of_singles"] for row in lengths}
         for kind in KINDS
     }
     keeps = _ATTENTION_KEEPS if join_sentences is None else _JOINING_KEEPS
-    stated = []
+    claims = []
     for joined, least in keeps.items():
         share = shares["attention"][joined]
-        stated.append(
+        claims.append(
             {
                 "claim": f"attention keeps BLEU({joined}) >= {least} BLEU(1)",
                 "share": share,
@@ -463,11 +469,11 @@ def _stated(
             }
         )
     share = shares["plain"][4]
-    stated.append(
+    claims.append(
         {
             "claim": f"the plain one falls to BLEU(4) < {_PLAIN_FALLS_BELOW} BLEU(1)",
             "share": share,
             "holds": None if share is None else share < _PLAIN_FALLS_BELOW,
         }
     )
-    return stated
+    return claims
