@@ -23,7 +23,9 @@ class JoinedCorpus:
         folder: Where `write` puts the splits, as a corpus of the kind `files`.
         test_name: The test of the original corpus that the test lines are made of.
         languages: Source and target language.
-        train: Lines of 1 to 4 sentences.
+        trained: Numbers of sentences a line in training.
+        train_sentences: Number of sentences that the training lines are made of.
+        train: Lines of 1 to 4 sentences, or single ones that the training joins.
         validation: The same of other sentences.
         tests: For each number of sentences a line, lines of the same sentences.
     """
@@ -31,14 +33,11 @@ class JoinedCorpus:
     folder: Path
     test_name: str
     languages: tuple[str, str]
+    trained: Sequence[int]
+    train_sentences: int
     train: list[SentencePair]
     validation: list[SentencePair]
     tests: dict[int, list[SentencePair]]
-
-    @property
-    def train_sentences(self) -> int:
-        """Number of sentences that the training lines are made of."""
-        return len(self.train) // len(TRAINED) * sum(TRAINED)
 
     @property
     def digest(self) -> str:
@@ -79,7 +78,12 @@ class JoinedCorpus:
         }
 
 
-def join_corpus(corpus: Corpus, test_name: str | None, folder: Path) -> JoinedCorpus:
+def join_corpus(
+    corpus: Corpus,
+    test_name: str | None,
+    folder: Path,
+    join_sentences: int | None = None,
+) -> JoinedCorpus:
     """Joins the sentences of a corpus into lines.
 
     Training and validation lines have 1 to 4 sentences, each number for the same
@@ -89,6 +93,8 @@ def join_corpus(corpus: Corpus, test_name: str | None, folder: Path) -> JoinedCo
         corpus: Single sentences.
         test_name: One of its tests; `None`: the first.
         folder: Where its files belong.
+        join_sentences: The recipe's `training.join_sentences`: where the training
+            joins sentences itself, it gets single ones.
 
     Returns:
         The joined corpus, not written yet.
@@ -112,12 +118,23 @@ def join_corpus(corpus: Corpus, test_name: str | None, folder: Path) -> JoinedCo
             f"A test is joined by {', '.join(map(str, lengths))} sentences, so it "
             f"needs {multiple} at least. Received: {len(test)} in {name!r}."
         )
+    trained: Sequence[int] = TRAINED
+    if join_sentences is None:
+        train = _join_mixed("train", corpus.train)
+        validation = _join_mixed("validation", corpus.validation)
+        train_sentences = len(train) // len(TRAINED) * sum(TRAINED)
+    else:
+        trained = range(1, join_sentences + 1)
+        train, validation = list(corpus.train), list(corpus.validation)
+        train_sentences = len(train)
     return JoinedCorpus(
         folder=folder,
         test_name=name,
         languages=(corpus.source_language, corpus.target_language),
-        train=_join_mixed("train", corpus.train),
-        validation=_join_mixed("validation", corpus.validation),
+        trained=trained,
+        train_sentences=train_sentences,
+        train=train,
+        validation=validation,
         tests={n: join_pairs(test[:used], [n] * (used // n)) for n in lengths},
     )
 

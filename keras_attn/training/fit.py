@@ -54,6 +54,8 @@ __all__ = ["fit", "make_codecs"]
 # From the translator in training and its batches to callbacks.
 MakeCallbacks = Callable[[Translator, Pipeline], Sequence[keras.callbacks.Callback]]
 
+_MIN_LIMIT = 256  # tokens: at least so many of a text are read and written
+
 
 def fit(
     recipe: Recipe,
@@ -274,7 +276,12 @@ def _make_pipelines(recipe, corpus, codecs, cache, log) -> tuple[Pipeline, Pipel
         return add_token_links(pipeline, pairs, *codecs, recipe.corpus.words)
 
     sampling = make_sampling(recipe.text, options.seed)
-    train = make(corpus.train, shuffle_seed=options.seed, sampling=sampling)
+    train = make(
+        corpus.train,
+        shuffle_seed=options.seed,
+        sampling=sampling,
+        join_sentences=options.join_sentences,
+    )
     return train, make(corpus.validation, shuffle_seed=None)
 
 
@@ -302,7 +309,7 @@ def _make_callbacks(
             *_translator_codecs(recipe, codecs),
             beam_size=1,
             split_sentences=recipe.decoding.split_sentences,
-            trained_source_length=options.max_length,
+            trained_source_length=train.longest_source,
         ),
         corpus.validation,
         bleu_every=options.validation_bleu,
@@ -336,14 +343,17 @@ def _make_translator(recipe, start, config, weights, codecs, train, log):
     seq2seq.set_weights(weights)
     decoding = dataclasses.asdict(recipe.decoding)
     del decoding["precision"]
-    decoding["trained_source_length"] = recipe.training.max_length
+    decoding["trained_source_length"] = train.longest_source
+    # What is as long as in training is translated whole.
+    decoding["max_source_length"] = max(_MIN_LIMIT, train.longest_source)
+    decoding["max_target_length"] = max(_MIN_LIMIT, train.longest_target)
     earlier = None
     if start is not None:
         earlier = start.translator.shortlist
         for limit in ("max_source_length", "max_target_length"):
             decoding[limit] = getattr(start.translator, limit)
         seen = start.translator.trained_source_length or 0
-        decoding["trained_source_length"] = max(seen, recipe.training.max_length)
+        decoding["trained_source_length"] = max(seen, train.longest_source)
     if recipe.decoding.shortlist is not None:
         log("learning which words translate which")
         decoding["shortlist"] = learn_shortlist(

@@ -22,6 +22,7 @@ from benchmarks.experiments.long_sentences import (
     count_parameters,
     paired_p_value,
     plain_recipe,
+    stated,
     write_into_page,
 )
 from benchmarks.experiments.translation import plan_trainings
@@ -200,6 +201,36 @@ def test_a_joined_corpus_has_each_sentence_once(tmp_path):
         written = (tmp_path / f"train.{language}").read_text().splitlines()
         assert written == [getattr(line, side) for line in joined.train]
     assert len(list(tmp_path.iterdir())) == 2 * (2 + 5)
+
+
+def test_a_training_that_joins_gets_single_sentences(tmp_path):
+    tests = {"a": pairs(24)}
+    joined = join_corpus(corpus(tests=tests), None, tmp_path, join_sentences=5)
+    assert joined.train == list(pairs(47))
+    assert joined.validation == list(pairs(20, "v"))
+    assert joined.train_sentences == 47
+    assert [n for n in joined.tests if n not in joined.trained] == [6]
+    before = join_corpus(corpus(tests=tests), None, tmp_path)
+    assert before.tests == joined.tests
+    assert before.digest != joined.digest
+
+
+def test_more_is_stated_of_a_training_that_joins():
+    def row(joined, attention, plain):
+        shares = {"attention": attention, "plain": plain}
+        kinds = {kind: {"share_of_singles": share} for kind, share in shares.items()}
+        return {"joined": joined, **kinds}
+
+    lengths = [row(1, 1.0, 1.0), row(4, 0.95, 0.5), row(6, 0.91, None)]
+    holds = [(one["share"], one["holds"]) for one in stated(lengths, None)]
+    assert holds == [(0.95, True), (0.5, True)]
+    joining = stated(lengths, 5)
+    assert [(one["share"], one["holds"]) for one in joining] == [
+        (0.95, False),
+        (0.91, True),
+        (0.5, True),
+    ]
+    assert joining[1]["claim"] == "attention keeps BLEU(6) >= 0.9 BLEU(1)"
 
 
 def test_the_digest_is_of_the_lines(tmp_path):

@@ -38,7 +38,7 @@ TINY_FILES = [
 ]
 
 # Everything that has a state: random generators of each kind, a moving average,
-# accumulated gradients, a plateau.
+# accumulated gradients, a plateau; and what changes with the epoch.
 STATEFUL = [
     *TINY,
     "corpus.train_pairs=150",
@@ -55,6 +55,7 @@ STATEFUL = [
     "model.attention_dropout=0.1",
     "training.scheduled_sampling=0.5",
     "training.r_drop=1",
+    "training.join_sentences=3",
     "model.dropout=0.1",
     "model.recurrent_dropout=0.1",
     "model.source_word_dropout=0.1",

@@ -74,8 +74,13 @@ def test_the_saved_translator_translates_and_has_no_optimizer(trained_run):
     assert translation.attention.shape == shape
     assert getattr(translator.seq2seq, "optimizer", None) is None
     assert translator.split_sentences == "always"
+    # Up to three sentences were joined, none longer than the recipe allows.
     recipe = load_recipe(trained_run.folder / "recipe.toml")
-    assert translator.trained_source_length == recipe.training.max_length
+    sources = [pair.source for pair in generate("train", 150)]
+    single = translator.source_codec.tokenize(sources).row_lengths().numpy().max() + 1
+    trained = translator.trained_source_length
+    assert single < trained <= recipe.training.max_length
+    assert translator.max_source_length == 256
     with zipfile.ZipFile(path) as saved:
         assert b"optimizer" not in saved.read("config.json")
         size = saved.getinfo("model.weights.h5").file_size

@@ -183,6 +183,8 @@ def plan_epoch(
     *,
     batch_size: int,
     batch_tokens: int | None = None,
+    sentences: np.ndarray | None = None,
+    multiple: int = 1,
     seed: int | None,
     epoch: int | None,
 ) -> Sequence[Batch]:
@@ -194,7 +196,8 @@ def plan_epoch(
     batch, those of the next shape do: source widths increase and decrease alternately,
     so that neighbours in this order have similar shapes.
 
-    The number, sizes and shapes of the batches do not depend on seed and epoch.
+    The number, sizes and shapes of the batches do not depend on seed and epoch; where
+    pairs are joined ones, the number does not.
 
     Args:
         padded_source: `(N,)` source widths from `Shapes.pad`.
@@ -203,12 +206,18 @@ def plan_epoch(
         batch_tokens: Instead of `batch_size`: maximum number of positions of a side of
             a batch, so that long sentences share a batch with few others. At least the
             largest width.
+        sentences: `(N,)` number of sentences in each pair, if they are joined ones.
+            `batch_size` then counts sentences, so that batches of long pairs have few.
+            At least as large as the largest of these numbers.
+        multiple: Of joined pairs, a batch has a multiple of so many where that leaves
+            no batch empty.
         seed: Random seed of the order; `None`: a fixed order, short sentences first.
         epoch: Number of the epoch, on which the order depends, too; `None`: the fixed
             order.
 
     Returns:
-        The batches, `ceil(N / batch_size)` unless `batch_tokens` decides.
+        The batches, `ceil(N / batch_size)` unless `batch_tokens` decides; of joined
+        pairs, N is the sum of `sentences`.
     """
     order = np.arange(len(padded_target), dtype="int32")
     random = None
@@ -222,11 +231,13 @@ def plan_epoch(
     def capacity(width: int) -> int:
         return batch_size if batch_tokens is None else batch_tokens // width
 
+    if sentences is None:
+        cuts = _cut_batches(ends, shapes.tolist(), capacity)
+    else:
+        cuts = _cut_evenly(codes[order], shapes, sentences[order], batch_size, multiple)
     batches = [
         Batch(order[begin:end], source_width, target_width, epoch)
-        for begin, end, source_width, target_width in _cut_batches(
-            ends, shapes.tolist(), capacity
-        )
+        for begin, end, source_width, target_width in cuts
     ]
     if random is not None:
         random.shuffle(batches)
@@ -285,3 +296,33 @@ def _cut_batches(ends, shapes, capacity):
             end = min(ends[last], limit)
         yield begin, end, source, target
         begin = end
+
+
+def _cut_evenly(codes, shapes, sentences, batch_size, multiple):
+    """Yields begin, end and widths of batches with equally many sentences.
+
+    Args:
+        codes: `(N,)` shape of each pair, in increasing order.
+        shapes: `(K, 2)` source and target width of each shape.
+        sentences: `(N,)` number of sentences in each pair.
+        batch_size: Maximum mean number of sentences in a batch.
+        multiple: The number of pairs in most batches is a multiple of it.
+    """
+    ends = np.cumsum(sentences, dtype="int64")
+    batches = -(-int(ends[-1]) // batch_size)
+    # A pair belongs to the batch in whose share of the sentences its middle is.
+    shares = ends[-1] * np.arange(1, batches) / batches
+    cuts = np.searchsorted(ends - sentences / 2, shares)
+    cuts = np.round(cuts / multiple).astype("int64") * multiple
+    # At least one pair in each batch: from the first, and from the last.
+    number = np.arange(1, batches)
+    cuts = np.maximum.accumulate(cuts - number) + number
+    cuts = np.clip(cuts, number, len(codes) - batches + number)
+    begins = np.concatenate([[0], cuts])
+    widths = np.stack(
+        [np.maximum.reduceat(side[codes], begins) for side in shapes.T], axis=1
+    )
+    for begin, end, width in zip(
+        begins.tolist(), [*cuts.tolist(), len(codes)], widths.tolist(), strict=True
+    ):
+        yield begin, end, *width

@@ -20,6 +20,7 @@ from keras_attn.training.batches.bucketing import (
     joint_lengths,
     plan_epoch,
 )
+from keras_attn.training.batches.joining import JoinedEpochs, JoinedPairs
 from keras_attn.training.batches.subwords import SampledEpochs, SubwordSampling
 from keras_attn.training.batches.token_cache import cached_tokens
 from keras_attn.training.batches.tokens import TokenPairs, tokenize_pairs
@@ -41,6 +42,7 @@ def make_pipeline(
     max_length: int,
     shuffle_seed: int | None,
     sampling: SubwordSampling | None = None,
+    join_sentences: int | None = None,
     few_shapes: bool = False,
     cache: Path | None = None,
     log: Callable[[str], None] = lambda line: None,
@@ -57,13 +59,17 @@ def make_pipeline(
         target_codec: The same, and `start_id`.
         batch_size: Number of pairs in a batch; the last one of an epoch may have fewer.
         batch_tokens: Instead of `batch_size`: maximum number of positions of a batch's
-            longer side, padding included. Not with `sampling`, by which the number of
-            batches would change.
+            longer side, padding included. Not with `sampling` or `join_sentences`, by
+            which the number of batches would change.
         max_length: Maximum number of tokens of a side, end token included.
         shuffle_seed: Seed of the order, which changes every epoch; `None`: the same
             order in all epochs, for validation.
         sampling: How to sample subwords anew for every epoch; `None`: the subwords of
             inference. Which pairs are dropped does not depend on it.
+        join_sentences: Maximum number of neighbouring pairs that are joined into one,
+            others in every epoch (see `joining`); `None`: none are. Longer than
+            `max_length` nothing becomes, and `batch_size` counts the single pairs, so
+            that a batch costs what it did. Not without `shuffle_seed`.
         few_shapes: Whether to use fewer shapes, with more padding, for a compiler that
             takes seconds for each shape, as XLA does.
         cache: Folder of the token cache (see
@@ -72,10 +78,12 @@ def make_pipeline(
 
     Raises:
         OSError: The disk is full.
-        ValueError: `batch_size`, `batch_tokens` or `max_length` is too small, or no
-            pair is left.
+        ValueError: `batch_size`, `batch_tokens` or `max_length` is too small, no pair
+            is left, or none can be joined.
     """
     _check_options(batch_size, batch_tokens, max_length, sampling)
+    if join_sentences is not None:
+        _check_joining(join_sentences, batch_size, batch_tokens, shuffle_seed)
     codecs = source_codec, target_codec
 
     # Token ids of all pairs, on disk.
@@ -100,17 +108,22 @@ def make_pipeline(
     tokens = tokens.select(rows)
 
     # Token ids of each epoch, and the shapes that hold those of all epochs.
+    epoch_tokens: Callable[[int | None], TokenPairs | JoinedPairs]
     if sampling is None:
         lengths = joint_lengths(tokens.length_chunks())
 
-        def epoch_tokens(epoch: int | None) -> TokenPairs:
+        def single_tokens(epoch: int | None) -> TokenPairs:
             return tokens
 
     else:
         sampled = SampledEpochs(
             pairs, is_kept, tokens, codecs, sampling, max_length, cache
         )
-        lengths, epoch_tokens = sampled.lengths, sampled.tokens
+        lengths, single_tokens = sampled.lengths, sampled.tokens
+    epoch_tokens = single_tokens
+    if join_sentences is not None and shuffle_seed is not None:
+        joined = JoinedEpochs(single_tokens, join_sentences, max_length, shuffle_seed)
+        lengths, epoch_tokens = joined.lengths, joined.pairs
     source_lengths, target_lengths, counts = lengths
     shapes = Shapes.choose(
         source_lengths + 1, target_lengths + 1, counts, few=few_shapes
@@ -118,17 +131,26 @@ def make_pipeline(
 
     # The batches of an epoch, and the arrays of a batch.
     @functools.lru_cache(maxsize=1)
-    def padded_widths(tokens: TokenPairs) -> tuple[np.ndarray, np.ndarray]:
+    def padded_widths(
+        tokens: TokenPairs | JoinedPairs,
+    ) -> tuple[np.ndarray, np.ndarray]:
         return shapes.pad(
             tokens.source_lengths.astype("int32") + 1,
             tokens.target_lengths.astype("int32") + 1,
         )
 
+    # Of joined pairs, batches of one shape have many different numbers, unless a
+    # multiple is wanted.
+    multiple = max(1, batch_size // (2 * (join_sentences or 1))) if few_shapes else 1
+
     def plan(epoch: int | None) -> Sequence[Batch]:
+        tokens = epoch_tokens(epoch)
         return plan_epoch(
-            *padded_widths(epoch_tokens(epoch)),
+            *padded_widths(tokens),
             batch_size=batch_size,
             batch_tokens=batch_tokens,
+            sentences=tokens.counts if isinstance(tokens, JoinedPairs) else None,
+            multiple=multiple,
             seed=shuffle_seed,
             epoch=epoch,
         )
@@ -143,9 +165,12 @@ def make_pipeline(
         dropped_too_long=int(is_long.sum()),
         dropped_empty=int(is_empty.sum()),
         max_length=max_length,
+        longest_source=int(source_lengths.max()) + 1,
+        longest_target=int(target_lengths.max()) + 1,
+        joined_count=len(first) if isinstance(first, JoinedPairs) else None,
         steps_per_epoch=len(plan(0)),
-        source_tokens=int(first.source_lengths.sum(dtype="int64")) + len(rows),
-        target_tokens=int(first.target_lengths.sum(dtype="int64")) + len(rows),
+        source_tokens=int(first.source_lengths.sum(dtype="int64")) + len(first),
+        target_tokens=int(first.target_lengths.sum(dtype="int64")) + len(first),
         fingerprint=tokens.fingerprint(),
         plan=plan,
         collate=collate,
@@ -174,8 +199,32 @@ def _check_options(batch_size, batch_tokens, max_length, sampling):
         )
 
 
+def _check_joining(join_sentences, batch_size, batch_tokens, shuffle_seed):
+    if not 2 <= join_sentences <= batch_size:
+        raise ValueError(
+            "`join_sentences` is at least 2, and at most `batch_size`, which counts "
+            f"the single sentences. Received: join_sentences={join_sentences}, "
+            f"batch_size={batch_size}."
+        )
+    if batch_tokens is not None:
+        raise ValueError(
+            "Where sentences are joined, the lengths of an epoch change, and "
+            "`batch_tokens` would change its number of batches. Received: "
+            f"join_sentences={join_sentences}, batch_tokens={batch_tokens}. Use "
+            "`batch_size`."
+        )
+    if shuffle_seed is None:
+        raise ValueError(
+            "Other sentences are joined in every epoch, so there must be a seed. "
+            f"Received: join_sentences={join_sentences}, shuffle_seed=None."
+        )
+
+
 def _collate(
-    batch: Batch, tokens: TokenPairs, source_codec: Any, target_codec: Any
+    batch: Batch,
+    tokens: TokenPairs | JoinedPairs,
+    source_codec: Any,
+    target_codec: Any,
 ) -> Any:
     source, target = tokens.read(batch.indices)
     rows = np.arange(len(batch.indices))
@@ -205,18 +254,24 @@ class Pipeline:
     Attributes:
         pair_count: Number of pairs in an epoch; each occurs exactly once.
         rows: `(pair_count,)` int32, indices of these pairs among all pairs; indices in
-            `plan` are indices into it.
+            `plan` are indices into it, unless pairs are joined.
         dropped_too_long: Number of pairs left out because a side exceeds `max_length`.
         dropped_empty: Number of pairs left out because a side has no token.
         max_length: Maximum number of tokens of a side, end token included.
+        longest_source: Maximum number of source tokens of a row, end token included;
+            with joined pairs, those that are longer are not joined.
+        longest_target: Maximum number of target tokens, the same.
+        joined_count: Number of rows that the pairs are joined into in the first epoch;
+            `None`: pairs are not joined.
         steps_per_epoch: Number of batches in an epoch, the same in every epoch.
         source_tokens: Number of source tokens in an epoch, end tokens included; that of
-            the first epoch if subwords are sampled.
+            the first epoch if subwords are sampled or pairs joined.
         target_tokens: Number of target tokens, the same.
         fingerprint: Digest of the ids of the pairs: it changes with sentences and
             subwords.
         plan: Function from the number of an epoch to its batches, as indices and
-            shapes; from `None` to batches in fixed order, in the subwords of inference.
+            shapes; from `None` to batches of single pairs in fixed order, in the
+            subwords of inference.
         collate: Function from a batch to its element, as NumPy arrays.
     """
 
@@ -225,6 +280,9 @@ class Pipeline:
     dropped_too_long: int
     dropped_empty: int
     max_length: int
+    longest_source: int
+    longest_target: int
+    joined_count: int | None
     steps_per_epoch: int
     source_tokens: int
     target_tokens: int
@@ -251,7 +309,10 @@ class Pipeline:
 
     def describe(self) -> str:
         """Returns a line with the numbers of pairs that are kept and left out."""
-        line = f"{self.pair_count:,} pairs in {self.steps_per_epoch:,} batches"
+        joined = ""
+        if self.joined_count is not None:
+            joined = f", joined into {self.joined_count:,},"
+        line = f"{self.pair_count:,} pairs{joined} in {self.steps_per_epoch:,} batches"
         if self.dropped_too_long:
             line += (
                 f"; {self.dropped_too_long:,} dropped with a side over "

@@ -61,11 +61,22 @@ class Tokens:
         """Returns the ids of sentence 0, `other`'s sentence 0, sentence 1 and so on."""
         lengths = np.stack([self.lengths, other.lengths], axis=1).ravel()
         begins = np.stack([self.begins, other.begins + len(self.ids)], axis=1).ravel()
-        within = np.arange(lengths.sum()) - np.repeat(
-            np.cumsum(lengths) - lengths, lengths
+        return _gather(np.concatenate([self.ids, other.ids]), begins, lengths)
+
+    def join(self, counts: np.ndarray) -> "Tokens":
+        """Returns consecutive sentences as one, `counts` `(L,)` of them, at least 1."""
+        first = np.cumsum(counts) - counts
+        return Tokens.contiguous(
+            _gather(self.ids, self.begins, self.lengths),
+            np.add.reduceat(self.lengths, first),
         )
-        ids = np.concatenate([self.ids, other.ids])
-        return ids[np.repeat(begins, lengths) + within].astype("int32")
+
+
+def _gather(ids, begins, lengths):
+    """Returns the ids of sentences that lie anywhere in `ids`, one after the other."""
+    ends = np.cumsum(lengths)
+    within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+    return ids[np.repeat(begins, lengths) + within].astype("int32")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

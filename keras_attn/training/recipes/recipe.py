@@ -104,6 +104,17 @@ class Recipe:
                 f"alignment.links={self.alignment.links}, "
                 f"text.sampling={self.text.sampling}. Set one of them to none."
             )
+        if (
+            self.training.join_sentences is not None
+            and self.alignment.links is not None
+        ):
+            raise RecipeError(
+                "`alignment.links` link the tokens of single pairs, which "
+                "`training.join_sentences` joins. Received: "
+                f"alignment.links={self.alignment.links}, "
+                f"training.join_sentences={self.training.join_sentences}. Set one of "
+                "them to none; alignment.aligner can be used with either."
+            )
         if self.training.r_drop is not None and not self.model.uses_dropout:
             raise RecipeError(
                 "`training.r_drop` compares passes with different dropout masks, so "

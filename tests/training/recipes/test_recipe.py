@@ -160,6 +160,7 @@ def test_an_invalid_file_is_reported_with_its_error(tmp_path, toml, message):
         ("training.learning_rate=fast", "a number, above 0", "'fast'"),
         ("training.learning_rate=nan", "a number, above 0", "nan"),
         ("training.learning_rate=inf", "a number, above 0", "inf"),
+        ("training.join_sentences=1", "a whole number, at least 2, or none", "1"),
         ("training.clip_norm=-1", "a number, above 0, or none", "-1.0"),
         ("training.ema_momentum=1", "a number, above 0, below 1, or none", "1.0"),
         ("text.shared=yes", "true or false", "'yes'"),
@@ -208,6 +209,22 @@ def test_types_are_not_guessed_from_values(kind, values, message):
         (
             ["training.batch_tokens=900", "text.sampling=0.2"],
             "text.sampling=0.2, training.batch_tokens=900",
+        ),
+        (
+            ["training.join_sentences=5", "training.batch_size=4"],
+            "training.join_sentences=5, training.batch_size=4",
+        ),
+        (
+            ["training.join_sentences=5", "training.batch_tokens=900"],
+            "training.join_sentences=5, training.batch_tokens=900",
+        ),
+        (
+            ["training.join_sentences=5", "alignment.links=learned"],
+            "alignment.links=learned, training.join_sentences=5",
+        ),
+        (
+            ["training.join_sentences=5", "alignment.links=corpus"],
+            "alignment.links=corpus, training.join_sentences=5",
         ),
         (
             ["decoding.replace_unknown=true", "model.attention=none"],

@@ -61,6 +61,12 @@ class TrainingOptions(Options):
         help="Maximum subwords per side, end token included; longer pairs are dropped.",
         at_least=2,
     )
+    join_sentences: int | None = option(
+        None,
+        help="Maximum number of neighbouring pairs that are joined into one, others "
+        "in every epoch; none: none are joined.",
+        at_least=2,
+    )
     learning_rate: float = option(1e-3, help="Peak learning rate.", above=0)
     schedule: str = option(
         "cosine",
@@ -187,6 +193,8 @@ class TrainingOptions(Options):
                 f"training.batch_tokens={self.batch_tokens}, "
                 f"training.max_length={self.max_length}."
             )
+        if self.join_sentences is not None:
+            self._check_joining(self.join_sentences)
         if self.best_by == "bleu" and self.validation_bleu is None:
             raise RecipeError(
                 "The best epoch by BLEU needs a BLEU. Received: "
@@ -200,4 +208,20 @@ class TrainingOptions(Options):
                 "training.patience is above training.plateau_patience. Received: "
                 f"training.patience={patience}, "
                 f"training.plateau_patience={self.plateau_patience}."
+            )
+
+    def _check_joining(self, join_sentences: int) -> None:
+        if join_sentences > self.batch_size:
+            raise RecipeError(
+                "`training.batch_size` counts single sentences, so it is at least "
+                "training.join_sentences. Received: "
+                f"training.join_sentences={join_sentences}, "
+                f"training.batch_size={self.batch_size}."
+            )
+        if self.batch_tokens is not None:
+            raise RecipeError(
+                "`training.join_sentences` changes the lengths of every epoch, by "
+                "which `training.batch_tokens` would change its number of batches. "
+                f"Received: training.join_sentences={join_sentences}, "
+                f"training.batch_tokens={self.batch_tokens}. Set one of them to none."
             )
