@@ -18,6 +18,7 @@ from keras_attn.training.batches.pipeline import Pipeline
 from keras_attn.training.loop.checkpoints import Checkpoints
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq, sampling_schedule
 from keras_attn.training.loop.optimizer import plateau_rate
+from keras_attn.training.loop.teacher import average_teacher
 from keras_attn.training.loop.train_step import ZERO_SUMS, TrainStep, mean_metrics
 from keras_attn.training.loop.training_state import TrainingProgress, TrainingState
 from keras_attn.training.loop.workers import Workers
@@ -108,6 +109,9 @@ class TrainingLoop:
             parts=options.batch_parts,
             r_drop=options.r_drop,
             sampling_probability=sampling_schedule(options, train.steps_per_epoch),
+            teacher=(
+                None if options.teacher is None else average_teacher(seq2seq, options)
+            ),
             jit_compile=options.jit_compile,
         )
 
