@@ -33,6 +33,11 @@ from keras_attn.training.callbacks.weight_averaging import (
 )
 from keras_attn.training.corpora import Corpus, load_corpus
 from keras_attn.training.corpora.corpus import sample_pairs
+from keras_attn.training.distillation import (
+    SavedTeacher,
+    load_teacher,
+    resolve_teacher,
+)
 from keras_attn.training.finetuning import (
     Start,
     check_pairs,
@@ -57,7 +62,8 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
 
     An unfinished run of the same recipe in the folder is resumed. With several workers,
     all call this; the chief writes the folder. A recipe with `start.translator`
-    fine-tunes that translator: weights, vocabularies and limits are taken from it.
+    fine-tunes that translator: weights, vocabularies and limits are taken from it. One
+    with `training.teacher` distils that translator, or the average of its own weights.
 
     Args:
         recipe: Every option of the run.
@@ -69,9 +75,11 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
 
     Raises:
         FileExistsError: If `out` holds a finished run, or one of another recipe.
-        FileNotFoundError: If there is no translator to fine-tune, or it has changed.
+        FileNotFoundError: If there is no translator to fine-tune or to learn from, or
+            it has changed.
         CorpusError: If the corpus cannot be read, or is not of the vocabularies.
-        RecipeError: If the recipe does not fit the translator to fine-tune.
+        RecipeError: If the recipe does not fit the translator to fine-tune, or to learn
+            from.
         ValueError: If workers differ in what they train on, or the run is resumed with
             another corpus than it began with.
         OSError: If a file cannot be written.
@@ -80,32 +88,45 @@ def fit(recipe: Recipe, out: Path, log: Callable[[str], None]) -> dict[str, Any]
     """
     started = time.monotonic()
     run = RunFolder(out)
-    recipe = resolve_start(recipe)
+    recipe = resolve_teacher(resolve_start(recipe))
     run.check(recipe)
     set_operation_threads(recipe.training)
     workers = find_workers()
     if workers.is_chief:
         check_output(out, folder=True)
     start = load_start(recipe, run)
+    teacher = load_teacher(recipe, run, start)
     lock = run.lock() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.connected():
         run.check(recipe)  # again: another process may have trained here just now
-        report = _fit(recipe, start, run, workers, log, started)
+        report = _fit(recipe, start, teacher, run, workers, log, started)
         workers.wait()  # the connection lives as long as the chief writes
     return report
 
 
-def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
+def _fit(
+    recipe,
+    start: Start | None,
+    teacher: SavedTeacher | None,
+    run,
+    workers: Workers,
+    log,
+    started,
+):
     options = recipe.training
     cache = cache_folder(recipe.corpus.cache, run, workers)
     corpus = load_corpus(recipe.corpus, cache)
     for line in corpus.describe():
         log(line)
     if start is not None:
-        check_pairs(start, corpus.train)
+        check_pairs(start.translator, corpus.train)
+    elif teacher is not None:
+        check_pairs(teacher.translator, corpus.train)
     if workers.is_chief:
         if start is not None:
-            run.copy_start(start.file)
+            run.keep_copy(start.file, run.start)
+        if teacher is not None:
+            run.keep_copy(teacher.file, run.teacher)
         run.begin(recipe)
     keras.utils.set_random_seed(options.seed)
     links = recipe.alignment.links
@@ -114,7 +135,7 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
         align_corpus(corpus, "corpus", recipe.corpus.words, log, "alignment.aligner")
     if links is not None:
         corpus = align_corpus(corpus, links, recipe.corpus.words, log)
-    codecs = _make_codecs(recipe, start, corpus, log)
+    codecs = _make_codecs(recipe, start or teacher, corpus, log)
     train, validation = _make_pipelines(recipe, corpus, codecs, cache, log)
     log(f"train: {train.describe()}")
     log(f"validation: {validation.describe()}")
@@ -144,7 +165,15 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
     if workers.is_chief:
         callbacks = _make_callbacks(seq2seq, recipe, codecs, corpus, train, run, log)
     loop = TrainingLoop(
-        seq2seq, recipe, train, validation, run, workers, callbacks, log
+        seq2seq,
+        recipe,
+        train,
+        validation,
+        run,
+        workers,
+        callbacks,
+        log,
+        teacher=None if teacher is None else teacher.translator.seq2seq,
     )
     result = loop.run()
 
@@ -189,12 +218,13 @@ def _fit(recipe, start: Start | None, run, workers: Workers, log, started):
     return report
 
 
-def _make_codecs(recipe, start: Start | None, corpus: Corpus, log):
-    """Returns those of the translator, or learns them from the training split alone."""
-    if start is not None:
-        codecs = start.translator.source_codec, start.translator.target_codec
+def _make_codecs(recipe, given: Start | SavedTeacher | None, corpus: Corpus, log):
+    """Returns those of a translator, or learns them from the training split alone."""
+    if given is not None:
+        codecs = given.translator.source_codec, given.translator.target_codec
         sizes = [f"{codec.vocabulary_size:,}" for codec in codecs]
-        log(f"vocabularies of the translator: {sizes[0]} source, {sizes[1]} target")
+        owner = "translator" if isinstance(given, Start) else "teacher"
+        log(f"vocabularies of the {owner}: {sizes[0]} source, {sizes[1]} target")
         return codecs
     text = recipe.text
 

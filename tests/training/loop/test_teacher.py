@@ -9,7 +9,7 @@ import tiny
 from keras_attn.metrics.loss import token_statistics
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq
 from keras_attn.training.loop.optimizer import make_optimizer
-from keras_attn.training.loop.teacher import Teacher, average_teacher
+from keras_attn.training.loop.teacher import Teacher, make_teacher
 from keras_attn.training.loop.train_step import ZERO_SUMS, TrainStep
 from keras_attn.training.loop.workers import Workers
 from keras_attn.training.recipes import RecipeError, TrainingOptions, load_recipe
@@ -61,7 +61,8 @@ def teacher_of(other, weight=WEIGHT):
 
 def own_average(seq2seq, **changed):
     options = {"teacher_weight": WEIGHT, "ema_momentum": MOMENTUM, **changed}
-    return average_teacher(seq2seq, TrainingOptions(teacher="average", **options))
+    options = TrainingOptions(teacher="average", **options)
+    return make_teacher(seq2seq, None, options)
 
 
 def make_step(seq2seq, **options):

@@ -109,14 +109,20 @@ class TrainingOptions(Options):
     )
     teacher: str | None = option(
         None,
-        help="Distillation: a second prediction of each word to learn from. average: by "
-        "the model's own averaged weights; none: labels only.",
+        help="Distillation: what predicts every word beside the labels. average: the "
+        "model's own averaged weights; else the file of a finished translator; none: "
+        "labels only.",
     )
     teacher_weight: float | None = option(
         None,
-        help="Weight of the teacher in the loss; labels have the rest. Set with teacher.",
+        help="Weight of the teacher in the loss, to be set with it; labels have the "
+        "rest.",
         above=0,
         at_most=1,
+    )
+    teacher_sha256: str | None = option(
+        None,
+        help="SHA-256 of the teacher's file; none: written when the run begins.",
     )
     clip_norm: float | None = option(
         1.0, help="Maximum global norm of the gradients; none: no clipping.", above=0
