@@ -45,7 +45,9 @@ def resolve_teacher(recipe: Recipe) -> Recipe:
         RecipeError: If the teacher was trained for other languages.
     """
     options = recipe.training
-    if options.teacher in (None, AVERAGE_TEACHER) or options.teacher_sha256 is not None:
+    if options.teacher is None or options.teacher == AVERAGE_TEACHER:
+        return recipe
+    if options.teacher_sha256 is not None:
         return recipe
     file = find_translator(options.teacher)
     check_languages(recipe, file, "A teacher translates between the same languages.")
@@ -76,7 +78,7 @@ def load_teacher(
         ValueError: If the file holds no translator.
     """
     options = recipe.training
-    if options.teacher in (None, AVERAGE_TEACHER):
+    if options.teacher is None or options.teacher == AVERAGE_TEACHER:
         return None
     from keras_attn import Seq2Seq, Translator
     from keras_attn.models import Ensemble
@@ -101,7 +103,7 @@ def load_teacher(
         model = Seq2Seq(member.config, dtype=options.precision)
         model.set_weights(member.get_weights())
         models.append(model)
-    teacher = models[0] if len(models) == 1 else Ensemble(models)
+    teacher: Seq2Seq | Ensemble = models[0] if len(models) == 1 else Ensemble(models)
     return SavedTeacher(file, translator.with_model(teacher))
 
 
