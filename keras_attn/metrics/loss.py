@@ -44,29 +44,52 @@ def token_losses(
 
 
 def token_statistics(
-    labels: Tensor, logits: Tensor, label_smoothing: float = 0.0, dtype: str = "float32"
+    labels: Tensor,
+    logits: Tensor,
+    label_smoothing: float = 0.0,
+    dtype: str = "float32",
+    teacher_logits: Tensor | None = None,
+    teacher_weight: float | Tensor = 0.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Computes losses and correctness of target tokens in one pass over the logits.
+
+    With a teacher of weight `w` this is word-level distillation: where `p` and `q` are
+    the softmax of the teacher's logits and of `logits`,
+
+        loss = (1 - w) * token_losses + w * KL(p || q)
 
     Args:
         labels: `(B, T)` integer ids.
         logits: `(B, T, V)` of any float dtype.
         label_smoothing: As in `token_losses`.
         dtype: As in `token_losses`.
+        teacher_logits: `(B, T, V)` finite, of any float dtype, which get no gradient;
+            `None`: no teacher.
+        teacher_weight: `w`, in [0, 1], a number or a scalar tensor.
 
     Returns:
-        Three tensors `(B, T)`: the losses of `token_losses`; the losses without
+        Three tensors `(B, T)`: the losses; the cross-entropy of the labels without
         smoothing; 1 where no logit is higher than the label's, else 0. The last two
         have no gradient.
+
+    Reference: Kim and Rush, 2016, arXiv:1606.07947, section 3.1.
     """
     logits = ops.cast(logits, dtype)
     labels = ops.cast(labels, "int32")
+    if teacher_logits is not None:
+        teacher_logits = ops.stop_gradient(ops.cast(teacher_logits, dtype))
+        teacher_weight = ops.cast(teacher_weight, dtype)
     if keras.backend.backend() == "tensorflow":
         losses, unsmoothed, correct = _statistics_with_gradient(
-            labels, label_smoothing
+            labels, label_smoothing, teacher_logits, teacher_weight
         )(logits)
     else:
         losses = token_losses(labels, logits, label_smoothing, dtype)
+        if teacher_logits is not None:
+            log_p = ops.log_softmax(teacher_logits)
+            log_q = ops.log_softmax(logits)
+            divergence = ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+            losses = losses + teacher_weight * (divergence - losses)
         unsmoothed = token_losses(labels, logits, dtype=dtype)
         correct = pick(logits, labels) >= ops.max(logits, axis=-1)
         correct = ops.cast(correct, dtype)
@@ -80,7 +103,7 @@ def _smoothed(losses, logits, label_logits, label_smoothing):
     return losses + label_smoothing * (label_logits - ops.mean(logits, axis=-1))
 
 
-def _statistics_with_gradient(labels, label_smoothing):
+def _statistics_with_gradient(labels, label_smoothing, teacher_logits, teacher_weight):
     """Returns `token_statistics` of logits, with a gradient of the losses by hand.
 
     Logits are the largest tensor of a training step. TensorFlow's own gradient of the
@@ -91,20 +114,33 @@ def _statistics_with_gradient(labels, label_smoothing):
     @ops.custom_gradient
     def statistics_of(logits):
         size = logits.shape[-1]
-        p = ops.softmax(logits)
-        # log sum exp, where no exponential is too small: some p is 1 / V or more.
+        excess = q = ops.softmax(logits)
         highest = ops.max(logits, axis=-1)
-        normaliser = highest - ops.log(ops.max(p, axis=-1))
+        normaliser = _log_sum_exp(highest, q)
         label_logits = pick(logits, labels)
         unsmoothed = normaliser - label_logits
         losses = _smoothed(unsmoothed, logits, label_logits, label_smoothing)
         correct = ops.cast(label_logits >= highest, logits.dtype)
+        label_weight = 1.0
+        if teacher_logits is not None:
+            p = ops.softmax(teacher_logits)
+            teacher_normaliser = _log_sum_exp(ops.max(teacher_logits, axis=-1), p)
+            # log p - log q is the difference of logits, less that of normalisers.
+            divergence = ops.sum(p * (teacher_logits - logits), axis=-1)
+            divergence = divergence - teacher_normaliser + normaliser
+            losses = losses + teacher_weight * (divergence - losses)
+            label_weight = 1.0 - teacher_weight
+            # Of `p` and `q` the gradient needs this alone, so that one is kept.
+            excess = q - teacher_weight * p
 
         def gradient(upstream, *unused):
             del unused  # the other two outputs have no gradient
-            share = label_smoothing / size  # of every token in the smoothed target
-            gradients = (p - share if share else p) * upstream[:, :, None]
-            at_labels = (pick(p, labels) - share - (1 - label_smoothing)) * upstream
+            # Of every token in the smoothed target.
+            share = label_weight * (label_smoothing / size)
+            gradients = excess - share if label_smoothing else excess
+            gradients = gradients * upstream[:, :, None]
+            at_labels = pick(excess, labels) - share
+            at_labels = (at_labels - label_weight * (1 - label_smoothing)) * upstream
             flat = ops.reshape(labels, (-1,))
             rows = ops.arange(ops.shape(flat)[0], dtype=flat.dtype)
             gradients = ops.scatter_update(
@@ -117,6 +153,14 @@ def _statistics_with_gradient(labels, label_smoothing):
         return (losses, unsmoothed, correct), gradient
 
     return statistics_of
+
+
+def _log_sum_exp(highest, p):
+    """Of logits, from the highest one of a row and the softmax of all.
+
+    No exponential is too small: some probability is 1 / V or more.
+    """
+    return highest - ops.log(ops.max(p, axis=-1))
 
 
 def pick(values: Tensor, labels: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ class Ensemble(keras.Model):
 
         P(y_t | y_<t, x) = 1/K sum over k of P_k(y_t | y_<t, x)
 
-    For decoding only: it has `encode`, `step` and `shortlist_step` of `Seq2Seq`, and
-    is not trained. Members may differ in everything but their vocabularies.
+    It has `encode`, `step`, `shortlist_step` and `score` of `Seq2Seq`, and is not
+    trained. Members may differ in everything but their vocabularies.
 
     Args:
         members: Two or more `Seq2Seq`, no object twice.
@@ -64,6 +64,26 @@ class Ensemble(keras.Model):
     def config(self) -> Seq2SeqConfig:
         """The first member's config; all have the same vocabularies and padding."""
         return self.members[0].config
+
+    def score(
+        self, source: Tensor, target: Tensor, training: bool | None = False
+    ) -> tuple[Tensor, Tensor]:
+        """Predicts every next word of a target, as `Seq2Seq.score`.
+
+        Args:
+            source: `(B, S)` integer ids, padded on the right.
+            target: `(B, T)` integer ids that begin with the start token.
+            training: Whether the members apply dropout.
+
+        Returns:
+            logits `(B, T, V)` float32, which are log P; the mean of the members'
+            attention weights, `(B, T, S)` float32.
+        """
+        logits, weights = zip(
+            *(member.score(source, target, training) for member in self.members),
+            strict=True,
+        )
+        return _mean_log_p(logits), ops.mean(ops.stack(weights), axis=0)
 
     def encode(
         self, source: Tensor
@@ -153,13 +173,17 @@ class Ensemble(keras.Model):
 def _mean(steps):
     """From the members' `(logits, state, weights)` to that of the ensemble."""
     logits, states, weights = zip(*steps, strict=True)
+    return _mean_log_p(logits), states, ops.mean(ops.stack(weights), axis=0)
+
+
+def _mean_log_p(logits):
+    """Returns log of the mean of the members' probabilities."""
     log_p = ops.stack(
         [ops.log_softmax(ops.cast(member, "float32")) for member in logits]
     )
     # Where no member allows a word all are -inf, and -inf minus -inf is NaN.
     largest = ops.maximum(ops.max(log_p, axis=0), -1e30)
-    mean = largest + ops.log(ops.mean(ops.exp(log_p - largest), axis=0))
-    return mean, states, ops.mean(ops.stack(weights), axis=0)
+    return largest + ops.log(ops.mean(ops.exp(log_p - largest), axis=0))
 
 
 def _check_members(members):

@@ -1,7 +1,6 @@
 """Fine-tuning: the finished translator that a training starts from.
 
-The recipe names its file and the SHA-256 of it, and the run folder holds a copy until
-the run is finished: an unfinished run resumes where the original has moved or changed.
+The recipe names its file and the SHA-256 of it (`translator_file`).
 """
 
 import dataclasses
@@ -12,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_attn.presets import digest
-from keras_attn.saved import SAVED_NAME, find_translator
+from keras_attn.saved import find_translator
 from keras_attn.training.corpora import SentencePair
 from keras_attn.training.corpora.corpus import sample_pairs
-from keras_attn.training.recipes import ModelOptions, Recipe, RecipeError, load_recipe
+from keras_attn.training.recipes import ModelOptions, Recipe, RecipeError
 from keras_attn.training.runs.run_folder import RunFolder
+from keras_attn.training.translator_file import (
+    check_languages,
+    check_options,
+    find_unchanged,
+    model_type,
+)
 
 if TYPE_CHECKING:
     from keras_attn import Seq2Seq, Translator
@@ -26,7 +31,6 @@ __all__ = [
     "check_pairs",
     "freeze_parts",
     "load_start",
-    "recipe_of_translator",
     "resolve_start",
     "translator_options",
 ]
@@ -40,7 +44,6 @@ _RATES = (
     "target_word_dropout",
 )
 _PAIRS_TO_CHECK = 2_000
-_MODEL_TYPES = {1: "unigram", 2: "bpe"}  # TrainerSpec.ModelType of SentencePiece
 
 
 class Start(NamedTuple):
@@ -48,12 +51,6 @@ class Start(NamedTuple):
 
     file: Path
     translator: "Translator"
-
-
-def recipe_of_translator(file: Path) -> Path | None:
-    """Returns the recipe of the run that wrote a translator, if it is beside it."""
-    recipe = RunFolder(file.parent).recipe
-    return recipe if file.name == SAVED_NAME and recipe.is_file() else None
 
 
 def translator_options(file: Path) -> dict[str, dict[str, Any]]:
@@ -109,9 +106,9 @@ def resolve_start(recipe: Recipe) -> Recipe:
     if recipe.start.translator is None or recipe.start.sha256 is not None:
         return recipe
     file = find_translator(recipe.start.translator)
-    written_by = recipe_of_translator(file)
-    if written_by is not None:
-        _check_languages(recipe, load_recipe(written_by), file)
+    check_languages(
+        recipe, file, "A translator is fine-tuned on pairs of its own languages."
+    )
     start = dataclasses.replace(recipe.start, translator=str(file), sha256=digest(file))
     return dataclasses.replace(recipe, start=start)
 
@@ -138,7 +135,15 @@ def load_start(recipe: Recipe, run: RunFolder) -> Start | None:
         return None
     from keras_attn import Seq2Seq, Translator
 
-    file = _find_start(recipe, run)
+    file = find_unchanged(
+        run.start,
+        {
+            "start.translator": recipe.start.translator,
+            "start.sha256": str(recipe.start.sha256),
+        },
+        "A fine-tuning starts from the translator that its recipe names.",
+        "Restore it, or start a new run with --from.",
+    )
     translator = Translator.load(file)
     if not isinstance(translator.seq2seq, Seq2Seq):
         raise ValueError(
@@ -153,11 +158,11 @@ def load_start(recipe: Recipe, run: RunFolder) -> Start | None:
     return Start(file, translator)
 
 
-def check_pairs(start: Start, pairs: Sequence[SentencePair]) -> None:
+def check_pairs(translator: "Translator", pairs: Sequence[SentencePair]) -> None:
     """Refuses pairs that are not written in the translator's vocabularies.
 
     Args:
-        start: The translator.
+        translator: The translator to fine-tune, or the teacher.
         pairs: The training pairs, of which a sample is read.
 
     Raises:
@@ -168,8 +173,8 @@ def check_pairs(start: Start, pairs: Sequence[SentencePair]) -> None:
     from keras_attn.training.alignment.shortlist import check_known
 
     for side, codec in (
-        ("source", start.translator.source_codec),
-        ("target", start.translator.target_codec),
+        ("source", translator.source_codec),
+        ("target", translator.target_codec),
     ):
         ids = codec.tokenize([getattr(pair, side) for pair in sample]).flat_values
         check_known(side, codec, ids.numpy(), "the training pairs")
@@ -233,40 +238,6 @@ def _model_names():
     return [field.name for field in dataclasses.fields(ModelOptions)]
 
 
-def _check_languages(recipe, other, file):
-    names = ("source_language", "target_language")
-    wanted, own = (
-        [getattr(corpus, name) for name in names]
-        for corpus in (recipe.corpus, other.corpus)
-    )
-    if wanted != own:
-        raise RecipeError(
-            "A translator is fine-tuned on pairs of its own languages. Received: "
-            f"corpus.source_language={wanted[0]}, corpus.target_language={wanted[1]}, "
-            f"for {file}, which translates from {own[0]} into {own[1]}. The names are "
-            "those of files or columns: give the pairs of a related language the "
-            "translator's."
-        )
-
-
-def _find_start(recipe, run):
-    """Returns the copy in the run folder or the original, whichever is unchanged."""
-    start = recipe.start
-    reasons = []
-    for file in (run.start, Path(start.translator)):
-        if not file.is_file():
-            reasons.append(f"there is no {file}")
-        elif digest(file) != start.sha256:
-            reasons.append(f"{file} is another file")
-        else:
-            return file
-    raise FileNotFoundError(
-        "A fine-tuning starts from the translator that its recipe names. Received: "
-        f"start.translator={start.translator}, start.sha256={start.sha256}, but "
-        f"{' and '.join(reasons)}. Restore it, or start a new run with --from."
-    )
-
-
 def _check_recipe(recipe, translator):
     model, config = recipe.model, translator.seq2seq.config
     pairs = [
@@ -278,28 +249,14 @@ def _check_recipe(recipe, translator):
     codecs = translator.source_codec, translator.target_codec
     if recipe.text.sampling is not None:
         pairs += [
-            ("text.model_type", recipe.text.model_type, _model_type(codec))
+            ("text.model_type", recipe.text.model_type, model_type(codec))
             for codec in codecs
         ]
     size = max(codec.vocabulary_size for codec in codecs)
     if recipe.text.vocabulary_size < size:  # larger: the corpus had no more subwords
         pairs.append(("text.vocabulary_size", recipe.text.vocabulary_size, size))
-    differences = dict.fromkeys(
-        f"{name}={wanted!r} for a translator with {own!r}"
-        for name, wanted, own in pairs
-        if wanted != own
+    check_options(
+        pairs,
+        "A fine-tuning keeps the model and the vocabularies of its translator.",
+        "Leave these options out of the recipe, or set them to the translator's.",
     )
-    if differences:
-        raise RecipeError(
-            "A fine-tuning keeps the model and the vocabularies of its translator. "
-            f"Received: {', '.join(differences)}. Leave these options out of the "
-            "recipe, or set them to the translator's."
-        )
-
-
-def _model_type(codec):
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto()
-    proto.ParseFromString(codec.model)
-    return _MODEL_TYPES.get(proto.trainer_spec.model_type)

@@ -33,6 +33,11 @@ from keras_attn.training.callbacks.weight_averaging import (
 )
 from keras_attn.training.corpora import Corpus, load_corpus
 from keras_attn.training.corpora.corpus import sample_pairs
+from keras_attn.training.distillation import (
+    SavedTeacher,
+    load_teacher,
+    resolve_teacher,
+)
 from keras_attn.training.finetuning import (
     Start,
     check_pairs,
@@ -67,7 +72,8 @@ def fit(
 
     An unfinished run of the same recipe in the folder is resumed. With several workers,
     all call this; the chief writes the folder. A recipe with `start.translator`
-    fine-tunes that translator: weights, vocabularies and limits are taken from it.
+    fine-tunes that translator: weights, vocabularies and limits are taken from it. One
+    with `training.teacher` distils that translator, or the average of its own weights.
 
     Args:
         recipe: Every option of the run.
@@ -82,9 +88,11 @@ def fit(
 
     Raises:
         FileExistsError: If `out` holds a finished run, or one of another recipe.
-        FileNotFoundError: If there is no translator to fine-tune, or it has changed.
+        FileNotFoundError: If there is no translator to fine-tune or to learn from, or
+            it has changed.
         CorpusError: If the corpus cannot be read, or is not of the vocabularies.
-        RecipeError: If the recipe does not fit the translator to fine-tune.
+        RecipeError: If the recipe does not fit the translator to fine-tune, or to learn
+            from.
         ValueError: If workers differ in what they train on, or the run is resumed with
             another corpus than it began with.
         OSError: If a file cannot be written.
@@ -93,23 +101,33 @@ def fit(
     """
     started = time.monotonic()
     run = RunFolder(out)
-    recipe = resolve_start(recipe)
+    recipe = resolve_teacher(resolve_start(recipe))
     run.check(recipe)
     set_operation_threads(recipe.training)
     workers = find_workers()
     if workers.is_chief:
         check_output(out, folder=True)
     start = load_start(recipe, run)
+    teacher = load_teacher(recipe, run, start)
     lock = run.lock() if workers.is_chief else contextlib.nullcontext()
     with lock, workers.connected():
         run.check(recipe)  # again: another process may have trained here just now
-        report = _fit(recipe, start, run, workers, log, started, make_callbacks)
+        report = _fit(
+            recipe, start, teacher, run, workers, log, started, make_callbacks
+        )
         workers.wait()  # the connection lives as long as the chief writes
     return report
 
 
 def _fit(
-    recipe, start: Start | None, run, workers: Workers, log, started, make_callbacks
+    recipe,
+    start: Start | None,
+    teacher: SavedTeacher | None,
+    run,
+    workers: Workers,
+    log,
+    started,
+    make_callbacks,
 ):
     options = recipe.training
     cache = cache_folder(recipe.corpus.cache, run, workers)
@@ -117,10 +135,14 @@ def _fit(
     for line in corpus.describe():
         log(line)
     if start is not None:
-        check_pairs(start, corpus.train)
+        check_pairs(start.translator, corpus.train)
+    elif teacher is not None:
+        check_pairs(teacher.translator, corpus.train)
     if workers.is_chief:
         if start is not None:
-            run.copy_start(start.file)
+            run.keep_copy(start.file, run.start)
+        if teacher is not None:
+            run.keep_copy(teacher.file, run.teacher)
         run.begin(recipe)
     keras.utils.set_random_seed(options.seed)
     links = recipe.alignment.links
@@ -129,7 +151,7 @@ def _fit(
         align_corpus(corpus, "corpus", recipe.corpus.words, log, "alignment.aligner")
     if links is not None:
         corpus = align_corpus(corpus, links, recipe.corpus.words, log)
-    codecs = make_codecs(recipe, start, corpus, log)
+    codecs = make_codecs(recipe, start or teacher, corpus, log)
     train, validation = _make_pipelines(recipe, corpus, codecs, cache, log)
     log(f"train: {train.describe()}")
     log(f"validation: {validation.describe()}")
@@ -161,7 +183,15 @@ def _fit(
             seq2seq, recipe, codecs, corpus, train, run, log, make_callbacks
         )
     loop = TrainingLoop(
-        seq2seq, recipe, train, validation, run, workers, callbacks, log
+        seq2seq,
+        recipe,
+        train,
+        validation,
+        run,
+        workers,
+        callbacks,
+        log,
+        teacher=None if teacher is None else teacher.translator.seq2seq,
     )
     result = loop.run()
 
@@ -207,23 +237,27 @@ def _fit(
 
 
 def make_codecs(
-    recipe: Recipe, start: Start | None, corpus: Corpus, log: Callable[[str], None]
+    recipe: Recipe,
+    given: Start | SavedTeacher | None,
+    corpus: Corpus,
+    log: Callable[[str], None],
 ) -> tuple[SubwordCodec, SubwordCodec]:
     """Returns the codecs of source and target, one and the same if they share it.
 
-    They are those of the translator that is fine-tuned, or are learned from the
-    training split alone.
+    They are those of a translator that is fine-tuned or that teaches, or are learned
+    from the training split alone.
 
     Args:
         recipe: Options of the text.
-        start: What is fine-tuned; `None`: nothing.
+        given: What is fine-tuned, or the teacher; `None`: neither.
         corpus: The corpus.
         log: Called with a line for people.
     """
-    if start is not None:
-        codecs = start.translator.source_codec, start.translator.target_codec
+    if given is not None:
+        codecs = given.translator.source_codec, given.translator.target_codec
         sizes = [f"{codec.vocabulary_size:,}" for codec in codecs]
-        log(f"vocabularies of the translator: {sizes[0]} source, {sizes[1]} target")
+        owner = "translator" if isinstance(given, Start) else "teacher"
+        log(f"vocabularies of the {owner}: {sizes[0]} source, {sizes[1]} target")
         return codecs
     text = recipe.text
 

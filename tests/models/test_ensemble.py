@@ -46,6 +46,18 @@ def test_steps_are_the_mean_of_the_members(members):
         np.testing.assert_allclose(ops.convert_to_numpy(weights), mean, rtol=1e-6)
 
 
+def test_scores_of_whole_targets_are_the_mean_of_the_members(members):
+    target = tiny.ids(3, 4, seed=1)
+    logits, weights = Ensemble(members).score(SOURCE, target)
+    alone = [member.score(SOURCE, target, training=False) for member in members]
+    expected = np.mean([probabilities(one) for one, _ in alone], axis=0)
+    np.testing.assert_allclose(
+        np.exp(ops.convert_to_numpy(logits)), expected, rtol=1e-5
+    )
+    mean = np.mean([ops.convert_to_numpy(one) for _, one in alone], axis=0)
+    np.testing.assert_allclose(ops.convert_to_numpy(weights), mean, rtol=1e-6)
+
+
 def test_the_mean_over_a_shortlist_is_over_allowed_words(members):
     ensemble = Ensemble(members)
     words = np.array([2, 3, 6, 8, 9], "int32")

@@ -20,7 +20,6 @@ from keras_attn.training.commands.train import _resolve_recipe, train
 from keras_attn.training.corpora import CorpusError, SentencePair
 from keras_attn.training.corpora.builtin import generate
 from keras_attn.training.finetuning import (
-    Start,
     check_pairs,
     freeze_parts,
     load_start,
@@ -269,10 +268,10 @@ def test_other_languages_than_those_of_the_run_are_refused(trained_run, tmp_path
 
 
 def test_pairs_in_another_script_are_refused(saved):
-    start = Start(saved / "one.keras", tiny.translator(codecs=2))
-    check_pairs(start, [SentencePair(*pair) for pair in tiny.SENTENCES])
+    translator = tiny.translator(codecs=2)
+    check_pairs(translator, [SentencePair(*pair) for pair in tiny.SENTENCES])
     with pytest.raises(CorpusError, match=r"target vocabulary.*the training pairs"):
-        check_pairs(start, [SentencePair("der Hund", "ο σκύλος τρέχει")])
+        check_pairs(translator, [SentencePair("der Hund", "ο σκύλος τρέχει")])
 
 
 def test_a_run_without_recipe_and_translator_s_run_asks_for_one(saved, tmp_path):

@@ -116,9 +116,10 @@ def _resolve_recipe(
 ) -> "Recipe":
     """Returns the recipe with all options set, those of a translator among them."""
     from keras_attn.saved import find_translator
-    from keras_attn.training.finetuning import recipe_of_translator, translator_options
+    from keras_attn.training.finetuning import translator_options
     from keras_attn.training.recipes import load_recipe
     from keras_attn.training.runs.run_folder import RunFolder
+    from keras_attn.training.translator_file import recipe_of_translator
 
     base: str | Path | None = recipe  # `fit` compares it with that of an unfinished run
     file = None if start is None else find_translator(start)

@@ -10,7 +10,8 @@ from keras_attn.training.recipes import TrainingOptions
 
 __all__ = ["FusedAdam", "make_optimizer", "make_schedule", "plateau_rate"]
 
-_MOMENTS = ["momentum", "velocity"]  # names of the variables of Keras's Adam
+# Names of the variables that Keras's Adam and its averages of weights create.
+_MOMENTS, _AVERAGE = ["momentum", "velocity"], "average"
 
 
 def make_optimizer(options: TrainingOptions, steps: int) -> "FusedAdam":
@@ -146,6 +147,7 @@ class FusedAdam(keras.optimizers.Adam):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.averages = None  # moving averages, in the order of the weights
         self.batch_clipnorm = None  # what `apply` clips by, and Keras does not
         if (
             keras.backend.backend() == "tensorflow"
@@ -171,6 +173,8 @@ class FusedAdam(keras.optimizers.Adam):
         created = super().add_optimizer_variables(
             trainable_variables, name, initializer
         )
+        if name == _AVERAGE:
+            self.averages = created
         if keras.backend.backend() == "tensorflow" and name == _MOMENTS:
             import tensorflow as tf
 

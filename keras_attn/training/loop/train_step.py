@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_attn import Seq2Seq
 from keras_attn.metrics import symmetric_divergence
 from keras_attn.metrics.loss import token_statistics
+from keras_attn.training.loop.teacher import Teacher
 from keras_attn.training.loop.workers import Workers
 
 __all__ = ["ZERO_SUMS", "TrainStep", "evaluate", "mean_metrics"]
@@ -51,6 +52,7 @@ class TrainStep:
         sampling_probability: Function from the number of updates to the probability of
             feeding the model's own predictions to the decoder of a `GuidedSeq2Seq`;
             `None`: no scheduled sampling.
+        teacher: Predicts what the model learns beside the labels; `None`: labels only.
         jit_compile: Whether XLA compiles the model's part of a training step.
     """
 
@@ -64,6 +66,7 @@ class TrainStep:
         parts: int = 1,
         r_drop: float | None = None,
         sampling_probability: Callable[[Any], Any] | None = None,
+        teacher: Teacher | None = None,
         jit_compile: bool = False,
     ):
         self.seq2seq = seq2seq
@@ -72,6 +75,7 @@ class TrainStep:
         self.label_smoothing = label_smoothing
         self.r_drop = r_drop
         self.sampling_probability = sampling_probability
+        self.teacher = teacher
         self.pad_id = seq2seq.config.pad_id
         # As in Keras: no Python here depends on the value of a tensor.
         graph = functools.partial(tf.function, autograph=False)
@@ -182,12 +186,16 @@ class TrainStep:
         if self.sampling_probability is not None:
             probability = self.sampling_probability(self.seq2seq.optimizer.iterations)
             inputs = self.seq2seq.sample_inputs(inputs, labels, probability)
+        teacher_logits = None
+        if self.teacher is not None:
+            # Of what the model reads, its own predictions among them.
+            teacher_logits = self.teacher.predict(inputs["source"], inputs["target"])
         if self.r_drop is not None:
-            return self._r_drop_loss(inputs, labels)
-        loss, sums, _ = self._loss(inputs, labels, training=True)
+            return self._r_drop_loss(inputs, labels, teacher_logits)
+        loss, sums, _ = self._loss(inputs, labels, True, teacher_logits)
         return loss, sums
 
-    def _r_drop_loss(self, inputs, labels):
+    def _r_drop_loss(self, inputs, labels, teacher_logits):
         """R-Drop: the mean loss of two passes, and their divergence.
 
             loss = 1/2 [ -log p_1(y) - log p_2(y) ] + r_drop / 2 * d(p_1, p_2)
@@ -200,7 +208,9 @@ class TrainStep:
         twice = keras.tree.map_structure(
             lambda values: tf.concat([values, values], axis=0), (inputs, labels)
         )
-        loss, sums, logits = self._loss(*twice, training=True)
+        if teacher_logits is not None:
+            teacher_logits = tf.concat([teacher_logits, teacher_logits], axis=0)
+        loss, sums, logits = self._loss(*twice, True, teacher_logits)
         is_real = tf.cast(labels != self.pad_id, tf.float32)
         divergences = symmetric_divergence(*tf.split(logits, 2))
         divergence = self.r_drop / 2 * tf.reduce_sum(divergences * is_real)
@@ -209,12 +219,19 @@ class TrainStep:
         )
         return loss / 2 + divergence, sums / 2 + in_sums
 
-    def _loss(self, inputs, labels, training):
+    def _loss(self, inputs, labels, training, teacher_logits=None):
         """Returns the sum of the tokens' losses, the metric sums, the logits."""
+        teacher = {}
+        if teacher_logits is not None:
+            updates = self.seq2seq.optimizer.iterations
+            teacher = {
+                "teacher_logits": teacher_logits,
+                "teacher_weight": self.teacher.weight(updates),
+            }
         logits = self.seq2seq(inputs, training=training)
         is_real = tf.cast(labels != self.pad_id, tf.float32)
         losses, unsmoothed, right = token_statistics(
-            labels, logits, self.label_smoothing
+            labels, logits, self.label_smoothing, **teacher
         )
         loss = tf.reduce_sum(losses * is_real)
         # The losses that the model adds are means over tokens.

@@ -14,10 +14,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_attn import Seq2Seq
+from keras_attn.models import Ensemble
 from keras_attn.training.batches.pipeline import Pipeline
 from keras_attn.training.loop.checkpoints import Checkpoints
 from keras_attn.training.loop.guided_seq2seq import GuidedSeq2Seq, sampling_schedule
 from keras_attn.training.loop.optimizer import plateau_rate
+from keras_attn.training.loop.teacher import make_teacher
 from keras_attn.training.loop.train_step import ZERO_SUMS, TrainStep, mean_metrics
 from keras_attn.training.loop.training_state import TrainingProgress, TrainingState
 from keras_attn.training.loop.workers import Workers
@@ -57,6 +60,7 @@ class TrainingLoop:
             after each training batch; at the end of an epoch while averaged weights
             are in place. Metrics that they add to the logs of an epoch are stored.
         log: Called with a line for people.
+        teacher: The model that `training.teacher` names by its file.
 
     Raises:
         ValueError: If the batches of one update do not fit into the training.
@@ -72,6 +76,8 @@ class TrainingLoop:
         workers: Workers,
         callbacks: Sequence[keras.callbacks.Callback],
         log: Callable[[str], None],
+        *,
+        teacher: Seq2Seq | Ensemble | None = None,
     ):
         self.seq2seq = seq2seq
         self.recipe = recipe
@@ -108,6 +114,7 @@ class TrainingLoop:
             parts=options.batch_parts,
             r_drop=options.r_drop,
             sampling_probability=sampling_schedule(options, train.steps_per_epoch),
+            teacher=make_teacher(seq2seq, teacher, options),
             jit_compile=options.jit_compile,
         )
 

@@ -6,6 +6,7 @@
     samples.jsonl      sample translations, a line for each and epoch, if asked for
     tensorboard/       event files for TensorBoard, if asked for
     start.keras        copy of the translator that is fine-tuned; removed when finished
+    teacher.keras      copy of the teacher of a distillation; removed when finished
     epoch_weights/     with training.average: weights of the epochs to average
     average.weights.h5 their mean
     checkpoints/       from which an unfinished run resumes; removed when it is finished
@@ -53,6 +54,7 @@ class RunFolder:
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.jsonl"
         self.samples = self.path / "samples.jsonl"
+        self.teacher = self.path / "teacher.keras"
         self.tensorboard = self.path / "tensorboard"
         self.start = self.path / "start.keras"
         self.epoch_weights = self.path / "epoch_weights"
@@ -136,13 +138,17 @@ class RunFolder:
             self._write_json(self.environment, _describe_environment())
             self.write_text(self.recipe, recipe.to_toml())
 
-    def copy_start(self, file: Path) -> None:
-        """Copies the translator that is fine-tuned, unless `file` is the copy.
+    def keep_copy(self, file: Path, copy: Path) -> None:
+        """Copies a translator that the run needs, unless `file` is the copy.
 
         The original may move or change before the run is finished.
+
+        Args:
+            file: The translator.
+            copy: `start` or `teacher`.
         """
-        if file != self.start:
-            with atomic_write(self.start) as temporary:
+        if file != copy:
+            with atomic_write(copy) as temporary:
                 shutil.copyfile(file, temporary)
 
     def write_text(self, path: Path, text: str) -> None:
@@ -189,6 +195,7 @@ class RunFolder:
         """Removes what a finished run does not need."""
         shutil.rmtree(self.checkpoints)
         self.start.unlink(missing_ok=True)
+        self.teacher.unlink(missing_ok=True)
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def _write_json(self, path, values):

@@ -7,7 +7,10 @@ from typing import ClassVar
 from keras_attn.spelling import did_you_mean
 from keras_attn.training.recipes.options import Options, RecipeError, option
 
-__all__ = ["PARTS", "TrainingOptions"]
+__all__ = ["AVERAGE_TEACHER", "PARTS", "TrainingOptions"]
+
+# The teacher that is the moving average of the model's own weights.
+AVERAGE_TEACHER = "average"
 
 # The parts of a `Seq2Seq` that can be frozen.
 PARTS = (
@@ -110,6 +113,23 @@ class TrainingOptions(Options):
     scheduled_sampling_epochs: int | None = option(
         None, help="Epochs of its linear increase from 0; none: all.", at_least=1
     )
+    teacher: str | None = option(
+        None,
+        help="Distillation: what predicts every word beside the labels. average: the "
+        "model's own averaged weights; else the file of a finished translator; none: "
+        "labels only.",
+    )
+    teacher_weight: float | None = option(
+        None,
+        help="Weight of the teacher in the loss, to be set with it; labels have the "
+        "rest.",
+        above=0,
+        at_most=1,
+    )
+    teacher_sha256: str | None = option(
+        None,
+        help="SHA-256 of the teacher's file; none: written when the run begins.",
+    )
     clip_norm: float | None = option(
         1.0, help="Maximum global norm of the gradients; none: no clipping.", above=0
     )
@@ -201,6 +221,7 @@ class TrainingOptions(Options):
                 "training.best_by='bleu', training.validation_bleu=none. Set "
                 "training.validation_bleu=1."
             )
+        self._check_teacher()
         patience = math.inf if self.patience is None else self.patience
         if self.schedule == "plateau" and patience <= self.plateau_patience:
             raise RecipeError(
@@ -225,3 +246,33 @@ class TrainingOptions(Options):
                 f"Received: training.join_sentences={join_sentences}, "
                 f"training.batch_tokens={self.batch_tokens}. Set one of them to none."
             )
+
+    def _check_teacher(self):
+        received = (
+            f"Received: training.teacher={_or_none(self.teacher)}, "
+            f"training.teacher_weight={_or_none(self.teacher_weight)}"
+        )
+        if (self.teacher is None) != (self.teacher_weight is None):
+            raise RecipeError(
+                "A teacher has a weight in the loss, and a weight a teacher. "
+                f"{received}. Set both, for example training.teacher=average "
+                "training.teacher_weight=0.5, or neither."
+            )
+        if self.teacher != AVERAGE_TEACHER:
+            return
+        if self.ema_momentum is None:
+            raise RecipeError(
+                "The teacher `average` is the moving average of the weights. "
+                f"{received}, training.ema_momentum=none. Set for example "
+                "training.ema_momentum=0.998."
+            )
+        if self.teacher_weight == 1:
+            raise RecipeError(
+                "The teacher `average` knows nothing but what the model learns from "
+                f"labels, so they need a weight. {received}. Set "
+                "training.teacher_weight below 1, for example 0.5."
+            )
+
+
+def _or_none(value):
+    return "none" if value is None else value
