@@ -304,15 +304,21 @@ def _variants(
 def _searches_in_batches(
     variants: Mapping[str, Translator], batch_size: int, beam_size: int
 ) -> dict[str, Translate]:
-    """Returns `greedy`, `beamK`, `exported`, and `NAME`, `NAME_beamK` of variants."""
+    """Returns `greedy`, `beamK`, and `NAME`, `NAME_beamK` of variants.
+
+    The variants are those given and, exported, the plain and the fastest of them.
+    """
     searches: dict[str, Translate] = {}
     for name, variant in variants.items():
         translate = functools.partial(variant.translate, batch_size=batch_size)
         beam = f"{name}_beam{beam_size}".lstrip("_")
         searches[name or "greedy"] = functools.partial(translate, beam_size=1)
         searches[beam] = functools.partial(translate, beam_size=beam_size)
-        if not name:
-            searches["exported"] = _exported_search(variant, batch_size)
+    for name in dict.fromkeys(("", list(variants)[-1])):
+        exported = f"{name}_exported".lstrip("_")
+        for suffix, size in (("", 1), (f"_beam{beam_size}", beam_size)):
+            search = _exported_search(variants[name], batch_size, size)
+            searches[f"{exported}{suffix}"] = search
     return searches
 
 
@@ -340,9 +346,11 @@ def _searches_alone(
     return searches
 
 
-def _exported_search(translator: Translator, batch_size: int) -> Translate:
-    """Returns greedy search by the exported model, in the batches of `translate`."""
-    translate = _exported(translator, 1, load_exported)
+def _exported_search(
+    translator: Translator, batch_size: int, beam_size: int
+) -> Translate:
+    """Returns a search by the exported model, in the batches of `translate`."""
+    translate = _exported(translator, beam_size, load_exported)
 
     def search(texts: Sequence[str]) -> list[Any]:
         return map_in_batches(
@@ -425,6 +433,12 @@ def _metrics(
         **median_and_spread("greedy_over_floor", ratio("greedy_floor", "greedy")),
         **median_and_spread(f"{beam}_over_greedy", ratio("greedy", beam)),
         **median_and_spread("exported_over_python", ratio("greedy", "exported")),
+        **median_and_spread(
+            "exported_greedy_over_floor", ratio("greedy_floor", "exported")
+        ),
+        **median_and_spread(
+            f"exported_{beam}_over_greedy", ratio("exported", f"exported_{beam}")
+        ),
     }
     variants = [
         name.removesuffix(f"_{beam}") for name in outputs if name.endswith(f"_{beam}")
@@ -448,7 +462,7 @@ def _metrics(
     metrics |= median_and_spread("batch1_p95_ms", slow)
     references = [pair.target for pair in pairs]
     for name, search_outputs in outputs.items():
-        if name != "exported" and not name.endswith("alone"):
+        if "exported" not in name and not name.endswith("alone"):
             texts = [output.text for output in search_outputs]
             metrics[f"bleu_{name}"] = round(score_corpus(texts, references).bleu, 2)
     if "plain_keras" in outputs:
