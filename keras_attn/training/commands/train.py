@@ -19,7 +19,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="Name of a recipe (demo, fast, multi30k, multi30k-best), or a .toml file.",
+            help="Name of a recipe (demo, fast, multi30k, multi30k-best), or a .toml "
+            "file.",
             show_default="with --resume: that of OUT; with --from: that of its run",
         ),
     ] = None,
