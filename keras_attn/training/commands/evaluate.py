@@ -1,5 +1,6 @@
 """`keras-attn evaluate`: scores of a translator, ready to cite."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +9,15 @@ import typer
 
 from keras_attn.command_line import (
     AsJson,
+    Mbr,
     SplitSentences,
+    Temperature,
+    TopK,
+    TopP,
     check_output,
     log,
     print_result,
+    sampling_options,
     waiting,
 )
 
@@ -77,6 +83,24 @@ def evaluate(
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
     split_sentences: SplitSentences = None,
+    mbr: Mbr = None,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Draw translations in place of a search; implied by the next four.",
+        ),
+    ] = False,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the first sentence; each takes the next integer.",
+            show_default="0",
+        ),
+    ] = None,
     words: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +125,8 @@ def evaluate(
     keras-attn evaluate runs/multi30k --source test.de --target test.en
 
     keras-attn evaluate runs/new --against runs/old --outputs new.txt
+
+    keras-attn evaluate runs/multi30k --split validation --mbr 16
     """
     from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.presets import is_packaged
@@ -110,6 +136,13 @@ def evaluate(
     from keras_attn.training.evaluation.pairs import find_pairs
 
     # Options are checked before the first sentence is translated.
+    sampling = sampling_options(sample, temperature, top_k, top_p, seed)
+    if sampling is not None and beam_size is not None:
+        raise ValueError(
+            "A sample is drawn without a beam. Received: --beam-size "
+            f"{beam_size} with --sample, --temperature, --top-k, --top-p or --seed. "
+            "For several samples give --mbr."
+        )
     check_output(outputs)
     path = find_translator(translator)
     own_corpus = source is None and tsv is None
@@ -129,6 +162,7 @@ def evaluate(
     with waiting("loading TensorFlow"):
         import_sacrebleu()
         import_tensorflow()
+        from keras_attn.decoding import Sampling
         from keras_attn.training.evaluation.scores import (
             cited_scores,
             table_of_scores,
@@ -140,6 +174,10 @@ def evaluate(
         "coverage_penalty": coverage_penalty,
         "split_sentences": split_sentences,
     }
+    if sampling is not None:
+        search |= {"sampling": Sampling(**sampling), "seed": seed or 0}
+    if mbr is not None:
+        search["mbr"] = mbr
     texts, scores = _translate(path, name, pairs, search, words, batch_size)
     if outputs is not None:
         write_lines(outputs, texts)
@@ -165,6 +203,9 @@ def _translate(path, name, pairs, search, words, batch_size):
         option: getattr(translator, option) if value is None else value
         for option, value in search.items()
     }
+    if "sampling" in search:
+        for option in ("beam_size", "length_penalty", "coverage_penalty"):
+            del search[option]
     result = evaluate_translator(
         translator,
         pairs,
@@ -173,6 +214,8 @@ def _translate(path, name, pairs, search, words, batch_size):
         name=f"translating {name} by {path}",
         **search,
     )
+    if "sampling" in search:
+        search |= dataclasses.asdict(search.pop("sampling"))
     lines = [
         " ".join(translation.text.splitlines()) for translation in result.hypotheses
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_attn.training.commands.evaluate import find_other_system
+from keras_attn.training.commands.evaluate import evaluate, find_other_system
 from keras_attn.training.corpora import CorpusError
 
 
@@ -14,3 +14,8 @@ def test_another_system_has_a_line_for_each_sentence(tmp_path):
         find_other_system(tmp_path / "t", 4)
     with pytest.raises(FileNotFoundError, match=r"translator\.keras in"):
         find_other_system(tmp_path, 3)
+
+
+def test_a_sample_has_no_beam(tmp_path):
+    with pytest.raises(ValueError, match=r"without a beam.*--beam-size 5 .*--mbr"):
+        evaluate(tmp_path, beam_size=5, temperature=0.5)
