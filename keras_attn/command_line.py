@@ -61,7 +61,7 @@ Mbr = Annotated[
         help="Number of candidates of each sentence, of which the one that agrees most "
         "with the others is taken (minimum Bayes risk): the best of a beam or, with "
         "--sample, samples.",
-        show_default="none: the best of the beam",
+        show_default="the best of the beam",
     ),
 ]
 Temperature = Annotated[

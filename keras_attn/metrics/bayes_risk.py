@@ -60,11 +60,10 @@ def minimum_bayes_risk(
     log_p = log_p[counted]
     weights = np.exp(log_p - log_p.max()) if weighted else np.ones(len(log_p))
     # Equal texts have equal utilities: each is compared once, with their joint weight.
-    texts, text_of = np.unique(
-        np.array([candidates[i] for i in counted], object), return_inverse=True
-    )
+    number_of: dict[str, int] = {}
+    text_of = [number_of.setdefault(candidates[i], len(number_of)) for i in counted]
     text_weights = np.bincount(text_of, weights) / weights.sum()
-    utilities = (pairwise_chrf(texts) @ text_weights)[text_of]
+    utilities = (pairwise_chrf(list(number_of)) @ text_weights)[text_of]
     best = utilities >= utilities.max() - _TIE
     return int(counted[np.argmax(np.where(best, log_p, -np.inf))])
 
