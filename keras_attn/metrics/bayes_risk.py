@@ -56,7 +56,7 @@ def minimum_bayes_risk(
         5 (samples).
     """
     log_p = _check_scores(candidates, scores, weighted)
-    counted = np.flatnonzero(log_p > -np.inf)
+    counted = np.flatnonzero(log_p > -np.inf).tolist()
     log_p = log_p[counted]
     weights = np.exp(log_p - log_p.max()) if weighted else np.ones(len(log_p))
     # Equal texts have equal utilities: each is compared once, with their joint weight.
@@ -65,7 +65,7 @@ def minimum_bayes_risk(
     text_weights = np.bincount(text_of, weights) / weights.sum()
     utilities = (pairwise_chrf(list(number_of)) @ text_weights)[text_of]
     best = utilities >= utilities.max() - _TIE
-    return int(counted[np.argmax(np.where(best, log_p, -np.inf))])
+    return counted[int(np.argmax(np.where(best, log_p, -np.inf)))]
 
 
 def _check_scores(candidates, scores, weighted):
