@@ -9,7 +9,8 @@ from keras_attn.training.evaluation.evaluate import evaluate_translator
 __all__ = ["PenaltyScore", "tune_penalties"]
 
 _LENGTH_PENALTIES = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
-_COVERAGE_PENALTIES = (0.1, 0.2, 0.3, 0.4)
+# Small ones, too: log coverage sums over the source, mean log p does not grow with it.
+_COVERAGE_PENALTIES = (0.01, 0.03, 0.1, 0.2, 0.4)
 
 
 class PenaltyScore(NamedTuple):

@@ -24,14 +24,16 @@ def scripted(best_length, best_coverage):
 
 def test_both_penalties_are_tuned_the_best_first():
     pairs = [SentencePair("a", TARGET, "0-0")] * 2
-    scores = tune_penalties(scripted(1.2, 0.3), pairs)
-    assert scores[0][:2] == (1.2, 0.3)
+    scores = tune_penalties(scripted(1.2, 0.2), pairs)
+    assert scores[0][:2] == (1.2, 0.2)
     assert [score.bleu for score in scores] == sorted(
         (score.bleu for score in scores), reverse=True
     )
     tried = {score[:2] for score in scores}
     lengths = {(length, 0.0) for length in (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)}
-    assert tried == lengths | {(1.2, penalty) for penalty in (0.1, 0.2, 0.3, 0.4)}
+    assert tried == lengths | {
+        (1.2, penalty) for penalty in (0.01, 0.03, 0.1, 0.2, 0.4)
+    }
 
 
 def test_of_equal_penalties_none_for_coverage_is_best():
