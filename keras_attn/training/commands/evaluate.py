@@ -275,6 +275,8 @@ def _translate(path, name, pairs, search, words, batch_size):
     if "sampling" in search:
         for option in ("beam_size", "length_penalty", "coverage_penalty"):
             del search[option]
+    elif "mbr" in search:  # what the search does, for the record
+        search["beam_size"] = max(search["beam_size"], search["mbr"])
     result = evaluate_translator(
         translator,
         pairs,
