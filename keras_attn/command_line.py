@@ -25,13 +25,18 @@ if TYPE_CHECKING:
 __all__ = [
     "TEMPORARY",
     "AsJson",
+    "Mbr",
     "SplitSentences",
+    "Temperature",
+    "TopK",
+    "TopP",
     "atomic_write",
     "check_output",
     "log",
     "print_result",
     "progress",
     "progress_bar",
+    "sampling_options",
     "track_progress",
     "waiting",
 ]
@@ -46,6 +51,35 @@ SplitSentences = Annotated[
         help="Texts that are translated by their sentences: never, long (those longer "
         "than training has seen) or always (all with more than one).",
         show_default="the translator's own",
+    ),
+]
+
+Mbr = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of candidates of each sentence, of which the one that agrees most "
+        "with the others is taken (minimum Bayes risk): the best of a beam or, with "
+        "--sample, samples.",
+        show_default="the best of the beam",
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="Below 1, probable words become more probable.", show_default="1"
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        help="Number of most probable words to draw from.", show_default="all"
+    ),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        help="Probability of the most probable words to draw from.", show_default="1"
     ),
 ]
 
@@ -66,6 +100,33 @@ def print_result(result: Mapping[str, Any], text: str, as_json: bool) -> None:
     """
     line = json.dumps(result, ensure_ascii=False, default=os.fspath)
     print(line if as_json else text, flush=True)
+
+
+def sampling_options(
+    sample: bool,
+    temperature: float | None,
+    top_k: int | None,
+    top_p: float | None,
+    seed: int | None,
+) -> dict[str, Any] | None:
+    """Returns the arguments of `Sampling`, or `None` where no option asks for samples.
+
+    Args:
+        sample: Whether samples are drawn without another option.
+        temperature: As in `keras_attn.decoding.Sampling`, or `None`; likewise `top_k`
+            and `top_p`.
+        top_k: Likewise.
+        top_p: Likewise.
+        seed: Of the samples, or `None`.
+
+    Example:
+
+    >>> sampling_options(False, 0.5, None, None, None)
+    {'temperature': 0.5}
+    """
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options = {name: value for name, value in options.items() if value is not None}
+    return options if sample or options or seed is not None else None
 
 
 def log(line: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keras_attn.metrics.alignment import parse_pharaoh as parse_pharaoh
     from keras_attn.metrics.alignment import read_pharaoh as read_pharaoh
     from keras_attn.metrics.alignment import relative_attention as relative_attention
+    from keras_attn.metrics.bayes_risk import minimum_bayes_risk as minimum_bayes_risk
     from keras_attn.metrics.by_length import bleu_by_length as bleu_by_length
     from keras_attn.metrics.corpus_scores import CorpusScores as CorpusScores
     from keras_attn.metrics.corpus_scores import score_corpus as score_corpus
@@ -50,6 +51,7 @@ _HOMES = {
     "format_pharaoh": "keras_attn.metrics.alignment",
     "guided_attention_loss": "keras_attn.metrics.guided",
     "links_from_attention": "keras_attn.metrics.alignment",
+    "minimum_bayes_risk": "keras_attn.metrics.bayes_risk",
     "parse_pharaoh": "keras_attn.metrics.alignment",
     "read_pharaoh": "keras_attn.metrics.alignment",
     "relative_attention": "keras_attn.metrics.alignment",

@@ -18,6 +18,7 @@ def translate_in_batches(
     columns: Mapping[str, Sequence],
     batch_size: int,
     parallel_batches: int = 1,
+    choose: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None,
 ) -> list[Translation]:
     """Returns the translations of rows of texts, in their order.
 
@@ -28,6 +29,8 @@ def translate_in_batches(
             source texts first.
         batch_size: Rows per batch.
         parallel_batches: Batches computed at the same time.
+        choose: From the outputs of several hypotheses a row to those of one; `None`:
+            there is one.
     """
     texts = next(iter(columns.values()))
 
@@ -36,6 +39,8 @@ def translate_in_batches(
             *(_tensor([column[row] for row in rows]) for column in columns.values())
         )
         arrays = {name: np.asarray(value) for name, value in outputs.items()}
+        if choose is not None:
+            arrays = choose(arrays)
         return translations_from_outputs([texts[row] for row in rows], arrays)
 
     return map_in_batches(translate_rows, texts, batch_size, parallel_batches)

@@ -70,6 +70,7 @@ def make_search(
     adjust: Callable | None = None,
     sampling: Sampling | None = None,
     row_seeds: Tensor | None = None,
+    num_samples: int = 1,
     full_vocabulary: bool = False,
     jit_compile: bool = False,
 ) -> Callable[..., SearchResult]:
@@ -87,6 +88,7 @@ def make_search(
         adjust: The hook of the search, over the whole vocabulary.
         sampling: How to draw samples, in place of a search; `None`: no samples.
         row_seeds: `(B,)` integers, with `sampling`.
+        num_samples: Number of samples per row, with `sampling`.
         full_vocabulary: Whether to ignore the translator's shortlist.
         jit_compile: Whether XLA compiles the search for each shape that it meets.
 
@@ -158,7 +160,7 @@ def make_search(
         if sampling is not None:
             options.pop("required", None)
             settings = dataclasses.asdict(sampling)
-            options |= {**settings, "seed": 0}
+            options |= {**settings, "seed": 0, "num_samples": num_samples}
             options["row_seeds"] = of_rows(row_seeds, rows)
             return sample_search(step, state, memory, **options)
         if beam_size == 1 and "required" not in options:

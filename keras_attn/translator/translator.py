@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -55,6 +56,9 @@ _FORMAT_VERSION = 2  # the newest of saved files: one with an aligner
 _FORMAT_WITHOUT_ALIGNER = 1  # which older releases read
 _DTYPES = {"row_seeds": "int32"}  # of columns that are not of strings
 _REASON_LENGTH = 200  # Keras quotes whole configurations
+# Candidates that are searched at a time for each text of a batch, whose logits are all
+# in memory: enough for matrix products of full speed.
+_CANDIDATES_PER_TEXT = 8
 _PRECISIONS = ("float32", "bfloat16")
 
 
@@ -401,6 +405,7 @@ class Translator(keras.Model):
         adjust: Adjust | None = None,
         sampling: Sampling | None = None,
         seed: int | Sequence[int] | None = None,
+        mbr: int | None = None,
         full_vocabulary: bool = False,
         jit_compile: bool = False,
         batch_size: int = 64,
@@ -428,11 +433,17 @@ class Translator(keras.Model):
             seed: With `sampling`: an integer for each text, or the first of as many
                 successive ones. A text with the same integer gets the same sample,
                 alone and in any batch. `None`: new samples.
+            mbr: Number of candidates of each sentence among which the translation is
+                chosen by minimum Bayes risk (see
+                `keras_attn.metrics.minimum_bayes_risk`): as many best hypotheses of the
+                beam, which has at least that many beams, or with `sampling` as many
+                samples. `None`: the best hypothesis, or one sample.
             full_vocabulary: Whether to ignore the shortlist.
             jit_compile: Whether XLA compiles the search, on TensorFlow. It takes
                 seconds, once for each number of texts and every 16 tokens of the
                 longest one; afterwards texts that come one by one take less time.
-            batch_size: Texts per batch.
+            batch_size: Texts per batch; with more than 8 candidates fewer, so that
+                memory does not grow with `mbr`.
             parallel_batches: Batches computed at the same time, without effect on the
                 results. `None`: 2 on a CPU with several cores, else 1.
             split_sentences: Overrides the translator's own. Texts with prefixes or
@@ -461,13 +472,23 @@ class Translator(keras.Model):
                 "`seed` is that of samples, and a search draws none. Received: "
                 f"seed={seed!r} without `sampling`."
             )
+        check_limits(batch_size=batch_size)
+        if mbr is not None:
+            _check_mbr(mbr, prefixes=prefixes, required=required)
         if jit_compile and len(columns) > 1:
             raise ValueError(
                 "Constraints and samples are not compiled by XLA. Received: "
                 f"jit_compile=True with {', '.join(list(columns)[1:])}."
             )
+        search_graph, choose = self.translate_graph, None
+        if mbr is not None:
+            from keras_attn.translator.bayes_risk import choose_hypotheses
+
+            search_graph = functools.partial(self.nbest_graph, count=mbr)
+            choose = functools.partial(choose_hypotheses, weighted=sampling is None)
+            batch_size = math.ceil(batch_size / math.ceil(mbr / _CANDIDATES_PER_TEXT))
         graph_function = functools.partial(
-            self.translate_graph,
+            search_graph,
             beam_size=_given(beam_size, self.beam_size),
             length_penalty=_given(length_penalty, self.length_penalty),
             coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
@@ -481,7 +502,7 @@ class Translator(keras.Model):
         spans = self._sentence_spans(texts, mode)
         if spans is None:
             return self._in_batches(
-                graph_function, columns, batch_size, parallel_batches
+                graph_function, columns, batch_size, parallel_batches, choose
             )
         rows = [row for row, row_spans in enumerate(spans) for _ in row_spans]
         encoded = [utf8(text) for text in texts]
@@ -494,7 +515,9 @@ class Translator(keras.Model):
             for begin, end in row_spans
         ]
         translations = iter(
-            self._in_batches(graph_function, sentences, batch_size, parallel_batches)
+            self._in_batches(
+                graph_function, sentences, batch_size, parallel_batches, choose
+            )
         )
         return [
             join_translations(text, row_spans, [next(translations) for _ in row_spans])
@@ -637,6 +660,11 @@ class Translator(keras.Model):
         length_penalty: float | Tensor | None = None,
         full_vocabulary: bool = False,
         split_sentences: str | None = None,
+        coverage_penalty: float | None = None,
+        jit_compile: bool = False,
+        row_seeds: Tensor | None = None,
+        adjust: Adjust | None = None,
+        sampling: Sampling | None = None,
     ) -> dict[str, Tensor]:
         """Translates a string tensor into several hypotheses each, in the graph.
 
@@ -650,6 +678,12 @@ class Translator(keras.Model):
             split_sentences: As in `translate_graph`. The k-th translation of a text is
                 made of the k-th of each sentence, or of the last one of a sentence that
                 has fewer.
+            coverage_penalty: As in `translate_graph`.
+            jit_compile: As in `translate_graph`.
+            row_seeds: As in `translate_graph`.
+            adjust: As in `translate_graph`.
+            sampling: As in `translate_graph`; the hypotheses are then samples, in the
+                order of drawing.
 
         Returns:
             A dict of tensors: the outputs of the serving signature `nbest`.
@@ -665,8 +699,13 @@ class Translator(keras.Model):
             self,
             beam_size=max(_given(beam_size, self.beam_size), count),
             length_penalty=_given(length_penalty, self.length_penalty),
-            coverage_penalty=self.coverage_penalty,
+            coverage_penalty=_given(coverage_penalty, self.coverage_penalty),
+            adjust=adjust,
+            sampling=sampling,
+            row_seeds=row_seeds,
+            num_samples=count,
             full_vocabulary=full_vocabulary,
+            jit_compile=jit_compile,
         )
 
         def translate(sentences, rows):
@@ -762,7 +801,9 @@ class Translator(keras.Model):
         )
         return {"prefix": prefixes, "required": ["\n".join(row) for row in required]}
 
-    def _in_batches(self, graph_function, columns, batch_size, parallel_batches):
+    def _in_batches(
+        self, graph_function, columns, batch_size, parallel_batches, choose=None
+    ):
         """Translates rows of `columns` by a graph function, which is compiled once."""
         from keras_attn.text import graph
         from keras_attn.translator.batches import translate_in_batches
@@ -780,7 +821,7 @@ class Translator(keras.Model):
                 [dtype or "string" for dtype in dtypes],
             )
         return translate_in_batches(
-            self._compiled[key], columns, batch_size, parallel_batches
+            self._compiled[key], columns, batch_size, parallel_batches, choose
         )
 
     def _options(self):
@@ -851,6 +892,16 @@ def _check_sampling(sampling, beam_size, required):
             "Required phrases need a beam, and a sample is drawn without one. "
             f"Received: required={required!r} with sampling={sampling}."
         )
+
+
+def _check_mbr(mbr, **constraints):
+    check_limits(mbr=mbr)
+    for name, value in constraints.items():
+        if value is not None:
+            raise ValueError(
+                "Minimum Bayes risk chooses among candidates that no constraint binds. "
+                f"Received: {name}={value!r} with mbr={mbr}. Leave one of them out."
+            )
 
 
 def _row_seeds(seed, count):

@@ -95,6 +95,7 @@ MAY_IMPORT = {
         "keras_attn.decoding",
         "keras_attn.layers",
         "keras_attn.markup",
+        "keras_attn.metrics.bayes_risk",
         "keras_attn.models",
         "keras_attn.parallel",
         "keras_attn.presets",

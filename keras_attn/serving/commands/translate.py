@@ -17,10 +17,15 @@ import typer
 
 from keras_attn.command_line import (
     AsJson,
+    Mbr,
+    Temperature,
+    TopK,
+    TopP,
     check_output,
     log,
     print_result,
     progress,
+    sampling_options,
     waiting,
 )
 from keras_attn.presets import digest
@@ -240,25 +245,9 @@ def translate(
             "Only with --translator.",
         ),
     ] = False,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Below 1, probable words become more probable.", show_default="1"
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of most probable words to draw from.", show_default="all"
-        ),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            help="Probability of the most probable words to draw from.",
-            show_default="1",
-        ),
-    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -266,6 +255,7 @@ def translate(
             show_default="a new one",
         ),
     ] = None,
+    mbr: Mbr = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="64; with --server, 32")
     ] = None,
@@ -282,6 +272,8 @@ def translate(
     keras-attn translate -t runs/mine < source.txt > target.txt
 
     keras-attn translate --server localhost:8500 < source.txt > target.txt
+
+    keras-attn translate -t runs/mine --mbr 16 < source.txt > target.txt
 
     keras-attn translate -t demo --file page.txt --out seite.txt
 
@@ -315,12 +307,18 @@ def translate(
             "The --tls options belong to --server. Received: a --tls option "
             "without --server."
         )
-    sampling_options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    sampling_options = {
-        name: value for name, value in sampling_options.items() if value is not None
-    }
-    samples = sample or bool(sampling_options) or seed is not None
-    if server is not None and samples:
+    sampling = sampling_options(sample, temperature, top_k, top_p, seed)
+    if server is not None and mbr is not None:
+        raise ValueError(
+            "A server returns the best hypothesis of its search. Received: "
+            f"--mbr {mbr} with --server. Give --translator."
+        )
+    if mbr is not None and (prefix is not None or require):
+        raise ValueError(
+            "Minimum Bayes risk chooses among candidates that no constraint binds. "
+            f"Received: --mbr {mbr} with --prefix or --require. Leave one of them out."
+        )
+    if server is not None and sampling is not None:
         raise ValueError(
             "A server draws no samples. Received: --sample, --temperature, --top-k, "
             "--top-p or --seed with --server. Give --translator."
@@ -371,9 +369,10 @@ def translate(
                 length_penalty,
                 batch_size,
                 one_batch,
-                sampling_options if samples else None,
+                sampling,
                 None if seed is None else seed + done,
                 split_sentences,
+                mbr,
             )
 
     if file is None:
@@ -408,8 +407,9 @@ def translate(
         "--prefix": prefix,
         "--require": require,
         "--markup": None if markup is None else markup.value,
-        "sampling": sampling_options if samples else None,
+        "sampling": sampling,
         "--seed": seed,
+        "--mbr": mbr,
     }
     if translator is not None:
         options["--translator"] = digest(find_translator(translator))
@@ -484,9 +484,10 @@ def _local_translate(
     length_penalty,
     batch_size,
     one_batch,
-    sampling_options,
+    sampling,
     seed,
     split_sentences,
+    mbr,
 ) -> Callable:
     from keras_attn.quiet import import_tensorflow
 
@@ -498,7 +499,7 @@ def _local_translate(
         from keras_attn.decoding import Sampling
         from keras_attn.text import graph
 
-        sampling = None if sampling_options is None else Sampling(**sampling_options)
+        sampling = None if sampling is None else Sampling(**sampling)
 
         if not one_batch:
             graph.share_cores()
@@ -517,6 +518,7 @@ def _local_translate(
             length_penalty=length_penalty,
             sampling=sampling,
             seed=chunk_seed,
+            mbr=mbr,
             split_sentences=split_sentences,
             batch_size=batch_size,
             **constraints,

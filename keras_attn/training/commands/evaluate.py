@@ -1,17 +1,23 @@
 """`keras-attn evaluate`: scores of a translator, ready to cite."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from keras_attn.command_line import (
     AsJson,
+    Mbr,
     SplitSentences,
+    Temperature,
+    TopK,
+    TopP,
     check_output,
     log,
     print_result,
+    sampling_options,
     waiting,
 )
 
@@ -77,6 +83,32 @@ def evaluate(
         float | None, typer.Option(min=0, show_default="the translator's own")
     ] = None,
     split_sentences: SplitSentences = None,
+    mbr: Mbr = None,
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample",
+            help="Draw translations in place of a search; implied by the next four.",
+        ),
+    ] = False,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    top_p: TopP = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the first sentence; each takes the next integer.",
+            show_default="0",
+        ),
+    ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Print the BLEU of the validation split by length and coverage "
+            "penalty, and which to set, in place of scores.",
+        ),
+    ] = False,
     words: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +133,10 @@ def evaluate(
     keras-attn evaluate runs/multi30k --source test.de --target test.en
 
     keras-attn evaluate runs/new --against runs/old --outputs new.txt
+
+    keras-attn evaluate runs/multi30k --split validation --mbr 16
+
+    keras-attn evaluate runs/multi30k --tune
     """
     from keras_attn.metrics.corpus_scores import import_sacrebleu
     from keras_attn.presets import is_packaged
@@ -110,6 +146,27 @@ def evaluate(
     from keras_attn.training.evaluation.pairs import find_pairs
 
     # Options are checked before the first sentence is translated.
+    sampling = sampling_options(sample, temperature, top_k, top_p, seed)
+    if sampling is not None and beam_size is not None:
+        raise ValueError(
+            "A sample is drawn without a beam. Received: --beam-size "
+            f"{beam_size} with --sample, --temperature, --top-k, --top-p or --seed. "
+            "For several samples give --mbr."
+        )
+    if tune:
+        split = _validation_split(
+            split,
+            {
+                "--length-penalty": length_penalty,
+                "--coverage-penalty": coverage_penalty,
+                "--mbr": mbr,
+                "--sample, --temperature, --top-k, --top-p or --seed": sampling,
+                "--against": against,
+                "--lowercase": lowercase or None,
+                "--outputs": outputs,
+            },
+            own_corpus=source is None and tsv is None,
+        )
     check_output(outputs)
     path = find_translator(translator)
     own_corpus = source is None and tsv is None
@@ -129,17 +186,30 @@ def evaluate(
     with waiting("loading TensorFlow"):
         import_sacrebleu()
         import_tensorflow()
+        from keras_attn.decoding import Sampling
         from keras_attn.training.evaluation.scores import (
             cited_scores,
             table_of_scores,
         )
 
-    search = {
+    if tune:
+        options = {
+            "beam_size": beam_size,
+            "split_sentences": split_sentences,
+            "batch_size": batch_size,
+        }
+        _tune(path, name, pairs, options, as_json)
+        return
+    search: dict[str, Any] = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,
         "coverage_penalty": coverage_penalty,
         "split_sentences": split_sentences,
     }
+    if sampling is not None:
+        search |= {"sampling": Sampling(**sampling), "seed": seed or 0}
+    if mbr is not None:
+        search["mbr"] = mbr
     texts, scores = _translate(path, name, pairs, search, words, batch_size)
     if outputs is not None:
         write_lines(outputs, texts)
@@ -151,6 +221,43 @@ def evaluate(
     if own_corpus and not is_packaged(path):
         _append_scores(path.parent, scores)
     print_result(scores, table_of_scores(scores), as_json)
+
+
+def _validation_split(split, others, own_corpus):
+    """Returns the split to tune on; refuses a test, and what tuning cannot use."""
+    given = [f"{name} {value}" for name, value in others.items() if value is not None]
+    if given:
+        raise ValueError(
+            "--tune compares the penalties of beam search by BLEU. Received: "
+            f"--tune with {', '.join(given)}. Leave --tune or the others out."
+        )
+    if split not in (None, "validation"):
+        raise ValueError(
+            "Penalties are chosen on the validation split, never on a test. "
+            f"Received: --tune with --split {split}. Leave --split out."
+        )
+    return "validation" if own_corpus else None
+
+
+def _tune(path, name, pairs, options, as_json):
+    """Prints the BLEU of penalties, and which of them to set."""
+    from keras_attn import Translator
+    from keras_attn.text import graph
+    from keras_attn.training.evaluation.penalties import tune_penalties
+
+    graph.share_cores()
+    scores = tune_penalties(Translator.load(path), pairs, **options)
+    best = scores[0]
+    rows = [f"{a:>14g}  {b:>16g}  {bleu:>5.2f}" for a, b, bleu in sorted(scores)]
+    lines = [
+        f"length penalty  coverage penalty   BLEU of {name}",
+        *rows,
+        f"Best: decoding.length_penalty={best.length_penalty} "
+        f"decoding.coverage_penalty={best.coverage_penalty}",
+    ]
+    result = {"data": name, "best": best._asdict()}
+    result["scores"] = [score._asdict() for score in scores]
+    print_result(result, "\n".join(lines), as_json)
 
 
 def _translate(path, name, pairs, search, words, batch_size):
@@ -165,6 +272,11 @@ def _translate(path, name, pairs, search, words, batch_size):
         option: getattr(translator, option) if value is None else value
         for option, value in search.items()
     }
+    if "sampling" in search:
+        for option in ("beam_size", "length_penalty", "coverage_penalty"):
+            del search[option]
+    elif "mbr" in search:  # what the search does, for the record
+        search["beam_size"] = max(search["beam_size"], search["mbr"])
     result = evaluate_translator(
         translator,
         pairs,
@@ -173,6 +285,8 @@ def _translate(path, name, pairs, search, words, batch_size):
         name=f"translating {name} by {path}",
         **search,
     )
+    if "sampling" in search:
+        search |= dataclasses.asdict(search.pop("sampling"))
     lines = [
         " ".join(translation.text.splitlines()) for translation in result.hypotheses
     ]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_attn.command_line import track_progress
+from keras_attn.decoding import Sampling
 from keras_attn.metrics import (
     alignment_scores,
     links_from_attention,
@@ -45,6 +46,9 @@ def evaluate_translator(
     length_penalty: float | None = None,
     coverage_penalty: float | None = None,
     split_sentences: str | None = None,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    mbr: int | None = None,
     words: str = "marks",
     batch_size: int = 64,
     name: str = "translating",
@@ -63,6 +67,10 @@ def evaluate_translator(
         length_penalty: Overrides the translator's own.
         coverage_penalty: Overrides the translator's own.
         split_sentences: Overrides the translator's own.
+        sampling: As in `Translator.translate`.
+        seed: That of the first sentence, with `sampling`; the others take the next
+            integers.
+        mbr: As in `Translator.translate`.
         words: Rule by which alignments count words, see `word_spans`.
         batch_size: Number of sentences in a batch.
         name: Name of the work, for the progress bar.
@@ -87,6 +95,9 @@ def evaluate_translator(
             length_penalty=length_penalty,
             coverage_penalty=coverage_penalty,
             split_sentences=split_sentences,
+            sampling=sampling,
+            seed=None if sampling is None else seed + len(hypotheses),
+            mbr=mbr,
             batch_size=batch_size,
         )
         gold = [pair for pair in chunk if pair.alignment is not None]

@@ -84,18 +84,26 @@ def _scores(record):
         return "<p>None yet. <code>keras-attn evaluate</code> adds them.</p>"
     rows = []
     for values in record.scores:
-        row = [values["data"], values.get("beam_size"), values["sentences"]]
+        row = [values["data"], _search(values), values["sentences"]]
         row += [
             f"{values[name]:.1f} ± {values[f'{name}_half_width']:.1f}"
             for name in _SCORES
         ]
         rows.append([*row, f"{values['aer']:.3f}" if "aer" in values else "-"])
-    head = ["data", "beam", "sentences", *_SCORES.values(), "AER"]
+    head = ["data", "search", "sentences", *_SCORES.values(), "AER"]
     signatures = dict.fromkeys(
         values[f"{name}_signature"] for values in record.scores for name in _SCORES
     )
     lines = "\n".join(f'<p class="signature">{_escape(s)}</p>' for s in signatures)
     return f"{_table(head, rows)}\n<p>± is half of the 95 % interval.</p>\n{lines}"
+
+
+def _search(values):
+    """Names what was evaluated, in a cell of a table."""
+    sampled, mbr = "temperature" in values, values.get("mbr")
+    if mbr is not None:
+        return f"MBR of {mbr} samples" if sampled else f"MBR of {mbr}"
+    return "sample" if sampled else f"beam {values.get('beam_size')}"
 
 
 def _curves(record):

@@ -65,7 +65,7 @@ def read_run(folder: Path, log: Callable[[str], None] = log) -> RunRecord:
     with _damage_named(run.history):
         lines = read_json_lines(run.history, log)
         history = {metrics["epoch"]: metrics for metrics in lines}
-    kind = ("data", "beam_size", "length_penalty")
+    kind = ("data", "beam_size", "length_penalty", "mbr", "temperature")
     with _damage_named(run.scores):
         scores = {
             tuple(values.get(name) for name in kind): values

@@ -258,6 +258,20 @@ def test_a_server_draws_no_samples(given, message):
     assert message in str(done.exception)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"--server": "x:1"}, "best hypothesis of its search. Received: --mbr 4"),
+        ({"-t": "missing", "--prefix": "a"}, "Received: --mbr 4 with --prefix"),
+        ({"-t": "missing", "--require": "a"}, "no constraint binds"),
+    ],
+)
+def test_bayes_risk_needs_a_translator_and_no_constraints(given, message):
+    done = run("--mbr", "4", **given)
+    assert isinstance(done.exception, ValueError)
+    assert message in str(done.exception)
+
+
 def test_an_empty_phrase_is_refused_before_anything_is_sent():
     done = run("--require", " ", **{"--server": "127.0.0.1:1"})
     assert isinstance(done.exception, ValueError)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keras_attn.decoding import Sampling
 from keras_attn.text.words import word_spans
 from keras_attn.training.alignment.forced_links import attention_links
 from keras_attn.training.corpora import SentencePair
@@ -98,6 +99,36 @@ def test_links_merge_subwords_and_ignore_the_end():
     # Of the word's attention, "front" has 0.75 and "door" 0.25.
     assert attention_links(translation, relative=True) == {(0, 0), (0, 1)}
     assert attention_links(translation, threshold=0.7, relative=True) == {(0, 0)}
+
+
+class Recorder(Dictionary):
+    """Records the options of each call."""
+
+    def __init__(self, table):
+        super().__init__(table)
+        self.calls = []
+
+    def translate(self, texts, **options):
+        self.calls.append((len(texts), options))
+        return super().translate(texts, **options)
+
+
+def test_each_sentence_has_a_seed_of_its_own_whatever_the_batches():
+    table = {pair.source: pair.target for pair in PAIRS}
+    translator, sampling = Recorder(table), Sampling(temperature=0.5)
+    evaluate_translator(
+        translator, PAIRS * 3, sampling=sampling, seed=7, mbr=4, batch_size=1
+    )
+    assert [(size, options["seed"]) for size, options in translator.calls] == [
+        (4, 7),
+        (2, 11),
+    ]
+    for _, options in translator.calls:
+        assert (options["sampling"], options["mbr"]) == (sampling, 4)
+    translator.calls.clear()
+    evaluate_translator(translator, PAIRS)
+    [(_, options)] = translator.calls
+    assert options["seed"] is options["mbr"] is options["sampling"] is None
 
 
 def test_no_pairs_are_refused():

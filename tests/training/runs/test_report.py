@@ -137,10 +137,16 @@ def test_scores_are_those_of_the_last_evaluation(run):
         scores = cited_scores([pair, pair], [output, output])
         values = {"data": "test", "beam_size": 5, "length_penalty": 1.0, "sentences": 2}
         run.append_scores({**values, **scores})
+    run.append_scores({**values, "mbr": 8, **scores})
+    sampled = {"data": "test", "temperature": 0.7, "seed": 0, "sentences": 2}
+    run.append_scores({**sampled, **scores})
+    run.append_scores({**sampled, "mbr": 4, **scores})
     _, _, words = page_of(run)
-    assert f"test 5 2 {scores['bleu']:.1f} ± 0.0" in words
+    assert f"test beam 5 2 {scores['bleu']:.1f} ± 0.0" in words
     assert scores["bleu_signature"] in words
-    assert words.count("test 5 2") == 1
+    assert words.count("test beam 5 2") == 1
+    for search in ("MBR of 8", "sample", "MBR of 4 samples"):
+        assert f"test {search} 2" in words
 
 
 def test_a_killed_run_is_shown_up_to_its_last_epoch(run):
