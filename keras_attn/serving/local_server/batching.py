@@ -152,6 +152,7 @@ class Batcher:
         if size == 0:  # TensorFlow Serving would wait for another request, forever
             return run(feeds, fetches, timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._check_size(size)
         task = _Task(feeds, size, deadline)
         kinds = frozenset(
             (name, array.dtype, array.shape[1:]) for name, array in feeds.items()
@@ -166,6 +167,23 @@ class Batcher:
                 grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification"
             ) from error
 
+    def run_alone(
+        self,
+        run: Run,
+        feeds: Mapping[str, np.ndarray],
+        fetches: Sequence[str],
+        timeout: float | None = None,
+    ) -> list[np.ndarray]:
+        """Computes tensors in a batch of their own, at once and in the calling thread.
+
+        Arguments, result and errors are those of `run`, without a queue.
+        """
+        size = _num_rows(feeds)
+        if size == 0:
+            return run(feeds, fetches, timeout)
+        self._check_size(size)
+        return self._run_joined(run, [feeds], [size], fetches, timeout)[0]
+
     def stop(self) -> None:
         """Runs the batches in the queues and ends the threads."""
         with self._changed:
@@ -174,13 +192,15 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
+    def _check_size(self, size):
+        maximum = self._parameters.max_batch_size
+        if size > maximum:
+            raise invalid_argument(
+                f"Task size {size} is larger than maximum input batch size {maximum}"
+            )
+
     def _enqueue(self, task, key):
         parameters = self._parameters
-        if task.size > parameters.max_batch_size:
-            raise invalid_argument(
-                f"Task size {task.size} is larger than maximum input batch size "
-                f"{parameters.max_batch_size}"
-            )
         with self._changed:
             queue = self._queues.get(key, collections.deque())
             if not queue or queue[-1].size + task.size > parameters.max_batch_size:
@@ -233,18 +253,26 @@ class Batcher:
         return tasks
 
     def _run_tasks(self, batch, tasks):
-        sizes = [task.size for task in tasks]
-        allowed = self._parameters.allowed_batch_sizes or (sum(sizes),)
-        batch_size = next(size for size in allowed if size >= sum(sizes))
         deadlines = [task.deadline for task in tasks]
         timeout = None
         if None not in deadlines:
             timeout = max(0.0, max(deadlines) - time.monotonic())
-        feeds = join_feeds([task.feeds for task in tasks], batch_size)
-        outputs = batch.run(feeds, batch.fetches, timeout)
-        parts = split_outputs(outputs, sizes, batch_size)
+        parts = self._run_joined(
+            batch.run,
+            [task.feeds for task in tasks],
+            [task.size for task in tasks],
+            batch.fetches,
+            timeout,
+        )
         for task, part in zip(tasks, parts, strict=True):
             task.result.set_result(part)
+
+    def _run_joined(self, run, requests, sizes, fetches, timeout):
+        """Runs requests as one batch and returns the outputs of each."""
+        allowed = self._parameters.allowed_batch_sizes or (sum(sizes),)
+        batch_size = next(size for size in allowed if size >= sum(sizes))
+        outputs = run(join_feeds(requests, batch_size), fetches, timeout)
+        return split_outputs(outputs, sizes, batch_size)
 
     def _next_batch(self):
         """Waits for a batch that is due, and takes the one that was due first."""

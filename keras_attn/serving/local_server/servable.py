@@ -3,16 +3,17 @@
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from keras_attn.parallel import cores
-from keras_attn.serving.local_server.batching import Batcher
 from keras_attn.serving.local_server.saved_model import (
+    CALLING_THREAD,
     compiles_with_xla,
     read_meta_graph,
     restore,
@@ -43,6 +44,7 @@ class Servable:
         signatures: `SignatureDef`s by name.
         xla_signatures: Names of the signatures that need XLA, which stock servers
             refuse.
+        thread_pool: `inter_op_thread_pool` of the runs; 0: TensorFlow's own.
     """
 
     batches = False
@@ -52,8 +54,10 @@ class Servable:
         session: tf.compat.v1.Session,
         signatures: Mapping[str, meta_graph_pb2.SignatureDef],
         xla_signatures: frozenset[str],
+        thread_pool: int = 0,
     ):
         self._session = session
+        self._thread_pool = thread_pool
         # Runs need memory for each row, which malloc keeps, and requests of many rows
         # take long: few of them run at once, beside those of few rows.
         self._wide_turns = threading.Semaphore(max(_MIN_WIDE_RUNS, cores()))
@@ -62,6 +66,15 @@ class Servable:
         )
         self.signatures = signatures
         self.xla_signatures = xla_signatures
+
+    def in_calling_thread(self) -> "Servable":
+        """Returns the version with runs that stay in the thread that calls.
+
+        What the first run of a signature allocates lives as long as the version.
+        """
+        return Servable(
+            self._session, self.signatures, self.xla_signatures, CALLING_THREAD
+        )
 
     def run(
         self,
@@ -98,10 +111,11 @@ class Servable:
 
     def _run(self, feeds, fetches, timeout):
         options = None
+        if timeout is not None or self._thread_pool:
+            options = tf.compat.v1.RunOptions(inter_op_thread_pool=self._thread_pool)
         if timeout is not None:
             # Zero would mean no timeout.
-            milliseconds = max(1, min(int(timeout * 1000), 2**31 - 1))
-            options = tf.compat.v1.RunOptions(timeout_in_ms=milliseconds)
+            options.timeout_in_ms = max(1, min(int(timeout * 1000), 2**31 - 1))
         values = self._session.run(list(fetches), dict(feeds), options=options)
         return [_as_array(value) for value in values]
 
@@ -115,14 +129,14 @@ class BatchedServable(Servable):
 
     Args:
         servable: The loaded version.
-        batcher: Forms the batches.
+        run_batched: `Batcher.run` or `Batcher.run_alone`.
     """
 
     batches = True
 
-    def __init__(self, servable: Servable, batcher: Batcher):
+    def __init__(self, servable: Servable, run_batched: Callable[..., list[Any]]):
         self._servable = servable
-        self._batcher = batcher
+        self._run_batched = run_batched
         self.signatures = servable.signatures
         self.xla_signatures = servable.xla_signatures
 
@@ -133,7 +147,7 @@ class BatchedServable(Servable):
         timeout: float | None = None,
     ) -> list[np.ndarray]:
         """Computes tensors as `Servable.run` does, in a batch with other requests."""
-        return self._batcher.run(self._servable.run, feeds, fetches, timeout)
+        return self._run_batched(self._servable.run, feeds, fetches, timeout)
 
     def close(self) -> None:
         """Frees the model's memory."""

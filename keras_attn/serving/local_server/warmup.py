@@ -28,21 +28,24 @@ _EXAMPLE_METHODS = {"classify_log": "Classify", "regress_log": "Regress"}
 
 
 def load_warm(folder: Path, threads: int, batcher: Batcher | None) -> Servable:
-    """Loads a version and replays its warm-up requests.
+    """Loads a version and replays its warm-up requests, all of it in this thread.
 
     Args:
         folder: A SavedModel.
         threads: As in `load_servable`.
-        batcher: Forms batches of the version's requests; `None`: no batching.
+        batcher: Forms batches of the version's requests, of each warm-up request one;
+            `None`: no batching.
 
     Raises:
         tf.errors.OpError, ValueError, RequestError: As `load_servable` and `replay`.
     """
     servable = load_servable(folder, threads)
+    warming = servable.in_calling_thread()
     if batcher is not None:
-        servable = BatchedServable(servable, batcher)
+        warming = BatchedServable(warming, batcher.run_alone)
+        servable = BatchedServable(servable, batcher.run)
     try:
-        count = replay(servable, folder)
+        count = replay(warming, folder)
     except BaseException:
         servable.close()
         raise

@@ -124,6 +124,29 @@ def test_batches_are_padded_to_allowed_sizes(start, doubler):
     assert doubler.sizes == [4]
 
 
+def test_a_request_alone_waits_for_no_batch_and_no_thread(doubler):
+    threads = []
+
+    def run(*arguments):
+        threads.append(threading.get_ident())
+        return doubler(*arguments)
+
+    parameters = BatchingParameters(
+        max_batch_size=4, batch_timeout_micros=LONG, allowed_batch_sizes=(2, 4)
+    )
+    batcher = Batcher(parameters)
+    (doubled,) = batcher.run_alone(run, {"x:0": np.array([1, 2, 3])}, ["y:0"], 5.0)
+    with pytest.raises(RequestError, match="Task size 5 is larger than maximum"):
+        batcher.run_alone(run, {"x:0": np.arange(5)}, ["y:0"])
+    (empty,) = batcher.run_alone(run, {"x:0": np.arange(0)}, ["y:0"])
+    batcher.stop()
+    assert doubled.tolist() == [2, 4, 6]
+    assert empty.tolist() == []
+    assert doubler.sizes == [4, 0]
+    assert doubler.timeouts == [5.0, None]
+    assert threads == [threading.get_ident()] * 2
+
+
 def test_a_full_queue_refuses(start, doubler):
     ask = start(max_batch_size=1, max_enqueued_batches=2)
     doubler.go.clear()
@@ -276,7 +299,7 @@ def test_a_malformed_request_joins_no_batch(toy_folders, text):
         max_batch_size=2, batch_timeout_micros=LONG, num_batch_threads=1
     )
     batcher = Batcher(parameters)
-    servable = BatchedServable(load_servable(toy_folders[1], threads=1), batcher)
+    servable = BatchedServable(load_servable(toy_folders[1], threads=1), batcher.run)
     message = message_class("TensorProto")()
     write_tensor(message, text)
     try:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from concurrent import futures
 
 import numpy as np
@@ -12,7 +13,7 @@ from keras_attn.serving.local_server.saved_model import (
     compiles_with_xla,
     read_meta_graph,
 )
-from keras_attn.serving.local_server.servable import load_servable
+from keras_attn.serving.local_server.servable import Servable, load_servable
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,31 @@ def test_outputs_are_those_of_tensorflows_loader(servable, toy_folders, size):
     for alias, array in zip(outputs, got, strict=True):
         assert array.shape == want[alias].shape
         np.testing.assert_array_equal(array, want[alias].numpy())
+
+
+@pytest.mark.parametrize("timeout", [None, 20.0])
+def test_runs_may_stay_in_the_calling_thread(timeout):
+    threads = []
+
+    def record(x):
+        threads.append(threading.get_ident())
+        return x
+
+    with tf.Graph().as_default():
+        x = tf.compat.v1.placeholder(tf.float32, name="x")
+        for _ in range(3):
+            x = tf.numpy_function(record, [x], tf.float32)
+        servable = Servable(tf.compat.v1.Session(), {}, frozenset())
+    try:
+        for form in (servable, servable.in_calling_thread()):
+            threads.append("run")
+            assert form.run({"x:0": np.float32(7)}, [x.name], timeout) == [7]
+    finally:
+        servable.close()
+    here = threading.get_ident()
+    own_pool, calling_thread = threads[1:4], threads[5:]
+    assert here not in own_pool
+    assert calling_thread == [here] * 3
 
 
 def test_signatures_run_separately(servable):

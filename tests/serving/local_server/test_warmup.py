@@ -1,12 +1,15 @@
 """Warm-up requests: the kinds of records, and which of them fail the load."""
 
+import shutil
+
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from keras_attn.serving.local_server.batching import Batcher, BatchingParameters
 from keras_attn.serving.local_server.errors import RequestError
 from keras_attn.serving.local_server.servable import load_servable
-from keras_attn.serving.local_server.warmup import replay
+from keras_attn.serving.local_server.warmup import load_warm, replay
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,30 @@ def predict_log(signature_name=""):
 def test_replays_predict_requests(servable, tmp_path):
     write(tmp_path, predict_log(), predict_log("translate"))
     assert replay(servable, tmp_path) == 2
+
+
+@pytest.fixture
+def batcher():
+    hour = 3600 * 10**6
+    batcher = Batcher(BatchingParameters(max_batch_size=1, batch_timeout_micros=hour))
+    yield batcher
+    batcher.stop()
+
+
+def test_requests_are_batches_of_their_own(toy_folders, tmp_path, batcher):
+    folder = shutil.copytree(toy_folders[1], tmp_path / "1")
+    path = write(folder, predict_log())
+    servable = load_warm(folder, 1, batcher)
+    assert servable.batches
+    servable.close()
+    two_texts = predict_log()
+    two_texts.predict_log.request.inputs["text"].CopyFrom(
+        tf.make_tensor_proto(["ein Hund", "zwei"])
+    )
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(two_texts.SerializeToString())
+    with pytest.raises(RequestError, match="larger than maximum input batch size 1"):
+        load_warm(folder, 1, batcher)
 
 
 def test_the_file_is_optional(servable, tmp_path):
