@@ -9,10 +9,10 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 __all__ = ["CALLING_THREAD", "compiles_with_xla", "read_meta_graph", "restore"]
 
-# As `inter_op_thread_pool`. glibc gives a thread's memory from an arena of this thread
-# and a few others. What a version keeps is allocated while it is loaded: by one thread,
-# it leaves one arena when the version is unloaded. By TensorFlow's threads it would lie
-# between what requests allocate, and the pages could not be returned.
+# `inter_op_thread_pool` of the runs that load a version: operations run in the calling
+# thread. glibc's malloc serves a thread from an arena that few others use. Allocated by
+# TensorFlow's own threads, what a version keeps would be scattered among the blocks of
+# requests, and the pages around it could not be returned when it is unloaded.
 CALLING_THREAD = -1
 
 _INIT_OP = "__saved_model_init_op"

@@ -68,9 +68,10 @@ class Servable:
         self.xla_signatures = xla_signatures
 
     def in_calling_thread(self) -> "Servable":
-        """Returns the version with runs that stay in the thread that calls.
+        """Returns this version with runs that stay in the calling thread.
 
-        What the first run of a signature allocates lives as long as the version.
+        For warm-up: most of what the first run of a signature allocates is kept until
+        the version is unloaded (see `CALLING_THREAD`).
         """
         return Servable(
             self._session, self.signatures, self.xla_signatures, CALLING_THREAD
