@@ -87,7 +87,7 @@ def model_type(codec: "SubwordCodec") -> str | None:
     """Returns the kind of a subword model, as `text.model_type` names it."""
     from sentencepiece import sentencepiece_model_pb2
 
-    proto = sentencepiece_model_pb2.ModelProto()
+    proto = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]
     proto.ParseFromString(codec.model)
     return _MODEL_TYPES.get(proto.trainer_spec.model_type)
 
