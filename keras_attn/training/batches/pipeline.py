@@ -69,7 +69,8 @@ def make_pipeline(
         join_sentences: Maximum number of neighbouring pairs that are joined into one,
             others in every epoch (see `joining`); `None`: none are. Longer than
             `max_length` nothing becomes, and `batch_size` counts the single pairs, so
-            that a batch costs what it did. Not without `shuffle_seed`.
+            that a batch has about as many positions as without. Not without
+            `shuffle_seed`.
         few_shapes: Whether to use fewer shapes, with more padding, for a compiler that
             takes seconds for each shape, as XLA does.
         cache: Folder of the token cache (see
