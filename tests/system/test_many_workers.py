@@ -21,6 +21,8 @@ OPTIONS = [
     "training.epochs=3",
     "training.gradient_accumulation_steps=2",
     "training.ema_momentum=0.9",
+    "training.teacher=average",
+    "training.teacher_weight=0.5",
     "model.dropout=0",
 ]
 # Sums of the same numbers in another order, through some updates of Adam.
