@@ -9,6 +9,7 @@ import tensorflow as tf
 import tiny
 
 from keras_attn import Translator
+from keras_attn.serving.export import export_translator
 from keras_attn.text import graph
 from keras_attn.text.sentences import sentence_spans
 from keras_attn.translation import translations_from_outputs
@@ -206,7 +207,7 @@ def test_the_mode_is_checked_and_saved(translator):
 
 
 @pytest.mark.slow  # traces large graphs
-def test_16_bits_are_rounded_alike_in_python_and_in_any_graph():
+def test_16_bits_are_rounded_alike_in_python_in_any_graph_and_exported(tmp_path):
     demo = Translator.from_preset("demo_de_en")
     assert demo.seq2seq.dtype_policy.compute_dtype == "bfloat16"
     texts = [
@@ -223,6 +224,8 @@ def test_16_bits_are_rounded_alike_in_python_and_in_any_graph():
         )
         for size in (len(texts), None)
     ]
+    exported = tf.saved_model.load(str(export_translator(demo, tmp_path)))
+    graphs.append(lambda text: exported.signatures["translate"](text=text))
     results = [
         translations_from_outputs(
             texts, {name: value.numpy() for name, value in outputs.items()}

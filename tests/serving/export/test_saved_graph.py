@@ -69,7 +69,7 @@ def test_nothing_is_left_that_only_tracing_knew(saved):
     assert "_output_shapes" not in str(graph.library)
 
 
-def test_calls_that_stay_calls_are_not_optimized_again(saved):
+def test_calls_that_stay_calls_are_only_remapped_at_their_first_call(saved):
     def calls():
         graph = read_meta_graph(saved).graph_def
         functions = {f.signature.name: f for f in graph.library.function}
@@ -81,7 +81,9 @@ def test_calls_that_stay_calls_are_not_optimized_again(saved):
                 )
                 rewrites = config.graph_options.rewrite_options
                 function = functions[node.attr["f"].func.name]
-                yield function.attr["_noinline"].b, rewrites.disable_meta_optimizer
+                off = rewrites.constant_folding == rewrites.OFF
+                assert rewrites.remapping == rewrites.DEFAULT
+                yield function.attr["_noinline"].b, off
 
     before = set(calls())
     assert (True, False) in before
