@@ -23,6 +23,7 @@ __all__ = [
     "check_prefixes",
     "check_required",
     "check_texts",
+    "decoded",
     "has_joint_attention",
     "shift_tokens",
     "translations_from_outputs",
@@ -468,7 +469,7 @@ def _translation(source, outputs, row):
         )
     return Translation(
         source=source,
-        text=_text(outputs["translation"][row]),
+        text=decoded(outputs["translation"][row]),
         score=float(outputs["score"][row]),
         source_tokens=_tokens(outputs, "source", row, source_length),
         target_tokens=_tokens(outputs, "target", row, target_length),
@@ -531,10 +532,11 @@ def _tokens(outputs, side, row, length):
     columns = (f"{side}_tokens", f"{side}_begin", f"{side}_end")
     pieces, begins, ends = (outputs[name][row, :length].tolist() for name in columns)
     return tuple(
-        Token(_text(piece), begin, end)
+        Token(decoded(piece), begin, end)
         for piece, begin, end in zip(pieces, begins, ends, strict=True)
     )
 
 
-def _text(value):
+def decoded(value: bytes | str) -> str:
+    """Returns a string output as text; the REST API and SentencePiece give text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_attn.metrics.bayes_risk import minimum_bayes_risk
-from keras_attn.translation import SOURCE_OUTPUTS
+from keras_attn.translation import SOURCE_OUTPUTS, decoded
 
 __all__ = ["choose_hypotheses"]
 
@@ -26,7 +26,7 @@ def choose_hypotheses(
         others.
     """
     chosen = [
-        minimum_bayes_risk(list(map(_text, texts)), scores, weighted=weighted)
+        minimum_bayes_risk(list(map(decoded, texts)), scores, weighted=weighted)
         for texts, scores in zip(outputs["translation"], outputs["score"], strict=True)
     ]
     rows = np.arange(len(chosen))
@@ -34,7 +34,3 @@ def choose_hypotheses(
         name: array if name.startswith(SOURCE_OUTPUTS) else array[rows, chosen]
         for name, array in outputs.items()
     }
-
-
-def _text(value):
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

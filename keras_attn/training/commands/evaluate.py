@@ -153,6 +153,7 @@ def evaluate(
             f"{beam_size} with --sample, --temperature, --top-k, --top-p or --seed. "
             "For several samples give --mbr."
         )
+    own_corpus = source is None and tsv is None
     if tune:
         split = _validation_split(
             split,
@@ -165,11 +166,10 @@ def evaluate(
                 "--lowercase": lowercase or None,
                 "--outputs": outputs,
             },
-            own_corpus=source is None and tsv is None,
+            own_corpus,
         )
     check_output(outputs)
     path = find_translator(translator)
-    own_corpus = source is None and tsv is None
     words = words or (_words_of_run(path.parent) if own_corpus else "marks")
     name, pairs = find_pairs(
         path.parent,
