@@ -116,9 +116,9 @@ time-to-quality: $(READY) ## Measure seconds of training until a BLEU, hours, an
 	@$(call bench_to,time_to_quality $(CORPUS) $(if $(RECIPE),--recipe $(RECIPE)))
 	@$(BIN)/python -m benchmarks table
 
-results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder]
+results: $(READY) ## Train and score what docs/results.md shows, hours [DATA=multi30k LONG=folder SEEDS=1]
 	@$(BIN)/python -m benchmarks translation $(if $(DATA),--captions $(DATA)) \
-		$(if $(LONG),--long $(LONG))
+		$(if $(LONG),--long $(LONG)) $(if $(SEEDS),--seeds $(SEEDS))
 
 soak: $(READY) ## Load a server while things go wrong, count every request [REQUESTS=200000 FUZZ=2000]
 	@FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest --quiet --timeout 3600 \

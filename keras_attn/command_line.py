@@ -39,6 +39,7 @@ __all__ = [
     "sampling_options",
     "track_progress",
     "waiting",
+    "warn",
 ]
 
 Item = TypeVar("Item")
@@ -132,6 +133,11 @@ def sampling_options(
 def log(line: str) -> None:
     """Prints a line on standard error, above a bar if one is displayed."""
     print(line, file=sys.stderr, flush=True)
+
+
+def warn(message: str) -> None:
+    """Prints a warning on standard error."""
+    log(f"keras-attn: warning: {message}")
 
 
 def check_output(

@@ -1,6 +1,8 @@
 """How well the recipes translate, trained and evaluated by the commands of users."""
 
 import dataclasses
+import itertools
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +38,7 @@ _SCORES = {
     "ter": "TER",
 }
 
+_RECIPE = "multi30k-best"
 _EN_DE = ("corpus.source_language=en", "corpus.target_language=de")
 # A corpus whose folder has `train` and `dev` only: dev is the test, which nothing of
 # the training may see, so that validation is taken out of train.
@@ -58,7 +61,7 @@ class Plan:
 
     name: str
     label: str
-    recipe: str = "multi30k-best"
+    recipe: str = _RECIPE
     overrides: Sequence[str] = ()
     data: Path | None = None
 
@@ -70,6 +73,23 @@ def translation(
     long: Annotated[
         Path | None, typer.Option(help="Folder of longer sentences: train, dev.")
     ] = None,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a .toml file.")] = (
+        _RECIPE
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of a training, such as captions_de-en; may be given again.",
+            show_default="all",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each.")] = 1,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="--out of another recipe: paired bootstrap with its translations."
+        ),
+    ] = None,
     out: Out = Path("runs/results"),
     store: Store = RESULTS / "translation",
     page: Page = ROOT / "docs" / "results.md",
@@ -77,20 +97,29 @@ def translation(
 ) -> None:
     """Reproduce the table of results: hours of training, unless it is --quick.
 
-    Example: python -m benchmarks translation --captions multi30k
+    Examples: python -m benchmarks translation --captions multi30k
+
+    python -m benchmarks translation --captions multi30k --recipe multi30k --out before
+
+    python -m benchmarks translation --captions multi30k --seeds 3 --against before
     """
-    for plan in plan_trainings(captions, long, quick):
-        store_result(_measure(plan, out), store / f"{plan.name}.json")
+    plans = choose_plans(plan_trainings(captions, long, quick, recipe), only or [])
+    for seed, plan in itertools.product(range(seeds), plans):
+        result = _measure(plan, seed, out, against)
+        store_result(result, store / f"{plan.name}-{seed}.json")
     write_page(page, "results", draw(read_results(store)))
 
 
-def plan_trainings(captions: Path | None, long: Path | None, quick: bool) -> list[Plan]:
+def plan_trainings(
+    captions: Path | None, long: Path | None, quick: bool, recipe: str = _RECIPE
+) -> list[Plan]:
     """Returns the trainings for the corpora that were given.
 
     Args:
         captions: Folder of Multi30k, trained both ways.
         long: Folder of a corpus of longer sentences, as `train` and `dev`.
         quick: The built-in corpus instead, at sizes that take seconds.
+        recipe: Name of the recipe, or its file; not of `quick`.
 
     Raises:
         ValueError: If there is nothing to train on.
@@ -113,18 +142,24 @@ def plan_trainings(captions: Path | None, long: Path | None, quick: bool) -> lis
     if captions is not None:
         label = "Multi30k captions, {} to {}"
         plans = [
-            Plan("captions_de-en", label.format("German", "English"), data=captions),
+            Plan(
+                "captions_de-en",
+                label.format("German", "English"),
+                recipe,
+                data=captions,
+            ),
             Plan(
                 "captions_en-de",
                 label.format("English", "German"),
-                overrides=_EN_DE,
-                data=captions,
+                recipe,
+                _EN_DE,
+                captions,
             ),
         ]
     if long is not None:
         overrides = (*_DEV_IS_TEST, *_ONE_PASS)
         label = "software help, German to English"
-        plans.append(Plan("help_de-en", label, overrides=overrides, data=long))
+        plans.append(Plan("help_de-en", label, recipe, overrides, long))
     if not plans:
         raise ValueError(
             "There is nothing to train on. Received: neither --captions nor --long. "
@@ -133,23 +168,60 @@ def plan_trainings(captions: Path | None, long: Path | None, quick: bool) -> lis
     return plans
 
 
-def _measure(plan: Plan, out: Path) -> dict[str, Any]:
+def choose_plans(plans: Sequence[Plan], names: Sequence[str]) -> list[Plan]:
+    """Returns the plans of these names; all for none.
+
+    Raises:
+        ValueError: If there is no plan of a name.
+
+    Example:
+    >>> plans = plan_trainings(Path("multi30k"), None, quick=False)
+    >>> [plan.name for plan in choose_plans(plans, ["captions_en-de"])]
+    ['captions_en-de']
+    """
+    known = [plan.name for plan in plans]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"`--only` must be one of {', '.join(known)}. Received: {name!r}."
+            )
+    return [plan for plan in plans if plan.name in (names or known)]
+
+
+def _measure(plan: Plan, seed: int, out: Path, against: Path | None) -> dict[str, Any]:
     data = [] if plan.data is None else ["--data", str(plan.data)]
-    words = [plan.recipe, *plan.overrides, *data]
-    report = train_once(out / plan.name, words)
+    seeded = [f"training.seed={seed}"] if seed else []
+    words = [plan.recipe, *plan.overrides, *seeded]
+    run, translations = out / f"{plan.name}-{seed}", f"{plan.name}-{seed}.txt"
+    compared = []
+    if against is not None:
+        compared = ["--against", str(against / translations)]
+        if not (against / translations).exists():
+            raise ValueError(
+                "Translations are compared with those of the same training and seed. "
+                f"Received: --against {against}, which has no {translations}."
+            )
+    report = train_once(run, [*words, *data])
+    scores = evaluate(
+        run,
+        BEAM_SIZE,
+        "--lowercase",
+        *("--outputs", str(out / translations)),
+        *compared,
+    )
     # Shown without the paths of this machine.
     shown = [] if plan.data is None else ["--data", plan.data.name]
-    train = ["train", plan.recipe, *plan.overrides, *shown, "--out"]
-    run = f"runs/{plan.name}"
     return {
         "name": plan.name,
         "label": plan.label,
+        "seed": seed,
         "commands": [
-            f"keras-attn {' '.join(train)} {run}",
-            f"keras-attn evaluate {run} --beam-size {BEAM_SIZE} --lowercase",
+            f"keras-attn {' '.join(['train', *words, *shown, '--out'])} "
+            f"runs/{run.name}",
+            f"keras-attn evaluate runs/{run.name} --beam-size {BEAM_SIZE} --lowercase",
         ],
-        "scores": evaluate(out / plan.name, BEAM_SIZE, "--lowercase"),
-        "greedy_bleu": evaluate(out / plan.name, 1)["bleu"],
+        "scores": scores,
+        "greedy_bleu": evaluate(run, 1)["bleu"],
         "training": {name: report[name] for name in _STORED},
         **describe_environment(),
     }
@@ -159,25 +231,48 @@ def draw(results: Sequence[Result]) -> str:
     """Returns what docs/results.md shows of the stored results."""
     if not results:
         return "Not measured yet: `make results DATA=multi30k LONG=help`."
+    groups = by_name(results)
     rows = [
         [
-            result["label"],
-            result["scores"]["data"],
-            *(_interval(result["scores"], name) for name in _SCORES),
-            f"{result['greedy_bleu']:.1f}",
-            f"{result['training']['train_seconds'] / 60:.0f} min",
+            runs[0]["label"],
+            runs[0]["scores"]["data"],
+            *(_score(runs, name) for name in _SCORES),
+            f"{statistics.fmean(run['greedy_bleu'] for run in runs):.1f}",
+            f"{_minutes(runs):.0f} min",
         ]
-        for result in results
+        for runs in groups
     ]
     head = ["corpus", "test", *_SCORES.values(), "BLEU, greedy", "training"]
-    return "\n\n".join([markdown_table(head, rows), *map(_details, results)])
+    return "\n\n".join([markdown_table(head, rows), *map(_details, groups)])
 
 
-def _interval(scores: Result, name: str) -> str:
-    return f"{scores[name]:.1f} ± {scores[f'{name}_half_width']:.1f}"
+def by_name(results: Sequence[Result]) -> list[list[Result]]:
+    """Returns the results of each training, the seeds in order.
+
+    Example:
+    >>> groups = by_name([{"name": "a", "seed": 1}, {"name": "a", "seed": 0}])
+    >>> [[run["seed"] for run in runs] for runs in groups]
+    [[0, 1]]
+    """
+    ordered = sorted(results, key=lambda run: (run["name"], run["seed"]))
+    groups = itertools.groupby(ordered, key=lambda run: run["name"])
+    return [list(runs) for _, runs in groups]
 
 
-def _details(result: Result) -> str:
+def _minutes(runs):
+    return statistics.fmean(run["training"]["train_seconds"] for run in runs) / 60
+
+
+def _score(runs: Sequence[Result], name: str) -> str:
+    """One seed: half of the bootstrap interval; several: the lowest and highest."""
+    scores = [run["scores"][name] for run in runs]
+    if len(scores) == 1:
+        return f"{scores[0]:.1f} ± {runs[0]['scores'][f'{name}_half_width']:.1f}"
+    return f"{statistics.fmean(scores):.1f} ({min(scores):.1f}, {max(scores):.1f})"
+
+
+def _details(runs: Sequence[Result]) -> str:
+    result = runs[0]
     scores, training = result["scores"], result["training"]
     commands = "\n".join(["```text", *result["commands"], "```"])
     bins = [
@@ -194,6 +289,15 @@ def _details(result: Result) -> str:
         f"{training['epochs']} epochs, the best one {training['best_epoch']}; "
         f"{circumstances(result)}."
     )
+    if len(runs) > 1:
+        others = ", ".join(f"`training.seed={run['seed']}`" for run in runs[1:])
+        facts += f" Likewise with {others}; the commands and lengths are of the first."
+    p_values = [run["scores"].get("bleu_p_value") for run in runs]
+    if None not in p_values:
+        facts += (
+            " Paired bootstrap against the recipe before, by seed: p = "
+            f"{', '.join(f'{p_value:.3f}' for p_value in p_values)}."
+        )
     return "\n\n".join(
         [
             f"### {result['label']}",

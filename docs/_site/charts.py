@@ -7,6 +7,7 @@ for the light and the dark theme.
 
 import io
 import json
+import statistics
 from pathlib import Path
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -78,19 +79,25 @@ def share_series():
 
 def bleu_series():
     """BLEU of the recipes, as in docs/results.md."""
-    paths = sorted((RESULTS / "translation").glob("*.json"))
-    runs = [json.loads(path.read_text("utf-8")) for path in paths]
-    if not runs:
+    groups = {}
+    for path in sorted((RESULTS / "translation").glob("*.json")):
+        run = json.loads(path.read_text("utf-8"))
+        groups.setdefault(run["label"], []).append(run)  # one for each seed
+    if not groups:
         return None
-    beam = []
-    for run in runs:
-        bleu, half = run["scores"]["bleu"], run["scores"]["bleu_half_width"]
-        beam.append((bleu, bleu - half, bleu + half))
-    greedy = [(run["greedy_bleu"],) * 3 for run in runs]
+    beam, greedy = [], []
+    for runs in groups.values():
+        scores = [run["scores"]["bleu"] for run in runs]
+        mean, low, high = statistics.fmean(scores), min(scores), max(scores)
+        if len(runs) == 1:
+            half = runs[0]["scores"]["bleu_half_width"]
+            low, high = mean - half, mean + half
+        beam.append((mean, low, high))
+        greedy.append((statistics.fmean(run["greedy_bleu"] for run in runs),) * 3)
     return {
         "title": "BLEU",
         "form": "{:.1f}",
-        "labels": [run["label"] for run in runs],
+        "labels": list(groups),
         "series": {"beam": beam, "greedy": greedy},
     }
 

@@ -25,7 +25,7 @@ from benchmarks.experiments.long_sentences import (
     stated,
     write_into_page,
 )
-from benchmarks.experiments.translation import plan_trainings
+from benchmarks.experiments.translation import choose_plans, plan_trainings
 from benchmarks.report import describe_environment
 from keras_attn.training.corpora import Corpus, CorpusError, SentencePair, Split
 from keras_attn.training.evaluation.scores import cited_scores
@@ -125,12 +125,13 @@ def test_a_stored_result_of_another_recipe_is_refused(tmp_path):
     assert not runs.exists()
 
 
-def test_a_translation_result_has_scores_commands_lengths_and_signatures():
+def translation_result(seed=0, **more):
     pairs = [SentencePair("Wort " * n, "the old dog sleeps") for n in (3, 60)]
-    scores = cited_scores(pairs, ["the old dog sleeps", "the old cat sleeps"])
-    result = {
+    scores = cited_scores(pairs, ["the old dog sleeps", "the old cat sleeps"]) | more
+    return {
         "name": "x",
         "label": "a corpus",
+        "seed": seed,
         "commands": ["keras-attn train x", "keras-attn evaluate x"],
         "scores": {"data": "test", **scores},
         "greedy_bleu": 12.34,
@@ -143,6 +144,11 @@ def test_a_translation_result_has_scores_commands_lengths_and_signatures():
         },
         **describe_environment(),
     }
+
+
+def test_a_translation_result_has_scores_commands_lengths_and_signatures():
+    result = translation_result()
+    scores = result["scores"]
     text = translation.draw([result])
     assert text.startswith("| corpus | test | BLEU |")
     bleu = f"{scores['bleu']:.1f} ± {scores['bleu_half_width']:.1f}"
@@ -153,6 +159,27 @@ def test_a_translation_result_has_scores_commands_lengths_and_signatures():
     assert "| 51 on | 1 | " in text
     assert scores["ter_signature"] in text
     assert "12,345 parameters, 6,789 pairs, 3 epochs, the best one 2" in text
+
+
+def test_several_seeds_of_a_training_are_one_row():
+    runs = [
+        translation_result(seed, bleu=bleu, bleu_p_value=0.02)
+        for seed, bleu in ((2, 43.0), (0, 41.0), (1, 45.0))
+    ]
+    text = translation.draw([*runs, translation_result() | {"name": "y"}])
+    assert "| a corpus | test | 43.0 (41.0, 45.0) | " in text
+    assert "Likewise with `training.seed=1`, `training.seed=2`;" in text
+    assert "by seed: p = 0.020, 0.020, 0.020." in text
+    assert text.count("### a corpus") == 2
+
+
+def test_trainings_are_chosen_by_name():
+    plans = plan_trainings(Path("captions"), Path("long"), quick=False)
+    chosen = choose_plans(plans, ["help_de-en", "captions_en-de"])
+    assert [plan.name for plan in chosen] == ["captions_en-de", "help_de-en"]
+    assert choose_plans(plans, []) == plans
+    with pytest.raises(ValueError, match=r"captions_de-en, .*Received: 'captions'"):
+        choose_plans(plans, ["captions"])
 
 
 @pytest.mark.parametrize("quick", [True, False])

@@ -254,6 +254,7 @@ def test_translation_trains_and_scores_every_plan(tmp_path):
     stored, text, _ = experiment("translation", "results", tmp_path)
     assert [result["name"] for result in stored] == ["quick_de-en", "quick_en-de"]
     for result in stored:
+        assert result["seed"] == 0
         assert result["scores"]["sentences"] == 20
         assert result["scores"]["beam_size"] == 5
     assert translation.draw(stored) in text

@@ -98,7 +98,8 @@ def server_address(endpoints: str | Sequence[str]) -> str:
 
     Raises:
         TypeError: If an endpoint is not text.
-        ValueError: If there is none, or several that are not IP addresses.
+        ValueError: If there is none, a port is out of range, or there are several that
+            are not IP addresses.
 
     Example:
 
@@ -119,6 +120,13 @@ def server_address(endpoints: str | Sequence[str]) -> str:
             f"`target` must name a server. Received: target={endpoints!r}. "
             'Give "HOST:PORT", or several "IP:PORT".'
         )
+    for address in addresses:
+        port = address.rpartition(":")[2]
+        if port.isdecimal() and not 1 <= int(port) <= 65535:
+            raise ValueError(
+                f"A port must be in 1..65535. Received: target={endpoints!r}. Give "
+                "the server's gRPC port, by default 8500."
+            )
     if len(addresses) == 1:
         return addresses[0]
     families = {_address_family(address) for address in addresses}

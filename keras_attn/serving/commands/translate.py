@@ -1,14 +1,8 @@
 """`keras-attn translate`: translates text locally or by a server."""
 
 import contextlib
-import dataclasses
 import importlib.util
-import itertools
-import os
-import stat
-import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,47 +15,30 @@ from keras_attn.command_line import (
     Temperature,
     TopK,
     TopP,
-    check_output,
-    log,
     print_result,
-    progress,
     sampling_options,
     waiting,
 )
 from keras_attn.presets import digest
 from keras_attn.saved import find_translator
+from keras_attn.serving.commands.translate_input import chunks, input_texts
+from keras_attn.serving.commands.translate_output import (
+    AttentionFormat,
+    Output,
+    Show,
+    warn_of_limits,
+)
 from keras_attn.serving.files.formats import open_document
 from keras_attn.serving.files.translate_file import (
     TranslateTexts,
     translate_file,
 )
-from keras_attn.translation import MAX_ATTENTION_TOKENS, Translation, utf8
+from keras_attn.translation import Translation
 
 if TYPE_CHECKING:
-    from keras_attn.markup import MarkupTranslation
+    pass
 
 __all__ = ["translate"]
-
-_LINES_PER_CHUNK = 512
-_LEFT_OUT = (
-    "whose attention was left out: it has several sentences and more than "
-    f"{MAX_ATTENTION_TOKENS:,} source tokens."
-)
-
-
-class AttentionFormat(str, Enum):
-    """Output format of attention."""
-
-    text = "text"
-    html = "html"
-    png = "png"
-
-
-class Show(str, Enum):
-    """Which weights are drawn."""
-
-    attention = "attention"
-    alignment = "alignment"
 
 
 class Markup(str, Enum):
@@ -376,9 +353,9 @@ def translate(
             )
 
     if file is None:
-        output = _Output(attention, show, links, out, not subwords, as_json)
-        with translating() as translate_chunk, _input_texts(texts) as lines:
-            for chunk in _chunks(lines):
+        output = Output(attention, show, links, out, not subwords, as_json)
+        with translating() as translate_chunk, input_texts(texts) as lines:
+            for chunk in chunks(lines):
                 if markup is not None:
                     names = [
                         f"text {output.count + row}" for row, _ in enumerate(chunk, 1)
@@ -430,7 +407,7 @@ def translate(
                 constraints = _constraints(prefix, require, len(texts))
                 translations = translate_chunk(texts, **constraints)
                 for translation, name in zip(translations, names, strict=True):
-                    _warn_of_limits(translation, name)
+                    warn_of_limits(translation, name)
                 return [translation.text for translation in translations]
 
             yield translate_texts
@@ -464,7 +441,7 @@ def _with_markup(translate_chunk, texts, names, markup):
         ) from error
     for result, name in zip(results, names, strict=True):
         for part in result.parts:
-            _warn_of_limits(part, name)
+            warn_of_limits(part, name)
     return results
 
 
@@ -525,159 +502,3 @@ def _local_translate(
         )
 
     return translate_chunk
-
-
-@contextlib.contextmanager
-def _input_texts(texts) -> Iterator[Iterable[str]]:
-    """Yields the texts, with a progress bar if a file is read and stdout is no tty."""
-    if texts:
-        # Python reads bytes of the command line that are not UTF-8 as lone surrogates.
-        encoded = (text.encode("utf-8", "surrogateescape") for text in texts)
-        yield [_decode(text, f"text {n}") for n, text in enumerate(encoded, 1)]
-        return
-    size = _file_size(sys.stdin)
-    if size is None or sys.stdout.isatty():
-        yield _lines(sys.stdin.buffer)
-        return
-    with progress("translating", size) as advance:
-        yield _lines(sys.stdin.buffer, advance)
-
-
-def _file_size(stream):
-    """Returns the bytes of a regular file; `None` for others, such as a pipe."""
-    try:
-        status = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _lines(stream, advance=None) -> Iterator[str]:
-    """Yields the lines of a byte stream, with a warning where one is not UTF-8.
-
-    A line's bytes count as progress when the next line is read.
-    """
-    for number, line in enumerate(stream, 1):
-        size = len(line)
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
-        yield _decode(line, f"line {number}")
-        if advance is not None:
-            advance(size)
-
-
-def _decode(text: bytes, name: str) -> str:
-    """Returns text, with a warning if it is not UTF-8."""
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        _warn(f"{name} is not UTF-8 ({error.reason}); read with U+FFFD.")
-        return text.decode("utf-8", "replace")
-
-
-def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yields lists of texts; of one text each where a person types them."""
-    size = 1 if sys.stdin.isatty() else _LINES_PER_CHUNK
-    texts = iter(texts)
-    while chunk := list(itertools.islice(texts, size)):
-        yield chunk
-
-
-class _Output:
-    """Prints translations and their links, and draws their attention."""
-
-    def __init__(self, attention, show, links, out, words, as_json):
-        self.attention = attention
-        self.show = None if show is None else show.value
-        self.links = links
-        self.out = out
-        if attention in (AttentionFormat.html, AttentionFormat.png):
-            self.out = out or Path(f"attention.{attention.value}")
-            check_output(self.out)
-        self.words = words
-        self.as_json = as_json
-        self.count = 0
-        self.page: list[Translation] = []
-
-    def add(self, translation: Translation) -> None:
-        self.count += 1
-        result = translation.to_dict() if self.as_json else {}
-        lines = [translation.text]
-        if self.links:
-            links = translation.links(unit="words" if self.words else "tokens")
-            result["links"] = [dataclasses.asdict(link) for link in links]
-            lines.append(_links_line(translation, links))
-        print_result(result, "\n".join(lines), self.as_json)
-        _warn_of_limits(translation, f"text {self.count}")
-        if self.links and not translation.attention.size:
-            _warn(f"no links of text {self.count}, {_LEFT_OUT}")
-        if self.attention is AttentionFormat.text:
-            from keras_attn.plotting import attention_text
-
-            print(self._draw(attention_text, translation), flush=True)
-        elif self.attention is AttentionFormat.html:
-            self.page.append(translation)
-        elif self.attention is AttentionFormat.png:
-            from keras_attn.plotting import MissingGlyphWarning, save_attention_png
-
-            if not translation.attention.size:
-                _warn(f"no picture of text {self.count}, {_LEFT_OUT}")
-                return
-            path = self.out
-            if self.count > 1:
-                path = path.with_stem(f"{path.stem}-{self.count}")
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", MissingGlyphWarning)
-                self._draw(save_attention_png, translation, path)
-            for warning in caught:
-                _warn(str(warning.message))
-            _warn(f"wrote {path}", level="note")
-
-    def add_markup(self, result: "MarkupTranslation") -> None:
-        self.count += 1
-        values = {"source": result.source, "text": result.text}
-        print_result(values, result.text, self.as_json)
-
-    def _draw(self, draw, *arguments):
-        return draw(*arguments, words=self.words, show=self.show)
-
-    def close(self) -> None:
-        if self.page:
-            from keras_attn.plotting import attention_html
-
-            page = self._draw(attention_html, self.page)
-            self.out.write_text(page, encoding="utf-8")
-            _warn(f"wrote {self.out}", level="note")
-
-
-def _links_line(translation, links):
-    """Returns links as one line of pairs, in the order of the translation."""
-    source, target = utf8(translation.source), utf8(translation.text)
-
-    def pair(link):
-        words = (
-            source[link.source_begin : link.source_end],
-            target[link.target_begin : link.target_end],
-        )
-        return "→".join(word.decode("utf-8", "replace") for word in words)
-
-    return "  ".join(map(pair, links))
-
-
-def _warn_of_limits(translation, text):
-    """Prints what was cut of a translation or its text, which `text` names."""
-    if translation.source_truncated:
-        _warn(
-            f"{text} is over the translator's limit: at least "
-            f"{translation.source_truncated} tokens at its end were cut."
-        )
-    if translation.target_truncated:
-        _warn(f"the translation of {text} was cut at the length limit.")
-    if translation.constraints_met is False:
-        _warn(
-            f"the translation of {text} lacks its prefix or a required phrase: the "
-            "length limit has no room for them, or the vocabulary no characters."
-        )
-
-
-def _warn(message, level="warning"):
-    log(f"keras-attn: {level}: {message}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from keras_attn import __version__
-from keras_attn.command_line import atomic_write, check_output, log, progress
+from keras_attn.command_line import atomic_write, check_output, log, progress, warn
 from keras_attn.portable import locked
 from keras_attn.presets import digest
 from keras_attn.serving.files.document import Document, Passage
@@ -122,9 +122,9 @@ def _texts(document: Document) -> Iterator[tuple[str, int]]:
 def _warn_of_damage(document):
     for passage in _passages(document):
         if passage.is_damaged:
-            log(
-                f"keras-attn: warning: line {passage.line} is not valid Unicode; "
-                "translated with U+FFFD in place of what is not."
+            warn(
+                f"line {passage.line} is not valid Unicode; translated with U+FFFD in "
+                "place of what is not."
             )
 
 

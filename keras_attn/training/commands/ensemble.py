@@ -27,7 +27,8 @@ def ensemble(
     """Combine translators into one that averages their probabilities.
 
     They must have the same vocabularies: runs on one corpus, with different seeds or
-    models. Prints the path of the new translator.
+    models. Prints the path of the new translator, which has no aligner: one belongs to
+    a single model.
 
     Example: keras-attn ensemble runs/1 runs/2 --out ensemble.keras
     """

@@ -203,6 +203,8 @@ class TestSeveralServers:
             (["1.2.3.4:1", "[::1]:2"], "one family"),
             (["1.2.3.4", "1.2.3.5"], "IP addresses with a port"),
             (["1.2.3.4:1", "::1"], "IP addresses with a port"),
+            ("localhost:65536", r"1..65535. Received: target='localhost:65536'"),
+            (["1.2.3.4:0", "1.2.3.5:1"], "A port must be in"),
         ],
     )
     def test_bad_endpoints_are_refused(self, endpoints, message):

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_attn import Translator
+from keras_attn.serving.export import export_translator
 from keras_attn.serving.signature import DEFAULT_SIGNATURE, SIGNATURES, TRANSLATE
 from keras_attn.text.words import merge_attention, word_spans
 from keras_attn.translation import translations_from_outputs
@@ -134,6 +135,18 @@ def test_the_first_of_nbest_is_the_translation(translator, served):
     expected = translator.translate(TEXTS)
     for got, want in zip(ranked[0], expected, strict=True):
         check_same(got, want)
+
+
+def test_16_bits_are_rounded_as_in_python(translator, tmp_path):
+    half = translator.in_precision("bfloat16")
+    model = tf.saved_model.load(str(export_translator(half, tmp_path, self_test=False)))
+    for texts in (TEXTS, TEXTS[:1]):
+        outputs = model.signatures[TRANSLATE.name](text=tf.constant(texts))
+        outputs = {key: value.numpy() for key, value in outputs.items()}
+        got = translations_from_outputs(texts, outputs)
+        for one, other in zip(got, half.translate(texts), strict=True):
+            assert one.target_tokens == other.target_tokens
+            np.testing.assert_allclose(one.token_scores, other.token_scores, atol=1e-5)
 
 
 def test_nbest_does_not_depend_on_the_batch(translator, served):
