@@ -6,6 +6,7 @@ A benchmark is imported when it is called. Exit codes: 0 success; 1 the work fai
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -63,6 +64,8 @@ def main() -> None:
     from keras_attn.training.loop.machine import keep_freed_memory
 
     keep_freed_memory()
+    # An exception, so that what was started here ends, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     run_command(name, words)
 
 

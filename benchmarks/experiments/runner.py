@@ -98,9 +98,13 @@ def keras_attn(words: Sequence[str], prefix: str = "") -> str:
         errors="replace",
     ) as process:
         # What it prints on standard output is a line or two, which the pipe holds.
-        for line in process.stderr or ():
-            log(f"{prefix}{line.rstrip()}")
-        output = "" if process.stdout is None else process.stdout.read()
+        try:
+            for line in process.stderr or ():
+                log(f"{prefix}{line.rstrip()}")
+            output = "" if process.stdout is None else process.stdout.read()
+        except BaseException:
+            process.terminate()  # a training saves a checkpoint
+            raise
     if process.returncode:
         raise RuntimeError(
             "Each command must succeed; its message is above. Received: exit code "

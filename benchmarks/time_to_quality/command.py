@@ -34,7 +34,7 @@ PEERS = (*PLAIN_PRECISIONS, PYTORCH)
 
 _RECIPE = "fast"
 _MARKS = (30.0, 34.0, 36.0, 38.0, 40.0)
-_RATES = (1e-3, 2e-3, 5e-4)
+_RATES = (1e-3, 2e-3, 4e-3)
 # What is no part of the training that is timed, or would end it by another clock.
 _UNTIMED = (
     "training.samples=0",

@@ -21,7 +21,7 @@ def seconds_table(metrics: Mapping[str, Any]) -> str:
             f"{_seconds(seconds[name])}; {_seconds(on_test[name])}"
             for name in contenders
         ]
-        rows.append([mark, *cells, *(_ratio(metrics[key][mark]) for key in ratios)])
+        rows.append([mark, *cells, *(_ratio(metrics, key, mark) for key in ratios)])
     head = ["BLEU", *(f"`{name}`" for name in contenders)]
     head += [f"`{key.removesuffix(_RATIO)}` / `keras_attn`" for key in ratios]
     return markdown_table(head, rows)
@@ -74,5 +74,11 @@ def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _ratio(metrics: Mapping[str, Any], key: str, mark: str) -> str:
+    """A ratio, or what it is above where the peer used up its time."""
+    value, ours = metrics[key][mark], metrics["seconds_to"][mark]["keras_attn"]
+    if value is not None:
+        return f"{value:.2f}"
+    if ours is None or float(mark) > metrics["until"]:
+        return "-"
+    return f"over {60 * metrics['minutes'] / ours:.2f}"

@@ -1,6 +1,9 @@
 """Rounds, medians, peaks, counted costs, child processes, and what is printed."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -12,7 +15,7 @@ from benchmarks.costs import decoding_flops, training_flops
 from benchmarks.growth import Grid, exponent
 from benchmarks.markdown import fill
 from benchmarks.measuring import measure_rounds, median_and_spread
-from benchmarks.report import one_line, publish
+from benchmarks.report import ROOT, one_line, publish
 from benchmarks.training import Shape
 from keras_attn import Seq2SeqConfig
 
@@ -70,6 +73,39 @@ def test_a_child_process_that_fails_is_an_error():
         pytest.raises(RuntimeError, match=message),
     ):
         ask()
+
+
+KILLED = """
+import os
+import signal
+import subprocess
+import sys
+import benchmarks.__main__ as command
+from benchmarks.child import json_process
+
+SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+
+def run(name, words):
+    with json_process([sys.executable, "-c", SLEEPER], "sleeper", {}) as ask:
+        print(ask(), flush=True)
+        ask()
+
+command.run_command = run
+sys.argv = ["benchmarks", next(iter(command.COMMANDS))]
+command.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+def test_a_benchmark_that_is_terminated_ends_its_child():
+    words = [sys.executable, "-c", KILLED]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)  # it lives
+        parent.terminate()
+        assert parent.wait(60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_the_stored_command_has_no_paths(monkeypatch, capsys):

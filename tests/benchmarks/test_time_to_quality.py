@@ -22,6 +22,7 @@ from benchmarks.time_to_quality.curves import (
 )
 from benchmarks.time_to_quality.finished import reuse_or_measure
 from benchmarks.time_to_quality.page import (
+    seconds_table,
     time_to_quality_headline,
     time_to_quality_section,
 )
@@ -279,6 +280,7 @@ RESULT = {
     "prepare_seconds": {"keras_attn": 12.3, "plain_keras": 11.8},
     "added_seconds": {"keras_attn": 60.2, "plain_keras": 0.0},
     "marks": MARKS,
+    "until": 40.0,
     "minutes": 60.0,
     "recipe": "fast",
     "validation_sentences": 1014,
@@ -302,6 +304,15 @@ def test_a_mark_has_a_line_with_seconds_and_ratio():
     headline = time_to_quality_headline(RESULT)
     assert headline.startswith(head)
     assert headline.endswith("2026-11-22, commit 0123456.")
+
+
+def test_a_peer_that_used_up_its_time_has_a_ratio_above():
+    contenders = {"keras_attn": {"0.001": OURS}, "plain_keras": {"0.001": EARLY}}
+    result = {**RESULT, **summarize(contenders, MARKS), "minutes": 3.0}
+    # Ours after 30 s, and the peer not within 180 s; both are over at the last mark.
+    assert "\n| 36 | 30; - | -; - | over 6.00 |\n" in seconds_table(result)
+    ended = {**result, "until": 30.0}
+    assert "\n| 36 | 30; - | -; - | - |\n" in seconds_table(ended)
 
 
 def test_the_chart_has_a_line_for_each_contender(tmp_path, monkeypatch):
