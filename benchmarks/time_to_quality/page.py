@@ -10,12 +10,17 @@ _RATIO = "_over_keras_attn"
 
 
 def seconds_table(metrics: Mapping[str, Any]) -> str:
-    """Returns a row for each mark, a column for each contender and each ratio."""
+    """Returns a row for each mark, a column for each contender and each ratio.
+
+    Marks beyond the one at which trainings end were not tried.
+    """
     by_mark = metrics["seconds_to"]
     contenders = list(next(iter(by_mark.values())))
     ratios = [key for key in metrics if key.endswith(_RATIO)]
     rows = []
     for mark, seconds in by_mark.items():
+        if float(mark) > metrics["until"]:
+            continue
         on_test = metrics["seconds_to_test"][mark]
         cells = [
             f"{_seconds(seconds[name])}; {_seconds(on_test[name])}"
@@ -79,6 +84,6 @@ def _ratio(metrics: Mapping[str, Any], key: str, mark: str) -> str:
     value, ours = metrics[key][mark], metrics["seconds_to"][mark]["keras_attn"]
     if value is not None:
         return f"{value:.2f}"
-    if ours is None or float(mark) > metrics["until"]:
+    if ours is None:
         return "-"
     return f"over {60 * metrics['minutes'] / ours:.2f}"
