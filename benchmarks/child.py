@@ -84,6 +84,8 @@ def json_process(
             yield ask
         finally:
             process.kill()
+            with contextlib.suppress(BrokenPipeError):  # of what it has not read
+                process.stdin.close()  # type: ignore[union-attr]
 
 
 def _main() -> None:

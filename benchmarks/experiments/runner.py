@@ -1,5 +1,6 @@
 """What experiments share: trainings and scores by `keras-attn`, and stored results."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -58,9 +59,17 @@ def train_once(
 
     Raises:
         RuntimeError: If the training fails.
+        ValueError: If the run is finished, of another recipe.
     """
     report = RunFolder(run).report
     if report.exists():
+        if recipe is not None and _without_data(RunFolder(run).load_recipe()) != (
+            _without_data(recipe)
+        ):
+            raise ValueError(
+                "A finished run is used again for the same recipe alone. Received: "
+                f"{run}, trained with other options. Choose another --out."
+            )
         log(f"[{run.name}] is finished")
     else:
         run.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +79,11 @@ def train_once(
             words = [str(toml)]
         keras_attn(["train", *words, "--out", str(run)], prefix=f"[{run.name}] ")
     return json.loads(report.read_text(encoding="utf-8"))
+
+
+def _without_data(recipe: Recipe) -> Recipe:
+    corpus = dataclasses.replace(recipe.corpus, data=None)
+    return dataclasses.replace(recipe, corpus=corpus)
 
 
 def evaluate(run: Path, beam_size: int, *options: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from benchmarks.experiments.runner import (
     write_page,
 )
 from benchmarks.markdown import circumstances, markdown_table
+from benchmarks.options import corpus_overrides
 from benchmarks.report import (
     RESULTS,
     ROOT,
@@ -29,6 +30,7 @@ from benchmarks.report import (
     describe_environment,
     read_results,
 )
+from keras_attn.training.recipes import load_recipe
 
 _STORED = ("epochs", "best_epoch", "params", "train_pairs", "train_seconds")
 _SCORES = {
@@ -104,7 +106,15 @@ def translation(
     python -m benchmarks translation --captions multi30k --seeds 3 --against before
     """
     plans = choose_plans(plan_trainings(captions, long, quick, recipe), only or [])
-    for seed, plan in itertools.product(range(seeds), plans):
+    trainings = list(itertools.product(range(seeds), plans))
+    for seed, plan in trainings if against is not None else ():
+        if not (against / _translations(plan, seed)).exists():
+            raise ValueError(
+                "Translations are compared with those of the same training and seed. "
+                f"Received: --against {against}, which has no "
+                f"{_translations(plan, seed)}."
+            )
+    for seed, plan in trainings:
         result = _measure(plan, seed, out, against)
         store_result(result, store / f"{plan.name}-{seed}.json")
     write_page(page, "results", draw(read_results(store)))
@@ -188,20 +198,21 @@ def choose_plans(plans: Sequence[Plan], names: Sequence[str]) -> list[Plan]:
     return [plan for plan in plans if plan.name in (names or known)]
 
 
+def _translations(plan: Plan, seed: int) -> str:
+    return f"{plan.name}-{seed}.txt"
+
+
 def _measure(plan: Plan, seed: int, out: Path, against: Path | None) -> dict[str, Any]:
-    data = [] if plan.data is None else ["--data", str(plan.data)]
     seeded = [f"training.seed={seed}"] if seed else []
     words = [plan.recipe, *plan.overrides, *seeded]
-    run, translations = out / f"{plan.name}-{seed}", f"{plan.name}-{seed}.txt"
+    recipe = load_recipe(plan.recipe).override(
+        [*plan.overrides, *seeded, *corpus_overrides(plan.data)]
+    )
+    run, translations = out / f"{plan.name}-{seed}", _translations(plan, seed)
     compared = []
     if against is not None:
         compared = ["--against", str(against / translations)]
-        if not (against / translations).exists():
-            raise ValueError(
-                "Translations are compared with those of the same training and seed. "
-                f"Received: --against {against}, which has no {translations}."
-            )
-    report = train_once(run, [*words, *data])
+    report = train_once(run, recipe=recipe)
     scores = evaluate(
         run,
         BEAM_SIZE,
@@ -231,7 +242,7 @@ def draw(results: Sequence[Result]) -> str:
     """Returns what docs/results.md shows of the stored results."""
     if not results:
         return "Not measured yet: `make results DATA=multi30k LONG=help`."
-    groups = by_name(results)
+    groups = by_training(results)
     rows = [
         [
             runs[0]["label"],
@@ -246,16 +257,19 @@ def draw(results: Sequence[Result]) -> str:
     return "\n\n".join([markdown_table(head, rows), *map(_details, groups)])
 
 
-def by_name(results: Sequence[Result]) -> list[list[Result]]:
+def by_training(results: Sequence[Result]) -> list[list[Result]]:
     """Returns the results of each training, the seeds in order.
 
-    Example:
-    >>> groups = by_name([{"name": "a", "seed": 1}, {"name": "a", "seed": 0}])
-    >>> [[run["seed"] for run in runs] for runs in groups]
-    [[0, 1]]
+    What was trained by another command, but for seed and run folder, is another
+    training, even of the same name.
     """
-    ordered = sorted(results, key=lambda run: (run["name"], run["seed"]))
-    groups = itertools.groupby(ordered, key=lambda run: run["name"])
+
+    def training(run: Result) -> list[str]:
+        words = run["commands"][0].partition(" --out ")[0].split()
+        return [word for word in words if not word.startswith("training.seed=")]
+
+    ordered = sorted(results, key=lambda r: (r["name"], training(r), r["seed"]))
+    groups = itertools.groupby(ordered, key=lambda r: (r["name"], training(r)))
     return [list(runs) for _, runs in groups]
 
 

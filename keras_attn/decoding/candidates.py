@@ -116,6 +116,10 @@ class SpecialTokens:
             forbidden = ops.convert_to_tensor(self.forbidden_ids, "int32")
             is_forbidden = ops.equal(ops.expand_dims(token_ids, -1), forbidden)
             log_probs = ops.where(ops.any(is_forbidden, axis=-1), _ABSENT, log_probs)
+        if vocabulary_size is None:  # words of a shortlist may be fewer than `count`
+            is_padding = token_ids >= ops.shape(logits)[-1]
+            log_probs = ops.where(is_padding, _ABSENT, log_probs)
+            token_ids = ops.where(is_padding, self.end_id, token_ids)
         # At the limit the end token is the only candidate.
         only_first = np.full(count, _ABSENT, "float32")
         only_first[0] = 0.0
@@ -257,7 +261,7 @@ def top_entries(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     Args:
         values: `(N, V)` floats; the result of a row with NaN is undefined.
-        count: At most `V`.
+        count: At most `V`; beyond a `V` that only the graph knows there is padding.
 
     Returns:
         `(N, count)` entries, largest first, and their indices, int32.
@@ -289,7 +293,8 @@ def top_entries(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _padded_groups(values, count):
     """Cuts rows whose width only the graph knows into `count` groups or more.
 
-    They are padded with -inf, which is never among the largest.
+    They are padded with -inf, which is among the largest of rows that are shorter than
+    `count` alone.
     """
     rows, size = ops.shape(values)
     missing = ops.maximum(count * _GROUP_WIDTH - size, -size % _GROUP_WIDTH)

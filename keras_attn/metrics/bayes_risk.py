@@ -27,7 +27,8 @@ def minimum_bayes_risk(
     where `p_j = 1 / n` for samples of a model, whose probabilities their frequencies
     stand for, or, for the n best of a beam, `p_j` is proportional to the probability
     that the model gives them. The most probable translation may be an odd one; this one
-    is close to much of what the model finds probable.
+    is close to much of what the model finds probable. Texts without characters have a
+    utility of 100 for each other.
 
     Args:
         candidates: `n` translations of one source; at least one. Repeated ones count
@@ -63,7 +64,11 @@ def minimum_bayes_risk(
     number_of: dict[str, int] = {}
     text_of = [number_of.setdefault(candidates[i], len(number_of)) for i in counted]
     text_weights = np.bincount(text_of, weights) / weights.sum()
-    utilities = (pairwise_chrf(list(number_of)) @ text_weights)[text_of]
+    utility = pairwise_chrf(list(number_of))
+    # Texts without characters have no n-gram in common, yet they are the same.
+    blank = [number for text, number in number_of.items() if not text.strip()]
+    utility[np.ix_(blank, blank)] = 100.0
+    utilities = (utility @ text_weights)[text_of]
     best = utilities >= utilities.max() - _TIE
     return counted[int(np.argmax(np.where(best, log_p, -np.inf)))]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import measuring
-from benchmarks.child import child_process
+from benchmarks.child import child_process, json_process
 from benchmarks.costs import decoding_flops, training_flops
 from benchmarks.growth import Grid, exponent
 from benchmarks.markdown import fill
@@ -71,6 +71,16 @@ def test_a_child_process_that_fails_is_an_error():
     with (
         child_process(fill, page="", mark="x", text="no marks") as ask,
         pytest.raises(RuntimeError, match=message),
+    ):
+        ask()
+
+
+def test_a_child_process_that_reads_nothing_is_an_error():
+    words = [sys.executable, "-c", "raise SystemExit(3)"]
+    arguments = {"text": "x" * 200_000}  # more than a pipe holds
+    with (
+        pytest.raises(RuntimeError, match="nothing from the process of x, which ended"),
+        json_process(words, "x", arguments) as ask,
     ):
         ask()
 

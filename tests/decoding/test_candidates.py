@@ -132,3 +132,25 @@ def test_top_entries_of_a_width_that_only_the_graph_knows():
         for got, want in zip(traced(values), reference_top(values, 4), strict=True):
             np.testing.assert_array_equal(got, want)
     assert traced(values[:0])[0].shape == (0, 4)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="only TensorFlow has graphs that do not know a width",
+)
+def test_a_row_with_fewer_words_than_candidates_has_all_of_its_words():
+    import tensorflow as tf
+
+    special = SpecialTokens(start_id=0, end_id=1, pad_id=0, forbidden_ids=(0,))
+    traced = tf.function(
+        lambda logits: special.candidates(logits, tf.zeros_like(logits[:, :1]) > 0, 9),
+        input_signature=[tf.TensorSpec([None, None])],
+    )
+    logits = np.float32([[0, 1, 3, 2], [np.nan, 0, 0, 0]])
+    ids, log_probs, _ = (value.numpy() for value in traced(logits)[:3])
+    log_p = log_p_of_all(logits)
+    assert ids.max() < 4
+    allowed = log_probs > -np.inf
+    assert ids[0][allowed[0]].tolist() == [2, 3, 1]
+    np.testing.assert_allclose(log_probs[0][allowed[0]], log_p[0, [2, 3, 1]], rtol=1e-6)
+    assert ids[1][allowed[1]].tolist() == [1, 2, 3]  # all are impossible

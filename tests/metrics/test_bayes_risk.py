@@ -76,6 +76,12 @@ def test_of_identical_candidates_the_most_probable_is_chosen(weighted):
     assert minimum_bayes_risk(["a b"] * 4, scores, weighted=weighted) == 1
 
 
+def test_an_empty_translation_is_like_itself():
+    assert minimum_bayes_risk(["", "a b"], [-0.01, -5.0], weighted=True) == 0
+    assert minimum_bayes_risk(["a b", "", " "], [-0.5, -1.5, -2.5], weighted=True) == 0
+    assert minimum_bayes_risk(["a b", "", " "]) == 1
+
+
 def test_ties_go_to_the_higher_score_and_then_to_the_first():
     # Of two texts of one length, each is as close to the other.
     candidates = ["the dog", "the cat"]

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from tiny_run import TINY, assert_equal_runs, read_metrics
 
 from keras_attn import Translator
 from keras_attn.models import Ensemble
+from keras_attn.training.commands.train import _resolve_recipe
 from keras_attn.training.distillation import (
     load_teacher,
     resolve_teacher,
@@ -60,6 +62,26 @@ def test_the_recipe_gets_the_file_and_its_digest(saved):
     average = recipe_with("average", "training.ema_momentum=0.9")
     assert resolve_teacher(average) == average
     assert load_teacher(average, RunFolder(saved / "absent"), None) is None
+
+
+def test_another_teacher_than_that_of_a_recipe_s_file_has_another_digest(
+    saved, tmp_path
+):
+    student = tmp_path / "student"
+    student.mkdir()
+    shutil.copy(saved / "one.keras", student / "translator.keras")
+    resolved = resolve_teacher(recipe_with(saved / "one.keras"))
+    (student / "recipe.toml").write_text(resolved.to_toml())
+    other = [f"training.teacher={saved / 'ensemble.keras'}"]
+    changed = _resolve_recipe(
+        str(student / "recipe.toml"), other, tmp_path / "new", None, False
+    )
+    assert changed.training.teacher.endswith("ensemble.keras")
+    assert changed.training.teacher_sha256 is None
+    assert changed.training.teacher_weight == resolved.training.teacher_weight
+    # Going on with the student needs no teacher.
+    tuned = _resolve_recipe(None, [], tmp_path / "new", student, False).training
+    assert (tuned.teacher, tuned.teacher_weight, tuned.teacher_sha256) == (None,) * 3
 
 
 @pytest.mark.parametrize(("name", "members"), [("one", 1), ("ensemble", 2)])

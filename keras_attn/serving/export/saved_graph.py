@@ -87,7 +87,7 @@ def _optimize_once(graph: graph_pb2.GraphDef) -> None:
         for node in nodes:
             if node.op in _CALLS:
                 function = functions[node.attr["f"].func.name]
-                if function.attr["_noinline"].b:
+                if "_noinline" in function.attr and function.attr["_noinline"].b:
                     node.attr["config_proto"].s = once
 
 

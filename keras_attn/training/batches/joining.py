@@ -106,12 +106,13 @@ def join_neighbours(
 class JoinedEpochs:
     """The joined pairs of every epoch, and the lengths that its shapes are chosen for.
 
-    Nothing is longer than the longest of the first epochs, so that shapes chosen for
-    these hold all later ones.
+    Nothing is longer than the longest single pair of any epoch, or the longest joined
+    one of the first epochs, so that shapes chosen for these hold all later ones.
 
     Args:
         tokens: Function from the number of an epoch to the tokens of its single pairs;
             from `None` to those of inference.
+        longest: Lengths of the longest single source and target of any epoch.
         max_count: Maximum number of pairs in a joined one.
         max_length: Maximum number of tokens of a side, end token included.
         seed: Random seed; what is joined depends on it and the number of the epoch.
@@ -127,6 +128,7 @@ class JoinedEpochs:
     def __init__(
         self,
         tokens: Callable[[int | None], TokenPairs],
+        longest: tuple[int, int],
         max_count: int,
         max_length: int,
         seed: int,
@@ -142,11 +144,10 @@ class JoinedEpochs:
                 f"join_sentences={max_count}, max_length={max_length}, where no pair "
                 "and the next one are. Raise `max_length`, or join none."
             )
-        plain = tokens(None)
-        longest = np.array([[plain.source_lengths.max()], [plain.target_lengths.max()]])
+        source_longest, target_longest = (np.array([length]) for length in longest)
         source, target, counts = joint_lengths(
             itertools.chain(
-                [(longest[0], longest[1])],
+                [(source_longest, target_longest)],
                 *(joined.length_chunks() for joined in first_epochs),
             )
         )

@@ -123,7 +123,13 @@ def make_pipeline(
         lengths, single_tokens = sampled.lengths, sampled.tokens
     epoch_tokens = single_tokens
     if join_sentences is not None and shuffle_seed is not None:
-        joined = JoinedEpochs(single_tokens, join_sentences, max_length, shuffle_seed)
+        joined = JoinedEpochs(
+            single_tokens,
+            (int(lengths[0].max()), int(lengths[1].max())),
+            join_sentences,
+            max_length,
+            shuffle_seed,
+        )
         lengths, epoch_tokens = joined.lengths, joined.pairs
     source_lengths, target_lengths, counts = lengths
     shapes = Shapes.choose(

@@ -246,16 +246,19 @@ def _tune(path, name, pairs, options, as_json):
     from keras_attn.training.evaluation.penalties import tune_penalties
 
     graph.share_cores()
-    scores = tune_penalties(Translator.load(path), pairs, **options)
+    translator = Translator.load(path)
+    scores = tune_penalties(translator, pairs, **options)
+    beam_size = options["beam_size"] or translator.beam_size
     best = scores[0]
     rows = [f"{a:>14g}  {b:>16g}  {bleu:>5.2f}" for a, b, bleu in sorted(scores)]
     lines = [
         f"length penalty  coverage penalty   BLEU of {name}",
         *rows,
-        f"Best: decoding.length_penalty={best.length_penalty} "
+        f"Best with a beam of {beam_size}: "
+        f"decoding.length_penalty={best.length_penalty} "
         f"decoding.coverage_penalty={best.coverage_penalty}",
     ]
-    result = {"data": name, "best": best._asdict()}
+    result = {"data": name, "beam_size": beam_size, "best": best._asdict()}
     result["scores"] = [score._asdict() for score in scores]
     print_result(result, "\n".join(lines), as_json)
 

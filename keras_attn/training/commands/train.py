@@ -127,6 +127,12 @@ def _resolve_recipe(
     if file is not None:
         assignments = [f"start.translator={file}", "start.sha256=none", *assignments]
         base = recipe or recipe_of_translator(file)
+        if recipe is None and load_recipe(base).training.teacher_sha256 is not None:
+            log("its teacher is left out: training.teacher=FILE distils again")
+            none = ("teacher", "teacher_weight", "teacher_sha256")
+            assignments = [*(f"training.{name}=none" for name in none), *assignments]
+    if any(word.startswith("training.teacher=") for word in assignments):
+        assignments = ["training.teacher_sha256=none", *assignments]
     if resume and recipe is None:
         return RunFolder(out).load_recipe().override(assignments)
     if base is None:

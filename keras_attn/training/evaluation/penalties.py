@@ -26,8 +26,8 @@ def tune_penalties(
 ) -> list[PenaltyScore]:
     """Scores length penalties from 0.4 to 1.6, then coverage penalties up to 0.4.
 
-    Coverage penalties are scored with the best length penalty, and length penalties
-    without a coverage penalty.
+    The translator's own penalties come first, then length penalties without a coverage
+    penalty, then coverage penalties with the best length penalty.
 
     Args:
         translator: A `keras_attn.Translator`.
@@ -36,7 +36,15 @@ def tune_penalties(
 
     Returns:
         The scores, the best first; of equal ones, the first that was tried.
+
+    Raises:
+        ValueError: If the search is greedy, which penalties do not change.
     """
+    if (options.get("beam_size") or translator.beam_size) == 1:
+        raise ValueError(
+            "Penalties choose among the hypotheses of a beam. Received: beam_size=1. "
+            "Give a beam size of 2 or more."
+        )
     pairs = [SentencePair(pair.source, pair.target) for pair in pairs]  # without AER
     scores: list[PenaltyScore] = []
 
@@ -53,9 +61,14 @@ def tune_penalties(
         bleu = evaluation.scores["bleu"]
         scores.append(PenaltyScore(length_penalty, coverage_penalty, bleu))
 
+    own = translator.length_penalty, translator.coverage_penalty
+    score(*own)
     for penalty in _LENGTH_PENALTIES:
-        score(penalty)
-    best_length = max(scores, key=lambda score: score.bleu).length_penalty
+        if (penalty, 0.0) != own:
+            score(penalty)
+    without_coverage = [score for score in scores if not score.coverage_penalty]
+    best_length = max(without_coverage, key=lambda score: score.bleu).length_penalty
     for penalty in _COVERAGE_PENALTIES:
-        score(best_length, penalty)
+        if (best_length, penalty) != own:
+            score(best_length, penalty)
     return sorted(scores, key=lambda score: -score.bleu)

@@ -274,3 +274,27 @@ def test_batches_of_joined_pairs_share_the_sentences(counts, size, multiple, epo
 def test_joining_that_cannot_be_is_refused(codec, options, message):
     with pytest.raises(ValueError, match=message):
         pipeline(codec, **options)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_sampled_pair_longer_than_all_joined_ones_stays_alone(seed):
+    # One pair is short enough in few epochs only, and longer than any two others.
+    random = np.random.default_rng(999)
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "runs"]
+    short = [" ".join(random.choice(words, 4)) for _ in range(60)]
+    texts = [*short[:30], " ".join(random.choice(words, 40)), *short[30:]]
+    codec = SubwordCodec(learn_subwords(short * 5, 45))
+    sampling = SubwordSampling(model_type="unigram", alpha=0.1, sides="both", seed=seed)
+    batches = make_pipeline(
+        [SentencePair(text, text) for text in texts],
+        codec,
+        codec,
+        batch_size=16,
+        max_length=75,
+        shuffle_seed=seed,
+        join_sentences=2,
+        sampling=sampling,
+    )
+    for epoch in range(12):
+        rows = sum(len(batches.collate(batch)[1]) for batch in batches.plan(epoch))
+        assert 31 <= rows <= 61

@@ -2,13 +2,15 @@
 
 import types
 
+import pytest
+
 from keras_attn.training.corpora import SentencePair
 from keras_attn.training.evaluation.penalties import tune_penalties
 
 TARGET = "one two three four five six seven"
 
 
-def scripted(best_length, best_coverage):
+def scripted(best_length, best_coverage, own=(1.0, 0.0)):
     """A translator that loses a word for each 0.1 by which a penalty is off."""
 
     def translate(texts, length_penalty, coverage_penalty, **options):
@@ -18,7 +20,11 @@ def scripted(best_length, best_coverage):
         return [types.SimpleNamespace(**translation) for _ in texts]
 
     return types.SimpleNamespace(
-        translate=translate, align=lambda *texts, **options: []
+        translate=translate,
+        align=lambda *texts, **options: [],
+        length_penalty=own[0],
+        coverage_penalty=own[1],
+        beam_size=5,
     )
 
 
@@ -39,3 +45,17 @@ def test_both_penalties_are_tuned_the_best_first():
 def test_of_equal_penalties_none_for_coverage_is_best():
     scores = tune_penalties(scripted(0.6, 0.0), [SentencePair("a", TARGET)])
     assert scores[0][:2] == (0.6, 0.0)
+
+
+def test_penalties_of_the_translator_stay_unless_others_are_better():
+    pairs = [SentencePair("a", TARGET)]
+    scores = tune_penalties(scripted(0.5, 0.05, own=(0.5, 0.05)), pairs)
+    assert scores[0][:2] == (0.5, 0.05)
+    assert len(scores) == 13
+    # 0.7 and 0.9 are off as much.
+    assert tune_penalties(scripted(0.8, 0, own=(0.8, 0.0)), pairs)[0][:2] == (0.8, 0.0)
+
+
+def test_greedy_search_has_no_penalties():
+    with pytest.raises(ValueError, match=r"Received: beam_size=1\. Give a beam size"):
+        tune_penalties(scripted(1.2, 0.2), [SentencePair("a", TARGET)], beam_size=1)
