@@ -107,8 +107,8 @@ def translation(
     """
     plans = choose_plans(plan_trainings(captions, long, quick, recipe), only or [])
     trainings = list(itertools.product(range(seeds), plans))
-    for seed, plan in trainings if against is not None else ():
-        if not (against / _translations(plan, seed)).exists():
+    for seed, plan in trainings:
+        if against is not None and not (against / _translations(plan, seed)).exists():
             raise ValueError(
                 "Translations are compared with those of the same training and seed. "
                 f"Received: --against {against}, which has no "

@@ -127,7 +127,8 @@ def _resolve_recipe(
     if file is not None:
         assignments = [f"start.translator={file}", "start.sha256=none", *assignments]
         base = recipe or recipe_of_translator(file)
-        if recipe is None and load_recipe(base).training.teacher_sha256 is not None:
+        inherited = base if recipe is None else None
+        if inherited and load_recipe(inherited).training.teacher_sha256 is not None:
             log("its teacher is left out: training.teacher=FILE distils again")
             none = ("teacher", "teacher_weight", "teacher_sha256")
             assignments = [*(f"training.{name}=none" for name in none), *assignments]
