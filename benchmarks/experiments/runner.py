@@ -14,6 +14,8 @@ from benchmarks.markdown import fill
 from benchmarks.options import log
 from benchmarks.report import Result, one_line
 from keras_attn.command_line import atomic_write
+from keras_attn.training.distillation import resolve_teacher
+from keras_attn.training.finetuning import resolve_start
 from keras_attn.training.recipes import Recipe
 from keras_attn.training.runs.run_folder import RunFolder
 
@@ -63,8 +65,9 @@ def train_once(
     """
     report = RunFolder(run).report
     if report.exists():
-        if recipe is not None and _without_data(RunFolder(run).load_recipe()) != (
-            _without_data(recipe)
+        stored = RunFolder(run).load_recipe()
+        if recipe is not None and _without_data(stored) != _without_data(
+            resolve_teacher(resolve_start(recipe))
         ):
             raise ValueError(
                 "A finished run is used again for the same recipe alone. Received: "

@@ -14,7 +14,6 @@ from benchmarks.experiments.runner import (
     QUICK,
     OnBuiltin,
     Out,
-    Page,
     Store,
     evaluate,
     store_result,
@@ -32,6 +31,7 @@ from benchmarks.report import (
 )
 from keras_attn.training.recipes import load_recipe
 
+_STORE = RESULTS / "translation"
 _STORED = ("epochs", "best_epoch", "params", "train_pairs", "train_seconds")
 _SCORES = {
     "bleu": "BLEU",
@@ -93,15 +93,22 @@ def translation(
         ),
     ] = None,
     out: Out = Path("runs/results"),
-    store: Store = RESULTS / "translation",
-    page: Page = ROOT / "docs" / "results.md",
+    store: Store = _STORE,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="Page to write the tables into.",
+            show_default="docs/results.md, with the default --store",
+        ),
+    ] = None,
     quick: OnBuiltin = False,
 ) -> None:
     """Reproduce the table of results: hours of training, unless it is --quick.
 
     Examples: python -m benchmarks translation --captions multi30k
 
-    python -m benchmarks translation --captions multi30k --recipe multi30k --out before
+    python -m benchmarks translation --captions multi30k --recipe multi30k --seeds 3
+    --out before --store before/results
 
     python -m benchmarks translation --captions multi30k --seeds 3 --against before
     """
@@ -117,7 +124,10 @@ def translation(
     for seed, plan in trainings:
         result = _measure(plan, seed, out, against)
         store_result(result, store / f"{plan.name}-{seed}.json")
-    write_page(page, "results", draw(read_results(store)))
+    if page is None and store == _STORE:
+        page = ROOT / "docs" / "results.md"
+    if page is not None:
+        write_page(page, "results", draw(read_results(store)))
 
 
 def plan_trainings(

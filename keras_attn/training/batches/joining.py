@@ -136,14 +136,20 @@ class JoinedEpochs:
         self._tokens, self._max_count, self._seed = tokens, max_count, seed
         self._limits = max_length - 1, max_length - 1
         self._last: tuple[int, JoinedPairs] | None = None
-        # The first one last, whose sampled tokens are then the next to be used.
-        first_epochs = [self._join(n) for n in reversed(range(_EPOCHS_FOR_SHAPES))]
-        if all(joined.counts.max() == 1 for joined in first_epochs):
+        plain = tokens(None)
+        fits = [
+            side[:-1].astype("int64") + side[1:] < max_length
+            for side in (plain.source_lengths, plain.target_lengths)
+        ]
+        if not (fits[0] & fits[1]).any():
             raise ValueError(
                 "Joined sentences must be within the length limit. Received: "
-                f"join_sentences={max_count}, max_length={max_length}, where no pair "
-                "and the next one are. Raise `max_length`, or join none."
+                f"join_sentences={max_count}, max_length={max_length}, {len(plain):,} "
+                "pairs of which none and the next one are. Raise `max_length`, or join "
+                "none."
             )
+        # The first one last, whose sampled tokens are then the next to be used.
+        first_epochs = [self._join(n) for n in reversed(range(_EPOCHS_FOR_SHAPES))]
         source_longest, target_longest = (np.array([length]) for length in longest)
         source, target, counts = joint_lengths(
             itertools.chain(

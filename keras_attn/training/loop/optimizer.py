@@ -10,8 +10,8 @@ from keras_attn.training.recipes import TrainingOptions
 
 __all__ = ["FusedAdam", "make_optimizer", "make_schedule", "plateau_rate"]
 
-# Names of the variables that Keras's Adam and its averages of weights create.
-_MOMENTS, _AVERAGE = ["momentum", "velocity"], "average"
+# Names of the variables that Keras's Adam creates.
+_MOMENTS = ["momentum", "velocity"]
 
 
 def make_optimizer(options: TrainingOptions, steps: int) -> "FusedAdam":
@@ -147,7 +147,6 @@ class FusedAdam(keras.optimizers.Adam):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.averages = None  # moving averages, in the order of the weights
         self.batch_clipnorm = None  # what `apply` clips by, and Keras does not
         if (
             keras.backend.backend() == "tensorflow"
@@ -155,6 +154,12 @@ class FusedAdam(keras.optimizers.Adam):
             and self.loss_scale_factor is None
         ):
             self.batch_clipnorm, self.global_clipnorm = self.global_clipnorm, None
+
+    @property
+    def averages(self):
+        """Moving averages in the order of the weights; `None` without, or unbuilt."""
+        # Public names for them differ between versions of Keras.
+        return getattr(self, "_model_variables_moving_average", None) or None
 
     def get_config(self):
         config = super().get_config()
@@ -173,8 +178,6 @@ class FusedAdam(keras.optimizers.Adam):
         created = super().add_optimizer_variables(
             trainable_variables, name, initializer
         )
-        if name == _AVERAGE:
-            self.averages = created
         if keras.backend.backend() == "tensorflow" and name == _MOMENTS:
             import tensorflow as tf
 
