@@ -268,7 +268,7 @@ def test_batches_of_joined_pairs_share_the_sentences(counts, size, multiple, epo
         ({"join_sentences": 17}, r"at most `batch_size`.*join_sentences=17"),
         ({"batch_tokens": 500}, r"number of batches.*join_sentences=4, batch_tokens"),
         ({"shuffle_seed": None}, r"a seed.*join_sentences=4, shuffle_seed=None"),
-        ({"max_length": 20}, r"the length limit.*max_length=20, .* pairs of which none"),
+        ({"max_length": 20}, r"the length limit.*max_length=20, .* pairs of which"),
     ],
 )
 def test_joining_that_cannot_be_is_refused(codec, options, message):
