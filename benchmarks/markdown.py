@@ -1,5 +1,6 @@
 """Tables in Markdown, and pages in which a part between two marks is replaced."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -30,6 +31,28 @@ def fill(page: str, mark: str, text: str) -> str:
     """Returns a page with the text between `<!-- MARK:begin -->` and `:end`."""
     marks = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
     return replace_between(page, *marks, f"\n{text}\n")
+
+
+def score_cell(runs: Sequence[Result], metric: str) -> str:
+    """Returns a score of one seed with its interval, or the mean of several.
+
+    One seed has half of the bootstrap interval beside it, several the lowest and the
+    highest.
+
+    Args:
+        runs: The scores of each seed.
+        metric: Name of one; `METRIC_half_width` is half of its interval.
+
+    Example:
+    >>> score_cell([{"bleu": 41.0, "bleu_half_width": 1.5}], "bleu")
+    '41.0 ± 1.5'
+    >>> score_cell([{"bleu": 41.0}, {"bleu": 42.0}], "bleu")
+    '41.5 (41.0, 42.0)'
+    """
+    scores = [run[metric] for run in runs]
+    if len(scores) == 1:
+        return f"{scores[0]:.1f} ± {runs[0][f'{metric}_half_width']:.1f}"
+    return f"{statistics.fmean(scores):.1f} ({min(scores):.1f}, {max(scores):.1f})"
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -2,12 +2,13 @@
 
 import datetime
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,22 @@ def read_results(folder: Path) -> list[Result]:
     """Returns the results of a folder, one line of JSON a file, in order of names."""
     paths = sorted(folder.glob("*.json"))
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def by_training(results: Sequence[Result]) -> list[list[Result]]:
+    """Returns the results of each training, the seeds in order.
+
+    What was trained by another command, but for seed and run folder, is another
+    training, even of the same name.
+    """
+
+    def training(run: Result) -> list[str]:
+        words = run["commands"][0].partition(" --out ")[0].split()
+        return [word for word in words if not word.startswith("training.seed=")]
+
+    ordered = sorted(results, key=lambda r: (r["name"], training(r), r["seed"]))
+    groups = itertools.groupby(ordered, key=lambda r: (r["name"], training(r)))
+    return [list(runs) for _, runs in groups]
 
 
 def _command(name: str) -> str:

@@ -21,7 +21,7 @@ from benchmarks.experiments.runner import (
     train_once,
     write_page,
 )
-from benchmarks.markdown import markdown_table
+from benchmarks.markdown import markdown_table, score_cell
 from benchmarks.options import Data, Overrides, corpus_name, corpus_overrides, log
 from benchmarks.report import (
     RESULTS,
@@ -244,6 +244,7 @@ def draw(results: Sequence[Result]) -> str:
 
 def _row(runs: Sequence[Result], base: dict[int, float]) -> list[str]:
     label = runs[0]["label"]
+    beam = [run["beam"] for run in runs]
     if runs[0]["overrides"]:
         label += f": `{' '.join(runs[0]['overrides'])}`"
     minutes = statistics.fmean(run["train_seconds"] for run in runs) / 60
@@ -257,23 +258,14 @@ def _row(runs: Sequence[Result], base: dict[int, float]) -> list[str]:
     p_values = [run["p_value"] for run in runs if run["p_value"] is not None]
     return [
         label,
-        _score(runs, "beam", "bleu"),
+        score_cell(beam, "bleu"),
         f"{statistics.fmean(differences):+.1f}" if differences else "-",
         ", ".join(f"{p_value:.3f}" for p_value in p_values) or "-",
-        _score(runs, "beam", "chrf"),
-        _score(runs, "greedy", "bleu"),
+        score_cell(beam, "chrf"),
+        score_cell([run["greedy"] for run in runs], "bleu"),
         f"{statistics.fmean(aer):.3f}" if aer else "-",
         f"{minutes:.1f} min",
     ]
-
-
-def _score(runs: Sequence[Result], search: str, metric: str) -> str:
-    """One seed: half of the bootstrap interval; several: the lowest and highest."""
-    scores = [run[search][metric] for run in runs]
-    if len(scores) == 1:
-        half = runs[0][search][f"{metric}_half_width"]
-        return f"{scores[0]:.1f} ± {half:.1f}"
-    return f"{statistics.fmean(scores):.1f} ({min(scores):.1f}, {max(scores):.1f})"
 
 
 def _circumstances(results: Sequence[Result]) -> str:

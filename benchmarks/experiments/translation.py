@@ -20,12 +20,13 @@ from benchmarks.experiments.runner import (
     train_once,
     write_page,
 )
-from benchmarks.markdown import circumstances, markdown_table
+from benchmarks.markdown import circumstances, markdown_table, score_cell
 from benchmarks.options import corpus_overrides
 from benchmarks.report import (
     RESULTS,
     ROOT,
     Result,
+    by_training,
     describe_environment,
     read_results,
 )
@@ -257,7 +258,7 @@ def draw(results: Sequence[Result]) -> str:
         [
             runs[0]["label"],
             runs[0]["scores"]["data"],
-            *(_score(runs, name) for name in _SCORES),
+            *(score_cell([run["scores"] for run in runs], name) for name in _SCORES),
             f"{statistics.fmean(run['greedy_bleu'] for run in runs):.1f}",
             f"{_minutes(runs):.0f} min",
         ]
@@ -267,32 +268,8 @@ def draw(results: Sequence[Result]) -> str:
     return "\n\n".join([markdown_table(head, rows), *map(_details, groups)])
 
 
-def by_training(results: Sequence[Result]) -> list[list[Result]]:
-    """Returns the results of each training, the seeds in order.
-
-    What was trained by another command, but for seed and run folder, is another
-    training, even of the same name.
-    """
-
-    def training(run: Result) -> list[str]:
-        words = run["commands"][0].partition(" --out ")[0].split()
-        return [word for word in words if not word.startswith("training.seed=")]
-
-    ordered = sorted(results, key=lambda r: (r["name"], training(r), r["seed"]))
-    groups = itertools.groupby(ordered, key=lambda r: (r["name"], training(r)))
-    return [list(runs) for _, runs in groups]
-
-
 def _minutes(runs):
     return statistics.fmean(run["training"]["train_seconds"] for run in runs) / 60
-
-
-def _score(runs: Sequence[Result], name: str) -> str:
-    """One seed: half of the bootstrap interval; several: the lowest and highest."""
-    scores = [run["scores"][name] for run in runs]
-    if len(scores) == 1:
-        return f"{scores[0]:.1f} ± {runs[0]['scores'][f'{name}_half_width']:.1f}"
-    return f"{statistics.fmean(scores):.1f} ({min(scores):.1f}, {max(scores):.1f})"
 
 
 def _details(runs: Sequence[Result]) -> str:

@@ -10,6 +10,8 @@ import json
 import statistics
 from pathlib import Path
 
+from benchmarks.report import by_training, read_results
+
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # Colours of text and grid in each theme.
 THEMES = {"light": ("#1d2b45", "#d5dbe5"), "dark": ("#dfe5f0", "#48505f")}
@@ -79,14 +81,11 @@ def share_series():
 
 def bleu_series():
     """BLEU of the recipes, as in docs/results.md."""
-    groups = {}
-    for path in sorted((RESULTS / "translation").glob("*.json")):
-        run = json.loads(path.read_text("utf-8"))
-        groups.setdefault(run["label"], []).append(run)  # one for each seed
+    groups = by_training(read_results(RESULTS / "translation"))
     if not groups:
         return None
     beam, greedy = [], []
-    for runs in groups.values():
+    for runs in groups:
         scores = [run["scores"]["bleu"] for run in runs]
         mean, low, high = statistics.fmean(scores), min(scores), max(scores)
         if len(runs) == 1:
@@ -97,7 +96,7 @@ def bleu_series():
     return {
         "title": "BLEU",
         "form": "{:.1f}",
-        "labels": list(groups),
+        "labels": [runs[0]["label"] for runs in groups],
         "series": {"beam": beam, "greedy": greedy},
     }
 

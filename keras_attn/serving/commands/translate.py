@@ -5,7 +5,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -34,9 +34,6 @@ from keras_attn.serving.files.translate_file import (
     translate_file,
 )
 from keras_attn.translation import Translation
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["translate"]
 
